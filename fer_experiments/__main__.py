@@ -1,0 +1,21 @@
+"""The command line. torch and lightning are imported only when a job runs, so that --help answers at once."""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+PACKAGE = Path(__file__).resolve().parent
+# A wheel carries conf/ inside the package; in a checkout it lies beside it.
+CONF_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
+def main(config: DictConfig) -> None:
+    from fer_experiments.train.job import run_job
+
+    run_job(config)
+
+
+if __name__ == "__main__":
+    main()

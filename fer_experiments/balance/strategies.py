@@ -1,0 +1,80 @@
+"""One class a strategy, one verb for all: `plan`."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+from torch import Tensor
+
+from fer_experiments.balance.sampling import SamplingStrategy, images_to_add
+from fer_experiments.spec import Spec, UserPath
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the classifier is to be trained on.
+
+    indices: places in the training part, repeats allowed; generated: {class: images to generate};
+    class_weights: (K,) for the cross-entropy, in the sorted order of the classes, or None.
+    """
+
+    indices: np.ndarray
+    generated: dict[str, int] = field(default_factory=dict)
+    class_weights: Tensor | None = None
+
+
+class Strategy(Spec, ABC):
+    """One verb, and whether what it plans may ask for generated images that a GAN has to make first."""
+
+    @property
+    def needs_images(self) -> bool:
+        return False
+
+    @abstractmethod
+    def plan(self, labels: np.ndarray, seed: int) -> Plan:
+        """labels (N,): class names of the training part. The same seed gives the same plan."""
+
+
+class Unchanged(Strategy):
+    """The training images as they are."""
+
+    def plan(self, labels: np.ndarray, seed: int) -> Plan:
+        return Plan(np.arange(len(labels)))
+
+
+class Oversample(Strategy):
+    """Random over-sampling: images of the small classes are repeated, each as evenly often as can be."""
+
+    sampling_strategy: SamplingStrategy
+
+    def plan(self, labels: np.ndarray, seed: int) -> Plan:
+        rng = np.random.default_rng([seed, 5])
+        parts = [np.arange(len(labels))]
+        for name, number in sorted(images_to_add(self.sampling_strategy, labels).items()):
+            members = rng.permutation(np.flatnonzero(labels == name))
+            parts.append(np.resize(members, number))  # all once, then all again, until there are enough
+        return Plan(np.concatenate(parts))
+
+
+class ClassWeight(Strategy):
+    """Cross-entropy weighted by w_c = n / (K n_c) (King and Zeng 2001; scikit-learn's "balanced")."""
+
+    def plan(self, labels: np.ndarray, seed: int) -> Plan:
+        weights = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+        return Plan(np.arange(len(labels)), class_weights=torch.tensor(weights, dtype=torch.float32))
+
+
+class Generate(Strategy):
+    """Generated images fill the small classes (Surono et al. 2023: 820 angry + 80 generated = 900)."""
+
+    sampling_strategy: SamplingStrategy
+    synthetic: UserPath | None
+
+    @property
+    def needs_images(self) -> bool:
+        return self.synthetic is None
+
+    def plan(self, labels: np.ndarray, seed: int) -> Plan:
+        return Plan(np.arange(len(labels)), generated=images_to_add(self.sampling_strategy, labels))

@@ -1,0 +1,31 @@
+"""What conf/classifier/ configures."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+from torch import nn
+
+from fer_experiments.spec import Spec, call, check_call
+
+
+class ClassifierConfig(Spec):
+    """network: a `_target_` that takes num_classes, channels and image_size, and its other keys."""
+
+    network: dict[str, Any]
+    image_size: Annotated[int, Field(ge=8, le=512)]
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    select: Literal["best", "last"]
+
+    def build_network(self, num_classes: int, channels: int) -> nn.Module:
+        """A new network. Raises what the network raises for values that it can't take."""
+        network = call(self.network, num_classes=num_classes, channels=channels, image_size=self.image_size)
+        assert isinstance(network, nn.Module), f"classifier.network._target_ made a {type(network)}"
+        return network
+
+    @field_validator("network")
+    @classmethod
+    def _buildable(cls, network: dict[str, Any]) -> dict[str, Any]:
+        check_call("network", network, "num_classes", "channels", "image_size")
+        return network

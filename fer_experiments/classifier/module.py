@@ -1,0 +1,78 @@
+"""The classifier as a LightningModule."""
+
+import math
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+
+from fer_experiments.errors import NonFiniteError
+from fer_experiments.evaluation.metrics import classification_metrics
+
+MONITOR = "valid/balanced_accuracy"
+
+
+class Classifier(lightning.LightningModule):
+    """Cross-entropy training of `network` on batches (images (B, C, S, S) in [0, 1], labels (B,)).
+
+    class_weights (K,) weigh the training loss; reported losses are unweighted. predict_step gives (logits, labels).
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        classes: list[str],
+        learning_rate: float,
+        class_weights: Tensor | None = None,
+        provenance: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["network", "class_weights"])
+        self.network = network.to(memory_format=torch.channels_last)
+        self.classes, self.learning_rate = classes, learning_rate
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.history: list[dict[str, float]] = []
+        self._train: list[Tensor] = []
+        self._valid: list[tuple[Tensor, Tensor]] = []
+
+    def configure_optimizers(self) -> Optimizer:
+        return Adam(self.parameters(), self.learning_rate, fused=True)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, labels = batch
+        logits = self.network(images)
+        loss = F.cross_entropy(logits, labels, self.class_weights)  # type: ignore[arg-type]
+        with torch.no_grad():
+            correct = (logits.argmax(1) == labels).float().mean()
+            plain = loss if self.class_weights is None else F.cross_entropy(logits, labels)
+            self._train.append(torch.stack([plain.detach(), correct]))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._valid.append((self.network(batch[0]), batch[1]))
+
+    def on_validation_epoch_end(self) -> None:
+        logits, labels = (torch.cat(parts) for parts in zip(*self._valid, strict=True))
+        self._valid.clear()
+        metrics = classification_metrics(logits, labels, self.classes)
+        values = {f"valid/{name}": metrics[name] for name in ("loss", "accuracy", "balanced_accuracy")}
+        if self._train:
+            loss, accuracy = torch.stack(self._train).mean(0).tolist()
+            self._train.clear()
+            if not math.isfinite(loss):
+                raise NonFiniteError(
+                    f"the classifier's loss is not finite in epoch {self.current_epoch + 1}; try a smaller "
+                    f"classifier.learning_rate (now {self.learning_rate})"
+                )
+            values |= {"train/loss": loss, "train/accuracy": accuracy}
+        self.log_dict(values)
+        self.history.append({"epoch": self.current_epoch + 1, **values})
+
+    def predict_step(
+        self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        return self.network(batch[0]), batch[1]

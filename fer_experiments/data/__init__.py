@@ -1,0 +1,1 @@
+"""Images on disk to batches: sources, cache, splits, injection, the LightningDataModule."""

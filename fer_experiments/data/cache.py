@@ -1,0 +1,169 @@
+"""Decode every image once: a folder of uint8 pixels and an index, shared by later runs and parallel jobs."""
+
+import hashlib
+import json
+import logging
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+from PIL import Image, ImageOps
+
+from fer_experiments.data.source import Source
+from fer_experiments.errors import ConfigError
+from fer_experiments.progress import track
+
+log = logging.getLogger(__name__)
+LARGEST_SIDE = 128  # what images of unlike sizes are brought to, and the largest that is kept as it is
+VERSION = 1  # of what is written here; a new one makes new caches
+
+
+@dataclass(frozen=True)
+class ImageCache:
+    """images (N, S, S, C) uint8, memory-mapped; index has a row each: path, label, part, content_hash, error."""
+
+    folder: Path
+    images: np.ndarray
+    index: pd.DataFrame
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
+
+def open_cache(source: Source) -> ImageCache:
+    """The cache of `source`, made first if it is not there. Raises ConfigError where it can't be written."""
+    items = source.items()
+    folder = source.cache_dir / f"v{VERSION}-{type(source).__name__.lower()}-{source.fingerprint(items)}"
+    if not folder.is_dir():
+        try:
+            source.cache_dir.mkdir(parents=True, exist_ok=True)
+            with _lock(folder.with_suffix(".lock")):
+                if not folder.is_dir():  # nobody else made it meanwhile
+                    _build(source, items, folder)
+        except OSError as error:
+            raise ConfigError(f"data.cache_dir={source.cache_dir}: can't be written: {error}") from error
+    return _read(folder)
+
+
+def _read(folder: Path) -> ImageCache:
+    try:
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        index = pd.read_csv(folder / "index.csv", keep_default_na=False, dtype=str, encoding_errors="surrogateescape")
+        if len(index) != len(images):
+            raise ValueError(f"{len(images)} images, but {len(index)} rows in index.csv")
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(
+            f"data.cache_dir: the cache {folder} can't be read: {error}; remove that folder, and it is made anew"
+        ) from error
+    return ImageCache(folder, images, index)
+
+
+def _lock(path: Path) -> FileLock:
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+        lock.release()
+    except Timeout:
+        log.info("waiting: another process is preparing these images (%s)", path)
+    return lock
+
+
+def _build(source: Source, items: pd.DataFrame, folder: Path) -> None:
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # PIL decodes without holding the interpreter's lock
+            paths = list(items["path"])
+            side = source.image_size or _common_side(source, paths, pool)
+            shape = (len(items), side, side, source.stored_channels)
+            _check_space(source, math.prod(shape))
+            images = np.lib.format.open_memmap(temporary / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+            load = partial(_load, source, side)
+            hashes, errors = [], []
+            for row, (pixels, content_hash, error) in enumerate(_ordered(pool, load, paths, "preparing images")):
+                if pixels is not None:
+                    images[row] = pixels
+                hashes.append(content_hash)
+                errors.append(error)
+        images.flush()
+        items.assign(content_hash=hashes, error=errors).to_csv(
+            temporary / "index.csv", index=False, errors="surrogateescape"
+        )
+        (temporary / "meta.json").write_text(json.dumps({"version": VERSION, "shape": shape}))
+        temporary.chmod(0o755)  # mkdtemp's 0o700 would keep it from other users
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _check_space(source: Source, needed: int) -> None:
+    """A disk that fills up under a memory map kills the process, so this is asked first."""
+    free = shutil.disk_usage(source.cache_dir).free
+    if needed > free:
+        raise ConfigError(
+            f"data.cache_dir={source.cache_dir}: the decoded images need {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB "
+            "are free; name a folder on another disk, or give a smaller data.image_size"
+        )
+
+
+def _ordered(pool: ThreadPoolExecutor, work: Callable, paths: list[str], what: str) -> Iterable:
+    """Results in order, submitted a thousand at a time so that memory does not grow with the number of images."""
+    for start in track(range(0, len(paths), 1000), what):
+        yield from pool.map(work, paths[start : start + 1000])
+
+
+def _common_side(source: Source, paths: list[str], pool: ThreadPoolExecutor) -> int:
+    sizes = {size for size in _ordered(pool, partial(_header_size, source), paths, "reading sizes") if size}
+    if len(sizes) == 1:
+        width, height = sizes.pop()
+        if width == height <= LARGEST_SIDE:
+            return cast(int, width)
+    return LARGEST_SIDE
+
+
+def _header_size(source: Source, path: str) -> tuple[int, int] | None:
+    try:
+        with source.open(path) as image:
+            return image.size
+    except Exception:  # whatever is wrong is found again, and reported, when the pixels are read
+        return None
+
+
+def _load(source: Source, side: int, path: str) -> tuple[np.ndarray | None, str, str]:
+    """Pixels (side, side, C) uint8, the hash of the pixels at their own size, and no error; or what is wrong."""
+    try:
+        with source.open(path) as image:
+            if image.width * image.height > source.max_pixels:
+                limit = f"more than data.max_pixels={source.max_pixels}"
+                return None, "", f"{image.width} x {image.height} pixels, {limit}"
+            picture = to_mode(image, source.stored_channels)
+    except Exception as error:  # decoders raise anything on hostile bytes; each file is reported by name
+        return None, "", f"{type(error).__name__}: {error}".replace("\n", " ")
+    digest = hashlib.sha256(f"{picture.mode} {picture.size} ".encode() + picture.tobytes()).hexdigest()
+    if picture.size != (side, side):
+        picture = picture.resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(picture).reshape(side, side, -1), digest, ""
+
+
+def to_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Any PIL image as 8-bit grey or RGB, turned as its EXIF says, transparency on white."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":  # 16-bit and float grey, which PIL would clip
+        values = np.asarray(image, dtype=np.float64)
+        top = 255 if values.max(initial=0) <= 255 and not image.mode.startswith("I;16") else 65535
+        image = Image.fromarray(np.clip(values * (255 / top), 0, 255).round().astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if channels == 1 else "RGB")

@@ -1,0 +1,416 @@
+"""Cartoon faces with seven expressions: they are DRAWN BY THIS FILE, they are not photographs.
+
+`draw_face` first decides who is in the picture (`Identity`), then what the face does (a vector of facial
+actions), then how the picture was taken (`Capture`), and only then draws, with PIL primitives on a canvas
+three times as large as the result. Each of the three has its own random stream, so a change to one of them
+leaves the other two as they were. As on real faces, what makes the classes hard to tell apart is in the
+images: half-hearted and mixed expressions, resting faces that look cross or cheerful, pose, light, blur,
+noise, glasses, beards, fringes and hands. The label always names the strongest expression in the mixture.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+EXPRESSIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+# What a face can do: 0 is a relaxed face, and about +-1 is as far as it goes. `inner` < 0 pulls the inner
+# ends of the brows down (a frown), > 0 lifts them (worry); `curve` > 0 lifts the corners of the mouth.
+ACTIONS = ("raise", "inner", "eyes", "squint", "curve", "open", "width", "press", "wrinkle", "teeth")
+# Two poles for each expression, in the order of EXPRESSIONS; every face lies somewhere between them.
+QUIET = np.array(
+    [
+        (-0.7, -1.0, -0.1, 0.5, -0.5, 0.0, -0.2, 0.9, 0.2, 0.0),  # angry
+        (-0.4, -0.4, -0.4, 0.7, -0.6, 0.0, -0.2, 0.4, 0.9, 0.0),  # disgust
+        (0.6, 0.9, 0.7, 0.0, -0.3, 0.15, 0.3, 0.2, 0.0, 0.3),  # fear
+        (0.1, 0.0, -0.1, 0.4, 0.9, 0.0, 0.4, 0.1, 0.0, 0.0),  # happy
+        (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),  # neutral
+        (0.0, 0.9, -0.4, 0.1, -0.8, 0.0, -0.2, 0.4, 0.0, 0.0),  # sad
+        (0.8, 0.2, 0.7, 0.0, 0.0, 0.4, -0.4, 0.0, 0.0, 0.0),  # surprise
+    ]
+)
+LOUD = np.array(
+    [
+        (-0.6, -1.0, 0.1, 0.4, -0.3, 0.6, 0.2, 0.0, 0.6, 0.9),  # angry
+        (-0.4, -0.5, -0.5, 0.9, -0.7, 0.4, 0.1, 0.0, 1.0, 0.5),  # disgust
+        (0.7, 0.9, 1.0, 0.0, -0.5, 0.7, 0.4, 0.0, 0.1, 0.5),  # fear
+        (0.2, 0.0, -0.3, 0.9, 1.0, 0.55, 0.7, 0.0, 0.2, 1.0),  # happy
+        (0.1, 0.0, 0.0, 0.0, 0.0, 0.15, 0.0, 0.0, 0.0, 0.1),  # neutral
+        (-0.1, 1.0, -0.7, 0.5, -1.0, 0.4, 0.2, 0.0, 0.3, 0.2),  # sad
+        (1.0, 0.3, 1.0, 0.0, 0.0, 1.0, -0.6, 0.0, 0.0, 0.0),  # surprise
+    ]
+)
+
+SKINS = np.array(
+    [(250, 222, 204), (238, 197, 165), (218, 168, 128), (172, 119, 82), (138, 92, 66), (108, 72, 54)], float
+)
+HAIRS = np.array([(32, 27, 27), (62, 40, 28), (104, 68, 40), (196, 156, 88), (152, 72, 38), (165, 163, 160)], float)
+IRISES = np.array([(70, 44, 28), (52, 34, 26), (70, 110, 140), (84, 120, 78)], float)
+PLAIN_SHARE = 0.58  # faces that show their expression in full
+MIXED_SHARE = 0.6  # faces with a second, weaker expression
+# Spread of the resting face, and of what a face happens to do beside its expression, per action.
+REST_SPREAD = np.array([0.22, 0.22, 0.15, 0.12, 0.2, 0.0, 0.15, 0.15, 0.08, 0.0])
+JITTER = np.array([0.14, 0.14, 0.14, 0.12, 0.12, 0.1, 0.12, 0.15, 0.08, 0.25])
+HAIR_STYLES = ("bald", "receding", "short", "parted", "fringe", "curly", "long", "long fringe")
+GLASSES = ("none", "thin", "thick", "dark")
+
+OVERSAMPLE = 3
+TURN = np.linspace(0.0, 2 * np.pi, 29)[:-1]
+CIRCLE = np.stack([np.cos(TURN), np.sin(TURN)], axis=1)
+SPAN = np.linspace(-1.0, 1.0, 13)  # from one corner of an eye or a mouth to the other
+BOW = np.sqrt(1.0 - SPAN**2)
+EYE_Y = -0.12
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who: what stays the same on every picture of one person. The unit is half the height of the head."""
+
+    skin: np.ndarray  # (3,) RGB 0..255, as `hair` and `iris`
+    hair: np.ndarray
+    iris: np.ndarray
+    hair_style: str
+    glasses: str
+    head_width: float
+    jaw: float  # how much the head narrows towards the chin
+    brow_weight: float
+    brow_gap: float
+    eye_gap: float
+    eye_size: float
+    nose_length: float
+    nose_width: float
+    mouth_y: float
+    mouth_width: float
+    lips: float
+    beard: float  # 0 none .. 1 dense
+    moustache: float
+    rest: np.ndarray  # (10,) the actions of this face when it does nothing
+
+
+@dataclass(frozen=True)
+class Capture:
+    """How the picture was taken: pose of the head, light, optics, and what is in the way."""
+
+    yaw: float
+    pitch: float
+    roll: float
+    zoom: float
+    shift: np.ndarray  # (2,) in half frames
+    gaze: np.ndarray  # (2,) in eye widths
+    light: np.ndarray  # (3,) unit vector towards the lamp
+    contrast: float  # 0 flat light .. 1 hard light
+    exposure: float
+    tint: np.ndarray  # (3,) colour of the light
+    background: np.ndarray  # (3,) RGB 0..255
+    blur: float  # Gaussian radius in pixels of a 64-pixel picture
+    noise: float  # standard deviation in grey levels
+    hand: np.ndarray | None  # (3,) x, y and angle of a hand in front of the face
+
+
+def sample_identity(rng: np.random.Generator) -> Identity:
+    """Draw a person: proportions, colours, hair, beard, glasses and a resting face."""
+    tone = (len(SKINS) - 1.001) * rng.beta(1.0, 1.4)
+    skin = SKINS[int(tone)] + (tone % 1) * (SKINS[int(tone) + 1] - SKINS[int(tone)])
+    hairs = HAIRS if tone < 2 else HAIRS[[0, 0, 1, 5]]
+    beard = rng.uniform(0.25, 1.0) if rng.random() < 0.16 else 0.0
+    return Identity(
+        skin=np.clip(skin * rng.normal(1, 0.03) + rng.normal(0, 4, 3), 30, 255),
+        hair=np.clip(hairs[rng.integers(len(hairs))] * rng.normal(1, 0.12), 10, 240),
+        iris=IRISES[rng.integers(len(IRISES))] if tone < 2 else IRISES[rng.integers(2)],
+        hair_style=HAIR_STYLES[rng.integers(len(HAIR_STYLES))],
+        glasses=GLASSES[rng.choice(4, p=(0.8, 0.09, 0.09, 0.02))],
+        head_width=rng.normal(0.76, 0.035),
+        jaw=rng.uniform(0.1, 0.42),
+        brow_weight=rng.uniform(0.026, 0.062),
+        brow_gap=rng.normal(0.255, 0.022),
+        eye_gap=rng.normal(0.335, 0.018),
+        eye_size=rng.normal(0.185, 0.015),
+        nose_length=rng.normal(0.36, 0.04),
+        nose_width=rng.normal(0.12, 0.018),
+        mouth_y=rng.normal(0.55, 0.02),
+        mouth_width=rng.normal(0.36, 0.028),
+        lips=rng.uniform(0.025, 0.07),
+        beard=beard,
+        moustache=beard if rng.random() < 0.6 else float(rng.random() < 0.04),
+        rest=rng.normal(0, 1, len(ACTIONS)) * REST_SPREAD,
+    )
+
+
+def sample_expression(rng: np.random.Generator, expression: str) -> np.ndarray:
+    """Draw what the face does, (10,) facial actions: intensity * prototype + a weaker one + jitter."""
+    own = EXPRESSIONS.index(expression)
+    other = (own + int(rng.integers(1, len(EXPRESSIONS)))) % len(EXPRESSIONS)
+    both = [own, other]
+    poles = QUIET[both] + rng.random(2)[:, None] * (LOUD[both] - QUIET[both])
+    # Many plain faces and a good third of half-hearted ones: a classifier finds its feet on the first and
+    # meets its ceiling on the second. One bell-shaped intensity left the paper's CNN stuck at chance.
+    plain = rng.random() < PLAIN_SHARE
+    intensity = rng.uniform(0.75, 1.2) if plain else rng.uniform(0.0, 0.5)
+    mixed = rng.random() < MIXED_SHARE
+    # Anything strong on top of a neutral face would make it that other expression.
+    share = mixed * rng.uniform(0.1, 0.75) * intensity * (0.4 if expression == "neutral" else 1.0)
+    return intensity * poles[0] + share * poles[1] + rng.normal(0, 1, len(ACTIONS)) * JITTER
+
+
+def sample_capture(rng: np.random.Generator) -> Capture:
+    """Draw a pose, a light and a camera: near frontal and filling the frame, as the crops of FER2013."""
+    light = np.array([rng.uniform(-1, 1), rng.uniform(-1, 0.35), rng.uniform(0.35, 1.0)])
+    hand = np.array([rng.uniform(-0.7, 0.7), rng.uniform(0.75, 1.1), rng.normal(0, 0.4)])
+    return Capture(
+        yaw=rng.normal(0, 0.08),
+        pitch=rng.normal(0, 0.04),
+        roll=rng.normal(0, 0.035),
+        zoom=rng.normal(1.06, 0.022),
+        shift=rng.normal(0, 0.016, 2),
+        gaze=rng.normal(0, (0.22, 0.1)),
+        light=light / np.linalg.norm(light),
+        contrast=rng.beta(1.6, 2.8),
+        exposure=rng.uniform(0.88, 1.12),
+        tint=1 + rng.normal(0, 0.03, 3),
+        background=rng.uniform(70, 190) + rng.normal(0, 12, 3),
+        blur=max(0.0, rng.normal(0.4, 0.4)),
+        noise=min(18.0, rng.gamma(1.6, 3.0)),
+        hand=hand if rng.random() < 0.08 else None,
+    )
+
+
+class Easel:
+    """A canvas that takes points in head coordinates (x right, y down, the chin at y = 1)."""
+
+    def __init__(self, capture: Capture, size: int) -> None:
+        self.side = size * OVERSAMPLE
+        self.image = Image.new("RGB", (self.side, self.side), _rgb(capture.background))
+        self.draw = ImageDraw.Draw(self.image)
+        self.scale = capture.zoom * self.side / 2
+        sin, cos = np.sin(capture.roll), np.cos(capture.roll)
+        turn = np.array([[cos, sin], [-sin, cos]]) * self.scale
+        self.matrix = np.array([[np.cos(capture.yaw)], [np.cos(capture.pitch)]]) * turn
+        self.towards = np.array([np.sin(capture.yaw), np.sin(capture.pitch)]) @ turn
+        self.origin = (1 + capture.shift - (0, 0.03)) * self.side / 2
+
+    def place(self, points: np.ndarray, flat: bool = False) -> list[float]:
+        """Map (n, 2) head coordinates to pixels; what is on the front of the head moves as the head turns."""
+        placed = points @ self.matrix + self.origin
+        if not flat:
+            bulge = np.maximum(0.0, 0.5 - 0.8 * points[:, 0] ** 2 - 0.4 * points[:, 1] ** 2)
+            placed += np.sqrt(bulge)[:, None] * self.towards
+        return placed.ravel().tolist()
+
+    def fill(self, points: np.ndarray, colour: np.ndarray, flat: bool = False) -> None:
+        self.draw.polygon(self.place(points, flat), fill=_rgb(colour))
+
+    def fill_rim(self, rim: np.ndarray, inner: np.ndarray, colour: np.ndarray) -> None:
+        """Fill between the outline of the head and a curve on its front, which moves against the outline."""
+        self.draw.polygon(self.place(rim, flat=True) + self.place(inner), fill=_rgb(colour))
+
+    def between(self, x: np.ndarray, top: np.ndarray, bottom: np.ndarray, colour: np.ndarray) -> None:
+        """Fill the area between two curves over the same abscissae."""
+        self.fill(np.stack([np.concatenate([x, x[::-1]]), np.concatenate([top, bottom[::-1]])], axis=1), colour)
+
+    def line(self, points: np.ndarray, width: float, colour: np.ndarray) -> None:
+        self.draw.line(self.place(points), fill=_rgb(colour), width=max(1, round(width * self.scale)))
+
+
+def _rgb(colour: np.ndarray) -> tuple[int, int, int]:
+    red, green, blue = np.clip(colour, 0, 255).astype(int).tolist()
+    return red, green, blue
+
+
+def _mix(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
+    return first + share * (second - first)
+
+
+def _outline(who: Identity, drop: float, grow: float = 1.0) -> np.ndarray:
+    """Outline of the head, (28, 2), starting at the right ear and going down; `drop` lowers the chin."""
+    x, y = CIRCLE.T
+    low = np.maximum(y, 0)
+    width = who.head_width * (1 - who.jaw * low**2.2) * np.sign(x) * np.abs(x) ** 0.85
+    return np.stack([width, y + drop * low**2], axis=1) * grow
+
+
+def draw_back(easel: Easel, who: Identity, drop: float) -> None:
+    """Draw what lies behind the face (long hair, neck, ears), then the head itself."""
+    dark = who.skin * 0.78
+    if who.hair_style.startswith("long"):
+        ends = [(1.3 * who.head_width, 1.6), (-1.3 * who.head_width, 1.6)]
+        easel.fill(np.concatenate([CIRCLE[14:] * (1.2 * who.head_width, 1.08), ends]), who.hair * 0.8, flat=True)
+    easel.fill(np.array([(-0.42, 0.4), (0.42, 0.4), (0.45, 1.6), (-0.45, 1.6)]), dark, flat=True)
+    for side in (-1, 1):
+        ear = CIRCLE * (0.1, 0.19) + (side * (who.head_width + 0.03), 0.02)
+        easel.fill(ear, who.skin * 0.9, flat=True)
+        easel.fill(ear * (1, 0.6) + (-0.02 * side, 0.01), dark, flat=True)
+    easel.fill(_outline(who, drop), who.skin, flat=True)
+
+
+def draw_skin(easel: Easel, who: Identity, act: dict[str, float], drop: float) -> None:
+    """Draw the beard, the eye sockets, the cheeks and the folds that an expression makes."""
+    dark, light = who.skin * 0.8, _mix(who.skin, who.skin * (1.04, 0.86, 0.84), 0.7)
+    smile, wrinkle = max(0.0, act["curve"]), max(0.0, act["wrinkle"])
+    for side in (-1, 1):
+        eye = np.array([side * who.eye_gap, EYE_Y])
+        easel.fill(CIRCLE * (0.21, 0.16) + eye - (0, 0.03), _mix(who.skin, dark, 0.45))
+        cheek_y = 0.24 - 0.06 * act["squint"]
+        easel.fill(CIRCLE * (0.15, 0.11) + (side * 0.42, cheek_y), _mix(who.skin, light, 0.3 + 0.4 * smile))
+        depth = min(1.0, 0.15 + 0.6 * smile + 0.6 * wrinkle)
+        fold = [
+            (side * 0.17, 0.2 - 0.05 * wrinkle),
+            (side * 0.29, 0.36),
+            (side * (0.35 + 0.05 * smile), 0.52),
+        ]
+        easel.line(np.array(fold), 0.03, _mix(who.skin, dark, depth))
+        if act["inner"] < -0.25:  # the upright furrows of a frown
+            furrow = np.array([(side * 0.06, EYE_Y - 0.3), (side * 0.07, EYE_Y - 0.12)])
+            easel.line(furrow, 0.03, _mix(who.skin, dark, min(1.0, -act["inner"])))
+    for level in range(2):
+        if act["raise"] > 0.35:
+            crease = np.stack([SPAN * 0.38, -0.56 - 0.1 * level - 0.04 * BOW], axis=1)
+            easel.line(crease, 0.022, _mix(who.skin, dark, min(1.0, act["raise"])))
+        if wrinkle > 0.25:
+            crease = np.stack([SPAN * 0.09, -0.03 + 0.07 * level - 0.03 * BOW], axis=1)
+            easel.line(crease, 0.025, _mix(who.skin, dark, min(1.0, wrinkle)))
+    if who.beard:
+        rim = _outline(who, drop, 0.99)[1:14]
+        inner = CIRCLE[1:14] * (0.8 * who.head_width, 0.36) + (0, 0.06)
+        easel.fill_rim(rim, inner[::-1], _mix(who.skin, who.hair, 0.2 + 0.65 * who.beard))
+
+
+def draw_eyes(easel: Easel, who: Identity, act: dict[str, float], lean: float, gaze: np.ndarray) -> None:
+    """Draw the eyes and the brows; `lean` makes the two sides of the face differ."""
+    for side in (-1, 1):
+        x, size = SPAN * who.eye_size, who.eye_size
+        upper = size * np.clip(0.52 + 0.4 * act["eyes"] - 0.12 * act["squint"], 0.04, 1.1)
+        lower = size * np.clip(0.38 + 0.12 * act["eyes"] - 0.3 * act["squint"], 0.03, 0.6)
+        shape, tilt = 1 - SPAN**2, side * SPAN * size * 0.12 * act["inner"]
+        top, bottom = EYE_Y + tilt - upper * shape, EYE_Y + tilt + lower * shape
+        centre = side * who.eye_gap
+        easel.between(x + centre, top, bottom, np.array([240.0, 238.0, 234.0]))
+        for radius, colour in ((0.52, who.iris), (0.25, np.full(3, 18.0))):
+            disc = CIRCLE * radius * size + gaze * size
+            allowed = np.interp(disc[:, 0], x, top), np.interp(disc[:, 0], x, bottom)
+            disc[:, 1] = np.clip(disc[:, 1] + EYE_Y - 0.02 * size, *allowed)
+            easel.fill(disc + np.array([centre, 0.0]), colour)
+        easel.between(x + centre, top - 0.035 * BOW, top + 0.008, who.skin * 0.28)
+        easel.between(x + centre, bottom, bottom + 0.014 + 0.02 * max(0.0, act["squint"]), who.skin * 0.68)
+        inward = -side * SPAN  # 1 at the inner end of the brow
+        lift = (0.14 + 0.05 * side * lean) * act["raise"]
+        brow_y = EYE_Y - who.brow_gap - lift - 0.115 * act["inner"] * (inward + 0.2) - 0.035 * BOW
+        thick = who.brow_weight * (0.55 + 0.3 * inward + 0.4 * BOW)
+        brow_x = centre + SPAN * 0.215 + side * 0.035 * min(0.0, act["inner"])
+        easel.between(brow_x, brow_y - thick, brow_y + thick, _mix(who.hair * 0.8, who.skin, 0.1))
+
+
+def draw_nose(easel: Easel, who: Identity, act: dict[str, float], light_x: float) -> None:
+    """Draw the nose: a shaded side away from the light, the tip and the nostrils."""
+    tip, wide = EYE_Y + who.nose_length - 0.045 * max(0.0, act["wrinkle"]), who.nose_width
+    away = -1 if light_x > 0 else 1
+    side = np.array([(away * 0.05, EYE_Y - 0.02), (away * 0.05, tip - 0.1), (away * wide, tip), (0.0, tip + 0.03)])
+    easel.fill(side, who.skin * 0.87)
+    easel.fill(CIRCLE * (0.065, 0.05) + (-away * 0.01, tip - 0.04), np.minimum(who.skin * 1.06, 255))
+    flare = wide * (1 + 0.2 * max(0.0, act["wrinkle"]))
+    for nostril in (-1, 1):
+        easel.fill(CIRCLE * (0.035, 0.02) + (nostril * flare * 0.6, tip + 0.02), who.skin * 0.45)
+        wing = np.array([(nostril * flare, tip - 0.05), (nostril * flare * 1.1, tip), (nostril * flare, tip + 0.03)])
+        easel.line(wing, 0.02, who.skin * 0.7)
+
+
+def draw_mouth(easel: Easel, who: Identity, act: dict[str, float], lean: float) -> None:
+    """Draw lips, the inside of the mouth, teeth, tongue and the moustache."""
+    gape, x = max(0.0, act["open"]), SPAN * who.mouth_width * (1 + 0.3 * act["width"])
+    middle = who.mouth_y - 0.24 * act["curve"] * (SPAN**2 - 0.4) + 0.03 * lean * SPAN
+    upper = middle - (0.03 * gape + 0.03 * max(0.0, act["wrinkle"])) * BOW
+    lower = middle + 0.3 * gape * BOW
+    lip = who.lips * float(np.clip(1 - 0.6 * act["press"], 0.3, 1.3))
+    colour = _mix(who.skin * (0.86, 0.66, 0.64), np.array([175.0, 75.0, 80.0]), 0.25)
+    easel.between(x, upper - lip * BOW * (1.1 - 0.5 * np.exp(-((SPAN / 0.2) ** 2))), middle, colour * 0.94)
+    easel.between(x, middle, lower + 1.35 * lip * BOW, colour)
+    easel.between(x, upper, lower, np.array([62.0, 22.0, 24.0]))
+    if gape > 0.25:
+        easel.between(x * 0.7, lower - 0.12 * gape * BOW, lower, np.array([176.0, 84.0, 86.0]))
+    bite = max(0.0, act["teeth"]) * 0.16 * BOW
+    easel.between(x * 0.94, upper, np.minimum(upper + bite, lower), np.array([242.0, 238.0, 228.0]))
+    seam = 0.012 + 0.008 * max(0.0, act["press"])
+    easel.between(x * 1.04, upper - seam * 0.5, upper + seam * 0.5, who.skin * 0.36)
+    if not who.beard:
+        chin = who.mouth_y + 0.16 + 0.28 * gape
+        easel.line(np.array([(-0.07, chin), (0.07, chin)]), 0.03, who.skin * 0.88)
+    if who.moustache:
+        hair = _mix(who.skin, who.hair, 0.2 + 0.65 * who.moustache)
+        easel.between(x * 1.1, upper - 0.1 * BOW - 0.02, upper - 0.02 + 0.04 * SPAN**2, hair)
+
+
+def draw_front(easel: Easel, who: Identity, hand: np.ndarray | None) -> None:
+    """Draw what lies before the face: the hair on top, glasses, a hand."""
+    if who.hair_style != "bald":
+        arc = CIRCLE[15:] * (who.head_width * 1.09, 1.1)
+        if who.hair_style == "curly":
+            arc = arc * (1.05 + 0.05 * np.sin(9 * TURN[15:]))[:, None]
+        line = {"receding": -0.78, "fringe": -0.42, "long fringe": -0.44}.get(who.hair_style, -0.62)
+        x = np.linspace(1.02, -1.02, 15) * who.head_width
+        hairline = line + 0.55 * np.abs(x) ** 2.5
+        if who.hair_style.endswith("fringe"):
+            hairline = line + 0.04 * np.sin(17 * x) + 0.5 * np.abs(x) ** 6
+        elif who.hair_style in ("parted", "long"):
+            hairline = line - 0.2 * np.exp(-(((x - 0.25) / 0.2) ** 2)) + 0.4 * np.abs(x) ** 2.5
+        easel.fill_rim(arc, np.stack([x, hairline], axis=1), who.hair)
+        easel.line(arc[2:7] * 0.88, 0.05, np.minimum(who.hair * 1.3 + 12, 255))
+    if who.glasses != "none":
+        frame = who.hair * 0.4 if who.glasses != "thin" else np.array([130.0, 120.0, 110.0])
+        for side in (-1, 1):
+            rim = CIRCLE * (0.24, 0.19) + (side * (who.eye_gap + 0.01), EYE_Y + 0.03)
+            if who.glasses == "dark":
+                easel.fill(rim, np.array([38.0, 36.0, 40.0]))
+            easel.line(np.concatenate([rim, rim[:2]]), 0.022 if who.glasses == "thin" else 0.05, frame)
+            easel.line(np.array([(side * 0.56, EYE_Y), (side * who.head_width, EYE_Y - 0.04)]), 0.03, frame)
+        easel.line(np.array([(-0.1, EYE_Y), (0.1, EYE_Y)]), 0.03, frame)
+    if hand is not None:
+        sin, cos = np.sin(hand[2]), np.cos(hand[2])
+        for finger in range(4):
+            shape = CIRCLE * (0.085, 0.34) + (0.17 * (finger - 1.5), 0.06 * abs(finger - 1.3))
+            turned = shape @ np.array([[cos, sin], [-sin, cos]]) + hand[:2]
+            easel.fill(turned, who.skin * 0.7)
+            easel.fill(turned * (0.97, 1) + (0.03 * hand[0], 0.025), who.skin * 0.95)
+
+
+def expose(image: Image.Image, shot: Capture, rng: np.random.Generator) -> np.ndarray:
+    """Photograph the drawing: blur, light as it falls on a ball, noise; gives (size, size, 3) uint8."""
+    size = image.width
+    if shot.blur > 0.15:
+        image = image.filter(ImageFilter.GaussianBlur(shot.blur * size / 64))
+    grid = np.linspace(-0.85, 0.85, size, dtype=np.float32)
+    x, y = grid[None, :] - np.float32(shot.shift[0]), grid[:, None] - np.float32(shot.shift[1])
+    z = np.sqrt(np.maximum(0.08, 1 - x * x - 0.8 * y * y))
+    lx, ly, lz = (float(part) for part in shot.light)
+    lit = np.maximum(0.0, x * lx + y * ly + z * lz)
+    shade = shot.exposure * (1 - 0.75 * shot.contrast + 0.95 * shot.contrast * lit)
+    pixels = np.asarray(image, dtype=np.float32) * shade[..., None] * shot.tint.astype(np.float32)
+    grain = rng.standard_normal((size, size), dtype=np.float32)[..., None]
+    pixels += shot.noise * grain
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def draw_face(expression: str, *, seed: int, part: str, index: int, size: int = 64) -> np.ndarray:
+    """Draw one face as (size, size, 3) uint8 RGB: a pure function of its arguments.
+
+    `part` ("train", "test", ...) and `index` number the faces of one expression; equal arguments give equal
+    pixels in every process (no use is made of Python's salted `hash`).
+    """
+    if expression not in EXPRESSIONS:
+        raise ValueError(f"unknown expression {expression!r}; the faces can be: {', '.join(EXPRESSIONS)}")
+    names = [zlib.crc32(name.encode()) for name in (expression, part)]
+    streams = [np.random.default_rng([seed, *names, index, stream]) for stream in range(3)]
+    who, shot = sample_identity(streams[0]), sample_capture(streams[2])
+    actions = sample_expression(streams[1], expression) + who.rest
+    act, lean = dict(zip(ACTIONS, actions.tolist(), strict=True)), float(streams[1].normal(0, 0.5))
+    drop = 0.1 * max(0.0, act["open"])
+    easel = Easel(shot, size)
+    draw_back(easel, who, drop)
+    draw_skin(easel, who, act, drop)
+    draw_eyes(easel, who, act, lean, shot.gaze)
+    draw_nose(easel, who, act, float(shot.light[0]))
+    draw_mouth(easel, who, act, lean)
+    draw_front(easel, who, shot.hand)
+    return expose(easel.image.reduce(OVERSAMPLE), shot, streams[2])

@@ -1,0 +1,229 @@
+"""The LightningDataModule that GAN and classifier share, and the injection of generated images into training."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2.functional import resize
+
+from fer_experiments.data.cache import ImageCache, open_cache
+from fer_experiments.data.source import Source
+from fer_experiments.data.split import Split, make_split
+from fer_experiments.data.synthetic import GeneratedImages
+
+Batch = tuple[Tensor, Tensor]
+REAL, GENERATED = "real", "generated"
+EVALUATION_BATCH = 128
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A source made ready: its decoded images and one seed's split of them."""
+
+    source: Source
+    cache: ImageCache
+    split: Split
+
+    @classmethod
+    def prepare(cls, source: Source, seed: int) -> "ImageData":
+        """Decode (or find the cache) and split. Raises ConfigError for anything wrong with the data."""
+        cache = open_cache(source)
+        return cls(source, cache, make_split(cache.index, source, seed))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.split.classes
+
+    def class_indices(self, labels: np.ndarray) -> np.ndarray:
+        """Class names (N,) -> their places in `classes` (N,) int64."""
+        places = {name: place for place, name in enumerate(self.classes)}
+        return np.array([places[label] for label in labels], dtype=np.int64)
+
+
+class Images(Dataset[Batch]):
+    """Real images by row of the cache, then generated ones. dataset[[i, j, ...]] is one batch:
+
+    images (B, C, S, S) uint8 in channels_last, labels (B,) int64.
+    """
+
+    def __init__(
+        self,
+        cache: np.ndarray,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        size: int,
+        bottleneck: int | None = None,
+        generated: np.ndarray | None = None,
+    ) -> None:
+        """labels holds those of `rows`, then those of `generated` (N, s, s, C)."""
+        self.cache = cache
+        self.rows = rows
+        self.labels = torch.from_numpy(labels)
+        self.size = size
+        self.bottleneck = bottleneck
+        self.generated = generated
+        assert len(labels) == len(rows) + (0 if generated is None else len(generated))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def origin(self) -> list[str]:
+        """real or generated, for every image."""
+        return [REAL] * len(self.rows) + [GENERATED] * (len(self) - len(self.rows))
+
+    def __getitem__(self, indices: list[int]) -> Batch:
+        chosen = np.asarray(indices)
+        real = chosen < len(self.rows)
+        first = self._resized(self.cache[self.rows[chosen[real]]], self.bottleneck)
+        if self.generated is None or real.all():
+            return first, self.labels[chosen]
+        second = self._resized(self.generated[chosen[~real] - len(self.rows)], None)
+        images = torch.empty((len(chosen), *second.shape[1:]), dtype=torch.uint8)
+        images = images.contiguous(memory_format=torch.channels_last)
+        mask = torch.from_numpy(real)
+        images[mask], images[~mask] = first, second
+        return images, self.labels[chosen]
+
+    def _resized(self, pixels: np.ndarray, through: int | None) -> Tensor:
+        images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)  # (B, C, s, s), channels_last
+        for side in (through, self.size):
+            if side is not None and images.shape[-1] != side and len(images):
+                images = resize(images, [side, side], InterpolationMode.BILINEAR, antialias=True)
+        if len(images) == 0:
+            images = images.new_empty((0, images.shape[1], self.size, self.size))
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+class EpochBatches(Sampler[list[int]]):
+    """`steps` full batches an epoch out of an endless row of permutations; what epoch e gives depends on (seed, e)
+    alone.
+
+    So every arm makes the same number of optimizer steps, however many images it has, and uses all of them equally
+    often.
+    """
+
+    def __init__(self, length: int, batch_size: int, steps: int, seed: int) -> None:
+        self.length, self.batch_size, self.steps, self.seed = length, batch_size, steps, seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch  # called by Lightning
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        size = self.steps * self.batch_size
+        start, stop = self.epoch * size, (self.epoch + 1) * size
+        passes = range(start // self.length, (stop - 1) // self.length + 1)
+        row = np.concatenate([np.random.default_rng([self.seed, 4, n]).permutation(self.length) for n in passes])
+        row = row[start - passes.start * self.length :][:size]
+        yield from row.reshape(self.steps, self.batch_size).tolist()
+
+
+class InOrder(Sampler[list[int]]):
+    """All images once, in order, in batches; the last may be short."""
+
+    def __init__(self, length: int, batch_size: int) -> None:
+        self.length, self.batch_size = length, batch_size
+
+    def __len__(self) -> int:
+        return -(-self.length // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for start in range(0, self.length, self.batch_size):
+            yield list(range(start, min(start + self.batch_size, self.length)))
+
+
+class ImageDataModule(lightning.LightningDataModule):
+    """Batches of images (B, C, S, S) float in [0, 1] and labels (B,) int64.
+
+    The training part can be narrowed to some rows, repeat rows, and take generated images in; validation and test
+    are real images always. `augment` maps a batch on its device and is used in training only.
+    """
+
+    def __init__(
+        self,
+        data: ImageData,
+        *,
+        image_size: int,
+        batch_size: int,
+        seed: int,
+        train_indices: np.ndarray | None = None,
+        steps_per_epoch: int | None = None,
+        augment: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """train_indices picks from the training part (repeats allowed); null: all. steps_per_epoch null: one pass."""
+        super().__init__()
+        self.data, self.image_size, self.batch_size, self.seed = data, image_size, batch_size, seed
+        self.augment = augment
+        rows, labels = data.split.rows("train"), data.class_indices(data.split.labels("train"))
+        chosen = np.arange(len(rows)) if train_indices is None else train_indices
+        self.train_set = self._images(rows[chosen], labels[chosen])
+        self.generated: GeneratedImages | None = None
+        self.steps_per_epoch = steps_per_epoch or -(-len(chosen) // batch_size)
+
+    def inject(self, generated: GeneratedImages) -> None:
+        """Add generated images to the training part; the number of steps stays."""
+        self.generated = generated
+        labels = self.data.class_indices(generated.labels)
+        real = self.train_set
+        self.train_set = self._images(
+            real.rows, np.concatenate([real.labels.numpy(), labels]), generated=generated.images
+        )
+
+    def training_table(self) -> pd.DataFrame:
+        """What the training part holds, one row an image: path, label, origin (real or generated), times (repeats)."""
+        paths = self.data.split.table.loc[self.train_set.rows, "path"].tolist()
+        if self.generated is not None:
+            paths += self.generated.files.tolist()
+        labels = [self.data.classes[place] for place in self.train_set.labels]
+        table = pd.DataFrame({"path": paths, "label": labels, "origin": self.train_set.origin})
+        return (
+            table.groupby(["path", "label", "origin"], sort=False, as_index=False)
+            .size()
+            .rename({"size": "times"}, axis=1)
+        )
+
+    def _images(self, rows: np.ndarray, labels: np.ndarray, generated: np.ndarray | None = None) -> Images:
+        return Images(self.data.cache.images, rows, labels, self.image_size, self.data.source.bottleneck, generated)
+
+    def part(self, name: str) -> Images:
+        """The validation or test part."""
+        return self._images(self.data.split.rows(name), self.data.class_indices(self.data.split.labels(name)))
+
+    def _loader(self, dataset: Images, batches: Sampler[list[int]]) -> DataLoader:
+        # batch_size=None: the sampler gives whole batches, and the dataset gathers each in one indexing.
+        workers = self.data.source.workers
+        return DataLoader(
+            dataset, sampler=batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        batches = EpochBatches(len(self.train_set), self.batch_size, self.steps_per_epoch, self.seed)
+        return self._loader(self.train_set, batches)
+
+    def val_dataloader(self) -> DataLoader:
+        dataset = self.part("valid")
+        return self._loader(dataset, InOrder(len(dataset), EVALUATION_BATCH))
+
+    def predict_dataloader(self) -> list[DataLoader]:
+        """Validation, then test."""
+        test = self.part("test")
+        return [self.val_dataloader(), self._loader(test, InOrder(len(test), EVALUATION_BATCH))]
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        images, labels = batch
+        images = images.float() / 255
+        images = images.expand(-1, self.data.source.channels, -1, -1).contiguous(memory_format=torch.channels_last)
+        training = self.trainer is not None and self.trainer.training
+        if self.augment is not None and training:
+            images = self.augment(images)
+        return images, labels

@@ -1,0 +1,73 @@
+"""Where images come from: a listing of items, and a way to read one. Everything else of data is the same for all."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+from PIL import Image
+from pydantic import Field
+
+from fer_experiments.spec import Spec, UserPath
+
+Part = Literal["train", "valid", "test"]
+PARTS: tuple[Part, ...] = ("train", "valid", "test")
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Source(Spec, ABC):
+    """A data source and how its images are chosen. Fields: conf/data/base.yaml."""
+
+    classes: Annotated[list[str], Field(min_length=1)] | None
+    counts: Annotated[dict[str, Count], Field(min_length=1)] | None
+    imbalance: Annotated[float, Field(ge=1.0)] | None
+    minority: str | None
+    parts: dict[Part, Part | None] | None
+    valid_fraction: Fraction
+    test_fraction: Fraction
+    test_seed: Annotated[int, Field(ge=0)]
+    channels: Literal[1, 3]
+    grey: bool
+    image_size: Annotated[int, Field(ge=8, le=1024)] | None
+    bottleneck: Annotated[int, Field(ge=8, le=1024)] | None
+    skip_corrupt: bool
+    max_pixels: Annotated[int, Field(ge=1)]
+    cache_dir: UserPath
+    workers: Annotated[int, Field(ge=0, le=64)]
+
+    @property
+    def stored_channels(self) -> int:
+        """Channels of a cached image: 1 if read as grey, else 3."""
+        return 1 if self.grey or self.channels == 1 else 3
+
+    @abstractmethod
+    def items(self) -> pd.DataFrame:
+        """One row an image: path (unique, relative), label, part (train, valid or test). Raises ConfigError."""
+
+    @abstractmethod
+    def open(self, path: str) -> Image.Image:
+        """The image that `items` lists as `path`. Raises OSError or ValueError where it can't be read."""
+
+    @abstractmethod
+    def state(self, items: pd.DataFrame) -> list[str]:
+        """One line an item that changes whenever the item's bytes may have changed."""
+
+    def fingerprint(self, items: pd.DataFrame) -> str:
+        """Hex digest over all items and how they are read; names the cache."""
+        digest = hashlib.sha256(f"{self.stored_channels} {self.image_size} {self.max_pixels}\n".encode())
+        for path, label, part, state in zip(
+            items["path"], items["label"], items["part"], self.state(items), strict=True
+        ):
+            digest.update(f"{path}\0{label}\0{part}\0{state}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:24]
+
+
+def file_state(path: Path) -> str:
+    """Size and modification time, or why they can't be had (such a file is reported when it is read)."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        return str(error)
+    return f"{stat.st_size} {stat.st_mtime_ns}"

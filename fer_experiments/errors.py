@@ -1,0 +1,9 @@
+"""The errors that a user can meet."""
+
+
+class ConfigError(ValueError):
+    """What a user typed can't be run; the message names the key, the value, what is allowed and the remedy."""
+
+
+class NonFiniteError(RuntimeError):
+    """Training broke down: a loss or a weight is NaN or infinite."""

@@ -1,0 +1,51 @@
+"""result.json: what one finished training found."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+FILE = "result.json"
+PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+class Result(BaseModel):
+    """One training of a GAN or a classifier. `metrics` is {part: classification_metrics}, for a GAN {}."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job: str
+    arm: str
+    seed: int
+    classes: list[str]
+    real: dict[str, int]
+    generated: dict[str, int]
+    repeated: dict[str, int]
+    optimizer_steps: int
+    selected_epoch: int | None
+    metrics: dict[str, dict[str, Any]]
+    history: list[dict[str, float]]
+    split_hash: str
+    seconds: float
+    device: str
+    versions: dict[str, str] = Field(default_factory=versions)
+
+    def save(self, folder: Path) -> None:
+        (folder / FILE).write_text(json.dumps(self.model_dump(), indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Result":
+        """Raises ValueError, with the file's name, where the file is missing or not a result."""
+        path = folder / FILE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ValueError(f"{path}: is no result: {error}") from None

@@ -1,0 +1,5 @@
+"""The DCGAN: networks, losses, training step, LightningModule, sampling."""
+
+from fer_experiments.gan.config import GANConfig
+
+__all__ = ["GANConfig"]

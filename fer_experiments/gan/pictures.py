@@ -1,0 +1,31 @@
+"""Grids of samples from fixed noise, as PNG and in TensorBoard (Figure 5 of the paper)."""
+
+from pathlib import Path
+
+import lightning
+import torch
+from torchvision.utils import make_grid, save_image
+
+from fer_experiments.gan.module import DCGAN
+from fer_experiments.gan.sampling import sample
+
+GRID_IMAGES, GRID_COLUMNS = 64, 8
+
+
+class SampleGrid(lightning.Callback):
+    """Write samples/epoch_0100.png at the chosen epochs (counted from 1) and after the last."""
+
+    def __init__(self, folder: Path, epochs: list[int], stored_channels: int) -> None:
+        self.folder, self.epochs, self.stored_channels = folder, set(epochs), stored_channels
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if not trainer.is_global_zero or (epoch not in self.epochs and epoch != trainer.max_epochs):
+            return
+        assert isinstance(pl_module, DCGAN)
+        images = torch.from_numpy(sample(pl_module.generator, range(GRID_IMAGES), self.stored_channels))
+        grid = make_grid(images.permute(0, 3, 1, 2).float() / 255, nrow=GRID_COLUMNS, padding=2)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_image(grid, self.folder / f"epoch_{epoch:04d}.png")
+        if trainer.logger is not None:
+            trainer.logger.experiment.add_image("gan/samples", grid, epoch)  # type: ignore[attr-defined]

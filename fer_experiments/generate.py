@@ -1,0 +1,45 @@
+"""Write images from a trained generator: python -m fer_experiments.generate CHECKPOINT --count 80 --out DIR."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from fer_experiments.errors import ConfigError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0, or 2 where the checkpoint or the folder can't be used."""
+    parser = argparse.ArgumentParser(prog="python -m fer_experiments.generate", description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="checkpoints/last.ckpt of a run with train=dcgan")
+    parser.add_argument("--count", type=_positive, default=80, help="how many images (default 80)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for CLASS/*.png and manifest.csv")
+    parser.add_argument("--seed", type=_natural, default=0, help="latent seed of the first image; the rest count up")
+    options = parser.parse_args(arguments)
+
+    from fer_experiments.gan.sampling import TrainedGenerator  # torch only now, so that --help answers at once
+
+    try:
+        trained = TrainedGenerator.load(options.checkpoint)
+        trained.write(options.out, range(options.seed, options.seed + options.count))
+    except (ConfigError, OSError) as error:
+        print(f"generate: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.count} images of {trained.label} in {options.out}, split {trained.split_hash}")
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = _natural(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _natural(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

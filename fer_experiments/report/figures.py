@@ -1,0 +1,141 @@
+"""Figures of results, drawn without a display."""
+
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+TRAIN, VALID, GENERATED, SIMPLE = "#2b6cb0", "#c2410c", "#c2410c", "#2b6cb0"
+History = Sequence[Mapping[str, float]]
+PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
+
+
+def plain(text: str) -> str:
+    """A name as matplotlib shows it literally: $ starts no formula, unprintable characters become U+FFFD."""
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return shown.replace("$", r"\$")
+
+
+def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
+    """Rows are true classes, columns predicted ones; shaded by the share of the row."""
+    counts = np.asarray(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 1.6 + 0.7 * len(classes)
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    names = [plain(name) for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(classes)), names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    for row, column in np.ndindex(counts.shape):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize=9)
+    return figure
+
+
+def dot_plot(scores: Mapping[str, Sequence[float]], generated: Sequence[str], xlabel: str) -> Figure:
+    """{arm: a score in [0, 1] for each seed}, first arm on top: a dot for each seed, a bar and a number at the mean.
+
+    Arms named in `generated` have another colour and diamonds for dots. An arm without scores keeps an empty line.
+    """
+    figure = Figure(figsize=(4.5, 0.9 + 0.38 * len(scores)), layout="constrained")
+    axes = figure.subplots()
+    for row, (arm, values) in enumerate(scores.items()):
+        axes.axhline(row, color="#e5e7eb", linewidth=0.8, zorder=0)
+        if not values:
+            axes.annotate("no result", (1.02, row), xycoords=("axes fraction", "data"), va="center", color="#6b7280")
+            continue
+        colour, marker = (GENERATED, "D") if arm in generated else (SIMPLE, "o")
+        mean = float(np.mean(values))
+        several = len(values) > 1
+        axes.scatter(
+            values, [row] * len(values), s=34, color=colour, marker=marker, alpha=0.55 if several else 1, linewidths=0
+        )
+        if several:
+            axes.plot([mean, mean], [row - 0.28, row + 0.28], color=colour, linewidth=2.2)
+        axes.annotate(f"{mean:.1%}", (1.02, row), xycoords=("axes fraction", "data"), va="center", color=colour)
+    axes.set_yticks(range(len(scores)), [plain(arm) for arm in scores])
+    axes.set_ylim(len(scores) - 0.5, -0.5)
+    axes.margins(x=0.08)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(PERCENT)
+    axes.set_xlabel(xlabel)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    return figure
+
+
+def limits(histories: Sequence[History], keys: Sequence[str]) -> tuple[float, float] | None:
+    """The y range that holds every finite value of `keys`, with a margin; None where there is none."""
+    values = [row[key] for history in histories for row in history for key in keys if key in row]
+    finite = np.asarray(values, dtype=float)[np.isfinite(values)] if values else np.empty(0)
+    if not len(finite):
+        return None
+    margin = 0.05 * float(np.ptp(finite)) or 0.05
+    return float(finite.min()) - margin, float(finite.max()) + margin
+
+
+def curves(
+    histories: Sequence[History],
+    lines: Mapping[str, str],
+    *,
+    x: str = "epoch",
+    ylim: tuple[float, float] | None = None,
+    percent: bool = False,
+    marked: Sequence[int] = (),
+) -> Figure:
+    """One panel of `lines`, {key: name in the legend}: the mean over the seeds and, where several, each in a thin line.
+
+    histories: one a seed. marked: places on the x axis with a dotted line, such as the epoch that was chosen.
+    """
+    figure = Figure(figsize=(3.9, 2.5), layout="constrained")
+    axes = figure.subplots()
+    for (key, name), colour in zip(lines.items(), (TRAIN, VALID), strict=False):
+        _line(axes, histories, x, key, name, colour)
+    for number, place in enumerate(sorted(set(marked))):
+        axes.axvline(
+            place, color="#6b7280", linestyle=":", linewidth=1, label="" if number else "chosen epoch", zorder=0
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    if percent:
+        axes.yaxis.set_major_formatter(PERCENT)
+    if ylim is not None:
+        axes.set_ylim(*ylim)
+    axes.set_xlabel(x)
+    axes.grid(color="#e5e7eb", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["right", "top"]].set_visible(False)
+    figure.legend(loc="outside upper left", ncols=3, fontsize=8.5, frameon=False, handlelength=1.4, columnspacing=1.2)
+    return figure
+
+
+def _line(axes: Axes, histories: Sequence[History], x: str, key: str, name: str, colour: str) -> None:
+    tables = [
+        pd.DataFrame([{x: row[x], key: row[key]} for row in rows if key in row and x in row]) for rows in histories
+    ]
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return
+    if len(tables) > 1:
+        for table in tables:
+            axes.plot(table[x], table[key], color=colour, linewidth=0.8, alpha=0.35)
+    mean = pd.concat(tables).groupby(x)[key].mean()
+    marker = "." if len(mean) <= 20 else ""  # a single epoch must be seen too
+    axes.plot(mean.index, mean.to_numpy(), color=colour, linewidth=1.8, marker=marker, label=name)
+
+
+def svg(figure: Figure) -> bytes:
+    """The same bytes for the same figure. Text stays text, so that a reader's fonts serve scripts that ours lack."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "report"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    return buffer.getvalue()

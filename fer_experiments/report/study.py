@@ -1,0 +1,117 @@
+"""A study's record, and the files and the table that say what it found."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fer_experiments.evaluation.result import Result, versions
+
+FILE = "study.json"
+
+
+class StudyRecord(BaseModel):
+    """What study.json holds; results has one entry for each finished arm and seed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    arms: list[str]
+    seeds: list[int]
+    results: list[Result] = Field(default_factory=list)
+    failed: dict[str, str] = Field(default_factory=dict)
+    seconds: float = 0.0
+    versions: dict[str, str] = Field(default_factory=versions)
+
+    def save(self, folder: Path) -> None:
+        (folder / FILE).write_text(json.dumps(self.model_dump(), indent=1))
+
+    def of_arm(self, arm: str) -> list[Result]:
+        return [result for result in self.results if result.arm == arm]
+
+
+def comparison(record: StudyRecord) -> pd.DataFrame:
+    """One row for each finished arm and seed: counts, steps, and metrics on test."""
+    rows = []
+    for result in record.results:
+        test = result.metrics["test"]
+        rows.append(
+            {
+                "arm": result.arm,
+                "seed": result.seed,
+                "real": sum(result.real.values()),
+                "repeated": sum(result.repeated.values()),
+                "generated": sum(result.generated.values()),
+                "optimizer_steps": result.optimizer_steps,
+                "selected_epoch": result.selected_epoch,
+                "accuracy": test["accuracy"],
+                "balanced_accuracy": test["balanced_accuracy"],
+                "loss": test["loss"],
+                **{f"recall_{name}": value for name, value in test["recall"].items()},
+                "test_images": test["images"],
+                "split_hash": result.split_hash,
+                "seconds": round(result.seconds, 1),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def summary(record: StudyRecord) -> pd.DataFrame:
+    """One row an arm, in the study's order: means over its seeds, as a person reads them."""
+    table = comparison(record)
+    rows = []
+    for arm in record.arms:
+        of_arm = table[table["arm"] == arm] if len(table) else table
+        if of_arm.empty:
+            rows.append({"arm": arm, "seeds": "0"})
+            continue
+        mean = of_arm.mean(numeric_only=True)
+        first = record.of_arm(arm)[0]
+        rows.append(
+            {
+                "arm": arm,
+                "seeds": str(len(of_arm)),
+                "training images": training_images(first),
+                "accuracy": f"{mean['accuracy']:.2%}",
+                "balanced accuracy": f"{mean['balanced_accuracy']:.2%}",
+                "loss": f"{mean['loss']:.4f}",
+                **{f"recall {name}": f"{mean[f'recall_{name}']:.2%}" for name in first.classes},
+            }
+        )
+    return pd.DataFrame(rows).fillna("")
+
+
+def training_images(result: Result) -> str:
+    """ "angry 820 + 80 generated, happy 900"."""
+    parts = []
+    for name in result.classes:
+        part = f"{name} {result.real[name]}"
+        part += f" + {result.generated[name]} generated" if result.generated.get(name) else ""
+        part += f" + {result.repeated[name]} repeated" if result.repeated.get(name) else ""
+        parts.append(part)
+    return ", ".join(parts)
+
+
+def printable(text: str) -> str:
+    """Text with what is no valid character (a folder name in another encoding) as backslash codes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def write_report(record: StudyRecord, folder: Path) -> None:
+    """comparison.csv, comparison.md and report.html, and the table on the console."""
+    from fer_experiments.report.page import write_page
+
+    comparison(record).to_csv(folder / "comparison.csv", index=False, errors="surrogateescape")
+    table = summary(record)
+    markdown = table.replace(r"\|", r"\\|", regex=True).to_markdown(index=False) + "\n"
+    (folder / "comparison.md").write_text(markdown, encoding="utf-8", errors="surrogateescape")
+    write_page(record, folder)
+    shown = Table(title=f"Test results, {len(record.seeds)} seed(s)")
+    for column in table.columns:
+        shown.add_column(escape(printable(str(column))), overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*(escape(printable(str(value))) for value in row))
+    Console(width=None if Console().is_terminal else 160).print(shown)

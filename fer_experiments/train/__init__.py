@@ -1,0 +1,1 @@
+"""The jobs that `train=` names, and the only code that sees the whole configuration."""

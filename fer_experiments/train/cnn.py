@@ -1,0 +1,228 @@
+"""train=cnn: train the classifier under one balancing strategy and one augmentation."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lightning
+import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from fer_experiments.augment import Augment
+from fer_experiments.balance import Generate, Plan, Strategy
+from fer_experiments.classifier.module import MONITOR, Classifier
+from fer_experiments.data.module import ImageData, ImageDataModule
+from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.metrics import classification_metrics
+from fer_experiments.evaluation.result import Result
+from fer_experiments.report.tensorboard import write_test_results
+from fer_experiments.train.dcgan import images_needed, train_gan
+from fer_experiments.train.job import Job
+from fer_experiments.train.record import device_name, write_data
+
+if TYPE_CHECKING:
+    from fer_experiments.train.config import Config
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A named combination of a balancing strategy and an augmentation."""
+
+    name: str
+    balance: Strategy
+    augment: Augment
+
+
+def arm_name(balance: str, augment: str) -> str:
+    """ "dcgan+traditional"; "dcgan" without augmentation."""
+    return balance if augment == "none" else f"{balance}+{augment}"
+
+
+class TrainCNN(Job):
+    def run(self, config: Config, folder: Path) -> None:
+        data = ImageData.prepare(config.data, config.seed)
+        chosen = HydraConfig.get().runtime.choices
+        arm = Arm(arm_name(chosen["balance"], chosen["augment"]), config.balance, config.augment)
+        write_data(folder, data, images_needed(arm.balance, data, config.seed))
+        synthetic = find_synthetic(config, data, [arm], folder / "gan")
+        result = train_classifier(config, data, arm, synthetic, folder)
+        log.info("%s", describe(result))
+
+
+def images_to_make(config: Config, data: ImageData, arms: Iterable[Arm]) -> dict[str, int]:
+    """{class: images} that serve all arms which bring none."""
+    needed: Counter[str] = Counter()
+    for arm in arms:
+        if arm.balance.needs_images:
+            needed |= Counter(images_needed(arm.balance, data, config.seed))  # | is the larger of both
+    return dict(needed)
+
+
+def find_synthetic(config: Config, data: ImageData, arms: Iterable[Arm], folder: Path) -> dict[str, Path]:
+    """{class: folder of its generated images} for what the arms need and don't bring; trains a GAN for each class."""
+    needed = images_to_make(config, data, arms)
+    named = config.gan.target_class
+    if needed and named is not None and set(needed) != {named}:
+        raise ConfigError(
+            f"gan.target_class={named}: balance needs generated images of {', '.join(sorted(needed))}; a GAN is "
+            "trained for each of these. Use gan.target_class=null, or balance.sampling_strategy={CLASS: TOTAL}"
+        )
+    several = len(needed) > 1
+    return {
+        label: train_gan(config, data, label, count, folder / label if several else folder)
+        for label, count in sorted(needed.items())
+    }
+
+
+def load_generated(
+    config: Config, data: ImageData, arm: Arm, plan: Plan, synthetic: dict[str, Path]
+) -> GeneratedImages | None:
+    """The generated images that a plan asks for, from the arm's own folder or from the GANs trained here."""
+    if not plan.generated:
+        return None
+    own = arm.balance.synthetic if isinstance(arm.balance, Generate) else None
+    channels, split_hash = config.data.stored_channels, data.split.hash
+    if own is not None:
+        return read_synthetic(own, plan.generated, split_hash, channels)
+    return GeneratedImages.join(
+        [
+            read_synthetic(synthetic[label], {label: count}, split_hash, channels)
+            for label, count in plan.generated.items()
+        ]
+    )
+
+
+def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[str, Path], folder: Path) -> Result:
+    """Train, choose the epoch on validation, measure on test; predictions.npz and result.json are left in `folder`."""
+    started = time.monotonic()
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    labels = data.split.labels("train")
+    plan = arm.balance.plan(labels, config.seed)
+    images = ImageDataModule(
+        data,
+        image_size=config.classifier.image_size,
+        batch_size=config.classifier.batch_size,
+        seed=config.seed,
+        train_indices=plan.indices,
+        steps_per_epoch=-(-len(labels) // config.classifier.batch_size),  # the same for every arm
+        augment=arm.augment,
+    )
+    generated = load_generated(config, data, arm, plan, synthetic)
+    if generated is not None:
+        images.inject(generated)
+    folder.mkdir(parents=True, exist_ok=True)
+    images.training_table().to_csv(folder / "training.csv", index=False, errors="surrogateescape")
+    model = build_classifier(config, data, plan)
+    checkpoints = folder / "checkpoints"
+    best = ModelCheckpoint(
+        checkpoints,
+        filename="best",
+        monitor=MONITOR,
+        mode="max",
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    trainer = config.trainer.build(arm.name, config.classifier.epochs, folder, [best], validate=True)
+    log.info("%s: %s", arm.name, describe_counts(labels, plan))
+    trainer.fit(model, datamodule=images)
+    steps = trainer.global_step
+    trainer.save_checkpoint(checkpoints / "last.ckpt")
+    chosen = checkpoints / f"{config.classifier.select}.ckpt"
+    predictions = trainer.predict(model, datamodule=images, ckpt_path=chosen, weights_only=True)
+    assert predictions is not None
+    outputs = {part: _join(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
+    metrics = {part: classification_metrics(*output, data.classes) for part, output in outputs.items()}
+    result = Result(
+        job="cnn",
+        arm=arm.name,
+        seed=config.seed,
+        classes=list(data.classes),
+        real=data.split.counts("train"),
+        generated=plan.generated,
+        repeated=repeated(labels, plan),
+        optimizer_steps=steps,
+        selected_epoch=int(torch.load(chosen, weights_only=True, map_location="cpu")["epoch"]) + 1,
+        metrics=metrics,
+        history=model.history,
+        split_hash=data.split.hash,
+        seconds=time.monotonic() - started,
+        device=device_name(trainer),
+    )
+    write_test_results(trainer.logger, result, *outputs["test"])
+    save_predictions(folder, data, outputs)
+    result.save(folder)
+    return result
+
+
+def build_classifier(config: Config, data: ImageData, plan: Plan) -> Classifier:
+    settings = config.classifier
+    channels = config.data.channels
+    return Classifier(
+        settings.build_network(len(data.classes), channels),
+        classes=list(data.classes),
+        learning_rate=settings.learning_rate,
+        class_weights=plan.class_weights,
+        provenance={
+            "split_hash": data.split.hash,
+            "seed": config.seed,
+            "stored_channels": config.data.stored_channels,
+            "channels": channels,
+            "image_size": settings.image_size,
+        },
+    )
+
+
+def _join(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    logits, labels = zip(*batches, strict=True)
+    return torch.cat(logits).float(), torch.cat(labels)
+
+
+def save_predictions(folder: Path, data: ImageData, outputs: dict[str, tuple[Tensor, Tensor]]) -> None:
+    """predictions.npz: for valid and test, logits (N, K), labels (N,), content_hash (N,), in split.csv's order."""
+    arrays: dict[str, np.ndarray] = {"classes": np.array(data.classes)}
+    for part, (logits, labels) in outputs.items():
+        hashes = data.split.table.loc[data.split.table["split"] == part, "content_hash"]
+        arrays |= {
+            f"{part}_logits": logits.numpy(),
+            f"{part}_labels": labels.numpy(),
+            f"{part}_content_hash": hashes.to_numpy(dtype=str)[: len(labels)],
+        }
+    np.savez_compressed(folder / "predictions.npz", **arrays)  # type: ignore[arg-type]
+
+
+def repeated(labels: np.ndarray, plan: Plan) -> dict[str, int]:
+    """{class: how many training places are repeats of a real image}, classes without repeats left out."""
+    extra = Counter(labels[plan.indices].tolist())
+    extra.subtract(Counter(labels[np.unique(plan.indices)].tolist()))
+    return {name: number for name, number in sorted(extra.items()) if number > 0}
+
+
+def describe_counts(labels: np.ndarray, plan: Plan) -> str:
+    """ "820 angry + 80 generated, 900 happy"."""
+    parts = []
+    again = repeated(labels, plan)
+    for name, number in sorted(Counter(labels.tolist()).items()):
+        made = f" + {plan.generated[name]} generated" if plan.generated.get(name) else ""
+        made += f" + {again[name]} repeated" if name in again else ""
+        parts.append(f"{number} {name}{made}")
+    return ", ".join(parts)
+
+
+def describe(result: Result) -> str:
+    test = result.metrics["test"]
+    return (
+        f"{result.arm}: test accuracy {test['accuracy']:.1%}, balanced accuracy {test['balanced_accuracy']:.1%}, "
+        f"loss {test['loss']:.4f} on {test['images']} images (epoch {result.selected_epoch}, {result.seconds:.0f} s)"
+    )

@@ -1,0 +1,80 @@
+"""The composed configuration as typed objects; only train/ sees it."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import Field, ValidationError
+
+from fer_experiments.augment import Augment
+from fer_experiments.balance import Strategy
+from fer_experiments.classifier import ClassifierConfig
+from fer_experiments.data.source import Source
+from fer_experiments.errors import ConfigError
+from fer_experiments.gan import GANConfig
+from fer_experiments.spec import Spec, build, describe_errors
+from fer_experiments.train.job import Job
+from fer_experiments.train.trainer import TrainerConfig
+
+GROUPS = ("train", "data", "balance", "augment", "gan", "classifier", "trainer")
+
+
+class Config(Spec):
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    accelerator: Literal["auto", "cpu", "gpu"]
+    train: Job
+    data: Source
+    balance: Strategy
+    augment: Augment
+    gan: GANConfig
+    classifier: ClassifierConfig
+    trainer: TrainerConfig
+
+    @classmethod
+    def read(cls, composed: DictConfig) -> "Config":
+        """Check everything before any work. ConfigError lists every wrong key."""
+        node = to_dict(composed)
+        errors: list[str] = []
+        built: dict[str, Any] = {}
+        for group in GROUPS:
+            try:
+                built[group] = build(group, node.get(group))
+            except ConfigError as error:
+                errors.append(str(error))
+        try:
+            if not errors:
+                config = cls(**(node | built))
+                config._check_network()
+                return config
+            unknown = sorted(set(node) - set(cls.model_fields))
+            errors += [f"{key}: unknown key" for key in unknown]
+        except ValidationError as error:
+            errors += describe_errors("", error, cls.model_fields)
+        raise ConfigError("\n".join(errors))
+
+    def _check_network(self) -> None:
+        """Build the classifier without memory or random draws, so that a bad value shows before the GAN is trained."""
+        try:
+            with torch.device("meta"):
+                self.classifier.build_network(2, self.data.channels)
+        except Exception as error:  # a user's network may raise anything
+            raise ConfigError(f"classifier.network={self.classifier.network}: {error}") from None
+
+
+def to_dict(composed: DictConfig) -> dict[str, Any]:
+    """Plain containers, interpolations resolved. Raises ConfigError for a ??? that was not given."""
+    try:
+        node = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "configuration"
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}; give it as {key}=VALUE") from None
+    assert isinstance(node, dict)
+    return {str(key): value for key, value in node.items()}
+
+
+def save(composed: DictConfig, folder: Path) -> None:
+    """Write the resolved configuration as config.yaml."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(composed, resolve=True))

@@ -1,0 +1,110 @@
+"""Lightning's Trainer from conf/trainer/, with progress and TensorBoard."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import lightning
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from pydantic import Field, model_validator
+
+from fer_experiments.progress import Advance, stage
+from fer_experiments.spec import Spec
+
+Limit = Annotated[int, Field(ge=1)]
+
+# Said once for each Trainer, of which a study makes a dozen; and batches come from a memory map, which needs no
+# workers.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", ".*does not have many workers.*")
+warnings.filterwarnings("ignore", ".*passed in a `val_dataloader` but have no `validation_step`.*")
+warnings.filterwarnings("ignore", ".*number of training batches.*smaller than the logging interval.*")
+warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")  # lightning 2.6 under torch 2.15
+warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+
+
+class TrainerConfig(Spec):
+    accelerator: Literal["auto", "cpu", "gpu"]
+    devices: Limit
+    strategy: str
+    precision: Literal["32-true", "bf16-mixed"]
+    max_epochs: Limit | None
+    limit_batches: Limit | None
+    progress: bool
+
+    @model_validator(mode="after")
+    def _device_there(self) -> "TrainerConfig":
+        if self.accelerator == "gpu" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+            raise ValueError("accelerator=gpu: torch finds no GPU here; use accelerator=cpu or accelerator=auto")
+        return self
+
+    def epochs(self, wanted: int) -> int:
+        return wanted if self.max_epochs is None else min(wanted, self.max_epochs)
+
+    def build(
+        self, what: str, epochs: int, folder: Path, callbacks: list[lightning.Callback], validate: bool
+    ) -> lightning.Trainer:
+        """A Trainer that writes checkpoints and event files into `folder` and shows its progress as `what`."""
+        progress: list[lightning.Callback] = [StageProgress(what)] if self.progress else []
+        return lightning.Trainer(
+            accelerator=self.accelerator,
+            devices=self.devices,
+            strategy=self.strategy,
+            precision=self.precision,
+            max_epochs=self.epochs(epochs),
+            limit_train_batches=self.limit_batches,
+            limit_val_batches=self.limit_batches if validate else 0,
+            limit_predict_batches=self.limit_batches,
+            num_sanity_val_steps=0,
+            callbacks=[*callbacks, *progress],
+            logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
+            default_root_dir=folder,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=1,
+        )
+
+
+class StageProgress(lightning.Callback):
+    """Batches done, with the epoch's last logged loss or score beside them."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._stage: Any = None
+        self._advance: Advance | None = None
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert trainer.max_epochs is not None
+        self._stage = stage(self.what, trainer.max_epochs * int(trainer.num_training_batches))
+        self._advance = self._stage.__enter__()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        assert self._advance is not None
+        done = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx + 1
+        metrics = trainer.callback_metrics
+        shown = ", ".join(
+            f"{name} {float(metrics[name]):.3f}" for name in ("train/loss", "valid/loss") if name in metrics
+        )
+        self._advance(done, f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs} {shown}")
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._close(None)
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        self._close(exception)
+
+    def _close(self, exception: BaseException | None) -> None:
+        if self._stage is not None:
+            open_stage, self._stage = self._stage, None
+            open_stage.__exit__(None, None, None)

@@ -1,0 +1,100 @@
+"""Small data for all tests, and jobs run in this process."""
+
+import os
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from PIL import Image
+
+from fer_experiments.__main__ import CONF_DIR
+from fer_experiments.spec import build
+
+TINY_NETWORKS = ["gan.width=4", "gan.image_size=32", "classifier.image_size=32"]
+TINY_FACES = ["data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Decoded images go to a folder of this test run, shared by its tests."""
+    os.environ["FER_EXPERIMENTS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+Compose = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def compose(tmp_path: Path) -> Any:
+    """compose(*overrides) -> the composed configuration, Hydra set up as in a job that writes to tmp_path / "run"."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3", job_name="test"):
+
+        def composed(*overrides: str, folder: Path = tmp_path / "run") -> DictConfig:
+            config = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+            with open_dict(config):
+                config.hydra.runtime.output_dir = str(folder)
+                config.hydra.mode = RunMode.RUN
+            folder.mkdir(parents=True, exist_ok=True)
+            HydraConfig.instance().set_config(config)
+            task = deepcopy(config)
+            with open_dict(task):
+                del task["hydra"]
+            return task
+
+        yield composed
+
+
+@pytest.fixture
+def read(compose: Compose) -> Any:
+    """read(*overrides) -> the checked Config."""
+    from fer_experiments.train.config import Config
+
+    return lambda *overrides: Config.read(compose(*overrides))
+
+
+@pytest.fixture
+def run(compose: Compose, tmp_path: Path) -> Any:
+    """run(*overrides) -> the folder of the finished job; tiny drawn faces unless data= is overridden."""
+    from fer_experiments.train.job import run_job
+
+    def finished(*overrides: str, folder: Path = tmp_path / "run") -> Path:
+        faces = [] if any(text.startswith("data=") for text in overrides) else TINY_FACES
+        run_job(compose("trainer=smoke", "trainer.progress=false", *faces, *TINY_NETWORKS, *overrides, folder=folder))
+        return folder
+
+    return finished
+
+
+def write_images(folder: Path, count: int, size: tuple[int, int] = (24, 24), mode: str = "RGB", seed: int = 0) -> None:
+    """`count` unlike PNG images of noise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(folder / f"{number:03d}.png")
+
+
+@pytest.fixture
+def two_classes(tmp_path: Path) -> Path:
+    """root/{cat,dog}/*.png: 12 cats, 20 dogs."""
+    root = tmp_path / "pets"
+    write_images(root / "cat", 12, seed=1)
+    write_images(root / "dog", 20, seed=2)
+    return root
+
+
+def source(name: str, **keys: Any) -> Any:
+    """The data source of conf/data/NAME.yaml with other keys; much quicker than read()."""
+    base, own = (OmegaConf.load(CONF_DIR / "data" / f"{file}.yaml") for file in ("base", name))
+    node = OmegaConf.to_container(OmegaConf.merge(base, own), resolve=True)
+    assert isinstance(node, dict)
+    del node["defaults"]
+    return build("data", node | keys)

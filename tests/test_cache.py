@@ -1,0 +1,476 @@
+"""The cache: every image decoded once, to the same pixels whatever its file's form; bad files named, none lost."""
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from PIL import Image
+
+from fer_experiments.data import cache as cache_module
+from fer_experiments.data.cache import open_cache, to_mode
+from fer_experiments.data.module import ImageData
+from fer_experiments.data.sources import Folder
+from fer_experiments.spec import ConfigError
+from tests.conftest import source, write_images
+
+
+@pytest.fixture
+def pets(two_classes, tmp_path):
+    """pets(**keys) -> the folder source of two_classes with a cache of this test's own."""
+    return lambda **keys: source("folder", root=two_classes, **{"cache_dir": tmp_path / "cache"} | keys)
+
+
+def save(path, image, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+
+
+def decoded(tmp_path, image, name="x.png", keys=None, **options) -> np.ndarray:
+    """Pixels in the cache of a source that holds this image alone."""
+    save(tmp_path / "one" / "a" / name, image, **options)
+    opened = open_cache(source("folder", root=tmp_path / "one", **keys or {}))
+    assert list(opened.index["error"]) == [""]
+    return opened.images[0]
+
+
+def errors(tmp_path) -> dict[str, str]:
+    index = open_cache(source("folder", root=tmp_path)).index
+    return dict(zip(index["path"], index["error"], strict=True))
+
+
+# What is in it
+
+
+def test_cache_holds_the_pixels_of_every_image_in_the_order_of_the_index(pets, two_classes):
+    opened = open_cache(pets())
+    assert opened.images.shape == (32, 24, 24, 3)
+    assert opened.images.dtype == np.uint8
+    for row, path in enumerate(opened.index["path"]):
+        np.testing.assert_array_equal(opened.images[row], np.asarray(Image.open(two_classes / path)))
+
+
+def test_cache_is_read_only_and_mapped(pets):
+    images = open_cache(pets()).images
+    assert isinstance(images, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        images[0] = 0
+
+
+def test_bytes_are_those_on_disk(pets):
+    opened = open_cache(pets())
+    assert opened.bytes == sum(file.stat().st_size for file in opened.folder.iterdir()) > 32 * 24 * 24 * 3
+
+
+def test_content_hash_is_of_pixels_and_not_of_files(tmp_path):
+    image = Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3))
+    save(tmp_path / "a" / "one.png", image)
+    save(tmp_path / "a" / "two.bmp", image)
+    save(tmp_path / "a" / "three.webp", image, lossless=True)
+    save(tmp_path / "b" / "one.png", image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    hashes = open_cache(source("folder", root=tmp_path)).index["content_hash"]
+    assert len(set(hashes[:3])) == 1
+    assert hashes[3] != hashes[0]
+
+
+def test_content_hash_is_of_the_image_before_it_is_resized(tmp_path):
+    for number, colour in enumerate((7, 7)):
+        save(tmp_path / "a" / f"{number}.png", Image.new("L", (10 + number, 10), colour))
+    opened = open_cache(source("folder", root=tmp_path))
+    np.testing.assert_array_equal(opened.images[0], opened.images[1])
+    assert opened.index["content_hash"].is_unique
+
+
+@pytest.mark.parametrize(
+    ("sizes", "keys", "side"),
+    [
+        ([(24, 24)], {}, 24),
+        ([(128, 128)], {}, 128),
+        ([(129, 129)], {}, 128),
+        ([(24, 24), (25, 25)], {}, 128),
+        ([(30, 20)], {}, 128),
+        ([(30, 20)], {"image_size": 40}, 40),
+        ([(24, 24), (300, 9)], {"image_size": 16}, 16),
+        ([(1, 1)], {}, 1),
+    ],
+)
+def test_side_is_the_images_own_where_all_agree_else_128_unless_given(tmp_path, sizes, keys, side):
+    for number, size in enumerate(sizes):
+        save(tmp_path / "a" / f"{number}.png", Image.new("RGB", size))
+    assert open_cache(source("folder", root=tmp_path, **keys)).images.shape == (len(sizes), side, side, 3)
+
+
+@pytest.mark.parametrize(("keys", "channels"), [({}, 3), ({"grey": True}, 1), ({"channels": 1}, 1)])
+def test_grey_or_one_channel_stores_one_channel(pets, keys, channels):
+    assert open_cache(pets(**keys)).images.shape[-1] == channels
+
+
+# Modes of images
+
+GREY = np.add.outer(np.arange(16), 15 * np.arange(16)).astype(np.uint8)
+RGB = np.stack([GREY, GREY.T, 255 - GREY], axis=-1)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("grey", [True, False])
+def test_a_grey_image_is_the_same_in_every_mode(tmp_path, mode, grey):
+    image = Image.fromarray(GREY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(GREY).convert(mode)
+    pixels = decoded(tmp_path, image, keys={"grey": grey})
+    np.testing.assert_array_equal(pixels, np.stack([GREY] * (1 if grey else 3), axis=-1))
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.bmp"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_are_kept(tmp_path, name, mode):
+    np.testing.assert_array_equal(decoded(tmp_path, Image.fromarray(RGB).convert(mode), name), RGB)
+
+
+def test_colour_read_as_grey_is_its_luma(tmp_path):
+    luma = decoded(tmp_path, Image.fromarray(RGB), keys={"grey": True})[..., 0]
+    np.testing.assert_allclose(luma, RGB @ [0.299, 0.587, 0.114], atol=0.51)
+
+
+def test_transparent_pixels_are_white(tmp_path):
+    image = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
+    image.putpixel((3, 2), (200, 0, 0, 255))
+    pixels = decoded(tmp_path, image)
+    assert pixels[2, 3].tolist() == [200, 0, 0]
+    pixels = pixels.copy()
+    pixels[2, 3] = 255
+    assert (pixels == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_the_transparent_colour_of_a_png_is_white(tmp_path, mode):
+    image = Image.new("L", (8, 8), 0)
+    image.putpixel((3, 2), 90)
+    transparent = (0, 0, 0) if mode == "RGB" else 0
+    pixels = decoded(tmp_path, image.convert(mode), transparency=transparent)
+    assert pixels[2, 3].tolist() == [90, 90, 90]
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+
+
+def test_palettes_become_their_colours(tmp_path):
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 10, 200, 30])
+    assert (decoded(tmp_path, image) == [10, 200, 30]).all()
+
+
+def test_black_and_white_bits_become_0_and_255(tmp_path):
+    image = Image.new("1", (8, 8))
+    image.putpixel((3, 2), 1)
+    pixels = decoded(tmp_path, image)
+    assert pixels[2, 3].tolist() == [255] * 3
+    assert pixels.sum() == 3 * 255
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    ink_free = Image.new("CMYK", (8, 8), (0, 0, 0, 0))
+    np.testing.assert_allclose(decoded(tmp_path, ink_free, "x.jpg"), 255, atol=2)
+    save(tmp_path / "one" / "a" / "x.jpg", Image.new("CMYK", (8, 8), (0, 255, 255, 0)))
+    pixels = open_cache(source("folder", root=tmp_path / "one")).images[0].astype(int)
+    assert (np.abs(pixels - [255, 0, 0]) <= 3).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_as_their_exif_says(tmp_path, orientation):
+    upright = Image.new("L", (16, 16))
+    upright.paste(255, (0, 0, 8, 8))
+    operations = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright.transpose(operations[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = decoded(tmp_path, stored, "x.jpg", exif=exif, quality=100)[..., 0]
+    np.testing.assert_allclose(pixels, np.asarray(upright), atol=3)
+
+
+def test_sixteen_bits_are_scaled_and_not_clipped():
+    values = np.array([[0, 257 * 100, 65535]], dtype=np.uint16)
+    assert np.asarray(to_mode(Image.fromarray(values), 1)).tolist() == [[0, 100, 255]]
+
+
+def test_an_animation_gives_its_first_picture(tmp_path):
+    first, second = Image.new("RGB", (8, 8), (255, 0, 0)), Image.new("RGB", (8, 8), (0, 255, 0))
+    pixels = decoded(tmp_path, first, "x.webp", save_all=True, append_images=[second], lossless=True)
+    assert (pixels == [255, 0, 0]).all()
+
+
+# Decoded once
+
+
+def test_second_opening_decodes_nothing(pets, monkeypatch):
+    first = open_cache(pets())
+    monkeypatch.setattr(Folder, "open", lambda self, path: pytest.fail("decoded again"))
+    second = open_cache(pets())
+    assert second.folder == first.folder
+    assert second.index.equals(first.index)
+
+
+def test_seed_counts_and_classes_share_one_cache(pets):
+    folders = {
+        open_cache(pets(**keys)).folder
+        for keys in (
+            {},
+            {"counts": {"cat": 3, "dog": 3}},
+            {"test_seed": 5},
+            {"parts": {"valid": None}},
+            {"bottleneck": 9},
+        )
+    }
+    assert len(folders) == 1
+
+
+@pytest.mark.parametrize("keys", [{"grey": True}, {"image_size": 16}, {"max_pixels": 10**6}])
+def test_what_changes_the_pixels_makes_another_cache(pets, keys):
+    assert open_cache(pets(**keys)).folder != open_cache(pets()).folder
+
+
+def test_a_changed_file_is_read_anew(pets, two_classes):
+    before = open_cache(pets())
+    Image.new("RGB", (24, 24), (1, 2, 3)).save(two_classes / "cat" / "000.png")
+    after = open_cache(pets())
+    assert after.folder != before.folder
+    assert (after.images[0] == [1, 2, 3]).all()
+    np.testing.assert_array_equal(after.images[1:], before.images[1:])
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "renamed", "moved"])
+def test_another_listing_is_another_cache(pets, two_classes, change):
+    before = open_cache(pets())
+    file = two_classes / "cat" / "000.png"
+    if change == "added":
+        shutil.copy(file, two_classes / "cat" / "new.png")
+    elif change == "removed":
+        file.unlink()
+    else:
+        file.rename(two_classes / ("cat" if change == "renamed" else "dog") / "new.png")
+    after = open_cache(pets())
+    assert after.folder != before.folder
+    assert len(after.index) == len(after.images) == {"added": 33, "removed": 31}.get(change, 32)
+
+
+def test_unlike_folders_that_agree_in_names_sizes_and_times_are_told_apart(tmp_path):
+    for root, colour in (("one", 10), ("two", 20)):
+        save(tmp_path / root / "a" / "x.bmp", Image.new("L", (8, 8), colour))
+        os.utime(tmp_path / root / "a" / "x.bmp", (0, 0))
+    values = [int(open_cache(source("folder", root=tmp_path / root)).images.max()) for root in ("one", "two")]
+    assert values == [10, 20]
+
+
+def test_threads_that_open_at_once_build_once(pets, monkeypatch):
+    built = []
+    build = cache_module._build
+    monkeypatch.setattr(cache_module, "_build", lambda *arguments: (built.append(1), build(*arguments)))
+    with ThreadPoolExecutor(6) as pool:
+        opened = list(pool.map(lambda _: open_cache(pets()), range(6)))
+    assert len(built) == 1
+    assert len({one.folder for one in opened}) == 1
+    for one in opened:
+        np.testing.assert_array_equal(one.images, opened[0].images)
+
+
+def test_processes_that_open_at_once_share_one_cache(pets, two_classes, tmp_path):
+    program = (
+        "import sys; from tests.conftest import source; from fer_experiments.data.cache import open_cache;"
+        "opened = open_cache(source('folder', root=sys.argv[1], cache_dir=sys.argv[2]));"
+        "print(opened.folder, opened.images.sum(dtype=int))"
+    )
+    command = [sys.executable, "-c", program, str(two_classes), str(tmp_path / "cache")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[1]}
+    jobs = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    outputs = [job.communicate(timeout=120) for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], outputs
+    opened = open_cache(pets())
+    assert {out.strip() for out, _ in outputs} == {f"{opened.folder} {opened.images.sum(dtype=int)}"}
+    assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == [opened.folder]
+
+
+def test_waiting_for_another_job_is_said(tmp_path, caplog):
+    with FileLock(tmp_path / "x.lock"), caplog.at_level("INFO"):
+        cache_module._lock(tmp_path / "x.lock")
+    assert "waiting: another process is preparing these images" in caplog.text
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
+def test_an_interrupted_build_leaves_no_cache_and_is_made_anew(pets, tmp_path, monkeypatch, stop):
+    load = cache_module._load
+
+    def interrupted(images, side, path):
+        if path == "dog/010.png":
+            raise stop
+        return load(images, side, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "_load", interrupted)
+        with pytest.raises(stop):
+            open_cache(pets())
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+    assert len(open_cache(pets()).images) == 32
+
+
+def test_what_a_killed_build_left_is_not_taken_for_a_cache(pets, tmp_path):
+    images = pets()
+    name = f"v{cache_module.VERSION}-folder-{images.fingerprint(images.items())}"
+    (tmp_path / "cache" / f"{name}-abcdef").mkdir(parents=True)
+    (tmp_path / "cache" / f"{name}.lock").touch()
+    assert len(open_cache(images).images) == 32
+
+
+def test_a_cache_that_can_be_read_needs_no_writing(pets, monkeypatch):
+    open_cache(pets())
+    monkeypatch.setattr(cache_module, "_lock", lambda path: pytest.fail("locked"))
+    monkeypatch.setattr("pathlib.Path.mkdir", lambda *_, **__: pytest.fail("written"))
+    open_cache(pets())
+
+
+def test_a_cache_dir_that_cant_be_written_is_named(pets, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"data\.cache_dir=.*file/cache: can't be written: .*Not a directory"):
+        open_cache(pets(cache_dir=tmp_path / "file" / "cache"))
+
+
+def test_a_full_disk_is_refused_before_anything_is_decoded(pets, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+    monkeypatch.setattr(cache_module, "_load", lambda *arguments: pytest.fail("decoded"))
+    message = r"data\.cache_dir=.*cache: the decoded images need 6\.3 MB, 1\.0 MB are free; .* data\.image_size"
+    with pytest.raises(ConfigError, match=message):
+        open_cache(pets(image_size=256))
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("damage", ["images cut", "images empty", "images gone", "index cut", "index gone"])
+def test_a_damaged_cache_is_named_with_the_remedy(pets, damage):
+    folder = open_cache(pets()).folder
+    file = folder / ("images.npy" if "images" in damage else "index.csv")
+    content = file.read_bytes()
+    file.unlink()
+    if "cut" in damage:
+        lines = content.splitlines(keepends=True)
+        file.write_bytes(b"".join(lines[:20]) if "index" in damage else content[: len(content) // 2])
+    elif "empty" in damage:
+        file.touch()
+    with pytest.raises(ConfigError, match=r"data\.cache_dir: the cache .* can't be read: .*; remove that folder"):
+        open_cache(pets())
+    shutil.rmtree(folder)
+    assert len(open_cache(pets()).images) == 32
+
+
+# Bad files
+
+
+def png_claiming(width, height) -> bytes:
+    """The head of a PNG that says it is so large, and nothing after it."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", len(head)) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+
+@pytest.fixture
+def spoilt(two_classes):
+    """two_classes with eight files that are no images."""
+    cats = two_classes / "cat"
+    good = (cats / "001.png").read_bytes()
+    (cats / "text.jpg").write_text("this is no image")
+    (cats / "empty.jpg").touch()
+    (cats / "cut.png").write_bytes(good[: len(good) // 2])
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 0xFF
+    (cats / "flipped.png").write_bytes(flipped)
+    Image.new("RGB", (64, 64), (9, 8, 7)).save(cats / "cut.jpg")
+    (cats / "cut.jpg").write_bytes((cats / "cut.jpg").read_bytes()[:-40])
+    (cats / "bomb.png").write_bytes(png_claiming(9000, 9000))
+    (cats / "huge.png").write_bytes(png_claiming(60000, 60000))
+    (cats / "link.png").symlink_to("nowhere.png")
+    return two_classes
+
+
+BAD = {
+    f"cat/{name}"
+    for name in (["text.jpg", "empty.jpg", "cut.png", "flipped.png", "cut.jpg", "bomb.png", "huge.png", "link.png"])
+}
+
+
+def test_every_bad_file_is_listed_with_its_reason_and_no_good_one(spoilt):
+    found = errors(spoilt)
+    assert {path for path, error in found.items() if error} == BAD
+    assert len(found) == 32 + len(BAD)
+    assert "cannot identify image file" in found["cat/text.jpg"]
+    assert "cannot identify image file" in found["cat/empty.jpg"]
+    assert "truncated" in found["cat/cut.jpg"]
+    assert found["cat/bomb.png"] == "9000 x 9000 pixels, more than data.max_pixels=50000000"
+    assert "DecompressionBombError" in found["cat/huge.png"]
+    assert "FileNotFoundError" in found["cat/link.png"]
+
+
+def test_bad_files_stop_the_run_by_name_unless_skipped(spoilt):
+    with pytest.raises(
+        ConfigError, match=r"data: 8 of 40 images can't be read; mend .*data\.skip_corrupt=true"
+    ) as caught:
+        ImageData.prepare(source("folder", root=spoilt), seed=0)
+    assert all(f"\n  {path}: " in str(caught.value) for path in BAD)
+
+
+def test_skipped_files_are_reported_and_in_no_part(spoilt):
+    data = ImageData.prepare(source("folder", root=spoilt, skip_corrupt=True), seed=0)
+    assert not BAD & set(data.split.table["path"])
+    assert len(data.split.table) == 32
+    assert {row["path"] for row in data.split.report["corrupt"]} == BAD
+    assert all(row["error"] for row in data.split.report["corrupt"])
+
+
+def test_a_long_list_of_bad_files_is_cut(two_classes):
+    for number in range(13):
+        (two_classes / "cat" / f"bad{number:02d}.png").touch()
+    with pytest.raises(ConfigError, match=r"(?s)13 of 45 images.*bad09\.png: .*\n  and 3 more$"):
+        ImageData.prepare(source("folder", root=two_classes), seed=0)
+
+
+def test_bad_files_of_a_class_that_nobody_wants_are_no_obstacle(spoilt):
+    write_images(spoilt / "bird", 12)
+    data = ImageData.prepare(source("folder", root=spoilt, classes=["bird", "dog"]), seed=0)
+    assert data.classes == ("bird", "dog")
+    assert {row["path"] for row in data.split.report["corrupt"]} == BAD
+
+
+def test_a_file_that_may_not_be_read_is_listed(two_classes, monkeypatch):
+    opened = Folder.open
+
+    def refuse(self, path):
+        if path == "dog/003.png":
+            raise PermissionError(13, "Permission denied", path)
+        return opened(self, path)
+
+    monkeypatch.setattr(Folder, "open", refuse)
+    found = errors(two_classes)
+    assert {path: error for path, error in found.items() if error} == {
+        "dog/003.png": "PermissionError: [Errno 13] Permission denied: 'dog/003.png'"
+    }
+
+
+@pytest.mark.parametrize("side", [100, 99])
+def test_max_pixels_is_the_last_size_that_is_let_in(tmp_path, side):
+    save(tmp_path / "a" / "x.png", Image.new("L", (100, side)))
+    index = open_cache(source("folder", root=tmp_path, max_pixels=9900)).index
+    assert (index["error"][0] == "") == (side == 99)
+
+
+def test_a_mended_file_is_found_at_the_next_run(spoilt):
+    assert errors(spoilt)["cat/text.jpg"]
+    Image.new("RGB", (24, 24)).save(spoilt / "cat" / "text.jpg")
+    assert errors(spoilt)["cat/text.jpg"] == ""

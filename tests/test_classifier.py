@@ -1,0 +1,104 @@
+"""The classifier: Table 3, its golden number, its training."""
+
+import lightning
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from fer_experiments.classifier.module import Classifier
+from fer_experiments.classifier.networks import CNN
+
+
+def test_cnn_has_the_golden_number_of_parameters():
+    assert sum(parameter.numel() for parameter in CNN(2).parameters()) == 6_585_314
+
+
+def test_cnn_layers_are_table_3():
+    shapes = []
+    network = CNN(2).eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.Flatten | nn.Linear):
+            layer.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape[1:])))
+    network(torch.zeros(1, 3, 100, 100))
+    sides = [(32, 98, 98), (32, 49, 49), (32, 47, 47), (32, 23, 23), (64, 21, 21), (64, 10, 10)]
+    assert shapes == [*sides, (6400,), (1024,), (2,)]
+
+
+def test_pooling_before_relu_gives_the_same_values():
+    network = CNN(2).eval()
+    images = torch.rand(2, 3, 100, 100)
+    usual = images
+    for layer in network.features:
+        if isinstance(layer, nn.Conv2d):
+            usual = nn.functional.max_pool2d(torch.relu(layer(usual)), 2)
+    torch.testing.assert_close(network.features(images), usual.flatten(1))
+
+
+@pytest.mark.parametrize(("classes", "channels", "size"), [(2, 1, 100), (7, 3, 48), (100, 3, 22), (3, 1, 128)])
+def test_cnn_takes_any_classes_channels_and_size(classes, channels, size):
+    assert CNN(classes, channels, size)(torch.rand(2, channels, size, size)).shape == (2, classes)
+
+
+def test_cnn_refuses_images_of_which_nothing_is_left():
+    with pytest.raises(ValueError, match=r"image_size=21: .*need 22 pixels or more"):
+        CNN(2, image_size=21)
+
+
+def fit(model: Classifier, batches, epochs: int) -> lightning.Trainer:
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    loader = DataLoader(batches, batch_size=None)
+    trainer.fit(model, loader, loader)
+    return trainer
+
+
+def build(class_weights: torch.Tensor | None = None) -> Classifier:
+    torch.manual_seed(0)
+    network = CNN(2, channels=1, image_size=22)
+    return Classifier(
+        network, classes=["dark", "light"], learning_rate=1e-3, class_weights=class_weights, provenance={}
+    )
+
+
+def dark_and_light() -> list[tuple[torch.Tensor, torch.Tensor]]:
+    labels = torch.arange(16) % 2
+    return [(labels[:, None, None, None] * 0.5 + torch.rand(16, 1, 22, 22) * 0.4, labels)]
+
+
+def test_classifier_learns_dark_from_light():
+    torch.manual_seed(1)
+    model = build()
+    fit(model, dark_and_light(), epochs=30)
+    assert model.history[-1]["valid/accuracy"] == 1.0
+    assert model.history[-1]["train/loss"] < model.history[0]["train/loss"]
+
+
+def test_history_has_the_four_curves_of_figures_7_and_8():
+    model = build()
+    fit(model, dark_and_light(), epochs=3)
+    assert [row["epoch"] for row in model.history] == [1, 2, 3]
+    assert {"train/loss", "train/accuracy", "valid/loss", "valid/accuracy"} <= set(model.history[0])
+
+
+def test_class_weights_change_training_but_not_the_reported_loss():
+    batches = dark_and_light()
+    plain, weighted = build(), build(torch.tensor([1.0, 9.0]))
+    images, labels = batches[0]
+    torch.manual_seed(2)
+    loss_plain = plain.training_step((images, labels), 0)
+    torch.manual_seed(2)  # the same dropout
+    loss_weighted = weighted.training_step((images, labels), 0)
+    assert loss_plain.item() != pytest.approx(loss_weighted.item())
+    assert plain._train[0][0].item() == pytest.approx(weighted._train[0][0].item())
+    logits = plain.network.eval()(images)
+    by_hand = -(torch.tensor([1.0, 9.0])[labels] * logits.log_softmax(1)[range(16), labels]).sum() / 80
+    weighted.network.eval()
+    assert weighted.training_step((images, labels), 0).item() == pytest.approx(by_hand.item(), rel=1e-5)

@@ -1,0 +1,94 @@
+"""The command lines, as a user types them."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY_FACES, TINY_NETWORKS
+
+
+def command(*arguments: str, where: Path, module: str = "fer_experiments") -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(line, cwd=where, capture_output=True, text=True, env=os.environ, timeout=300)
+
+
+def test_help_answers_at_once(tmp_path):
+    taken = []
+    for _ in range(3):
+        started = time.monotonic()
+        done = command("--help", where=tmp_path)
+        taken.append(time.monotonic() - started)
+    assert "fer_experiments - do generated images help" in done.stdout
+    assert "== Configuration groups ==" in done.stdout
+    assert min(taken) < 3  # torch alone takes longer; test_the_command_line_imports_no_torch is the exact check
+
+
+def test_a_sweep_over_epochs_and_latent_size_runs(tmp_path):
+    sweep = ["gan.epochs=1,2", "gan.latent_dim=8,16", "accelerator=cpu", "trainer.limit_batches=1", *TINY_NETWORKS]
+    done = command("-m", "train=dcgan", *sweep, *TINY_FACES, where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = sorted(tmp_path.glob("multirun/dcgan-faces/*/*/result.json"))
+    assert len(results) == 4
+    names = [path.parent.name for path in results]
+    assert all("gan.epochs=" in name and "gan.latent_dim=" in name for name in names), names
+
+
+def test_a_mistake_ends_with_its_message_and_a_non_zero_status(tmp_path):
+    done = command("++gan.latnt_dim=5", where=tmp_path)
+    assert done.returncode == 1
+    assert "gan.latnt_dim: unknown key; did you mean latent_dim?" in done.stderr
+    assert not list(tmp_path.rglob("config.yaml.tmp"))
+    assert not list(tmp_path.glob("multirun/*/*/config.yaml"))
+
+
+@pytest.fixture
+def checkpoint(run):
+    return run("train=dcgan") / "checkpoints" / "last.ckpt"
+
+
+def test_generate_writes_images_with_their_manifest(checkpoint, tmp_path):
+    options = ["--count", "5", "--seed", "3", "--out", "made"]
+    done = command(str(checkpoint), *options, where=tmp_path, module="fer_experiments.generate")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "made" / "manifest.csv").open()))
+    assert [row["seed"] for row in rows] == ["3", "4", "5", "6", "7"]
+    assert all((tmp_path / "made" / row["file"]).is_file() for row in rows)
+
+
+def test_generate_again_gives_the_same_bytes(checkpoint, tmp_path):
+    from fer_experiments.generate import main
+
+    for folder in ("a", "b"):
+        assert main([str(checkpoint), "--count", "3", "--out", str(tmp_path / folder)]) == 0
+    for file in (tmp_path / "a").rglob("*.png"):
+        assert file.read_bytes() == (tmp_path / "b" / file.relative_to(tmp_path / "a")).read_bytes()
+
+
+def test_generate_refuses_what_is_no_checkpoint(tmp_path, capsys):
+    from fer_experiments.generate import main
+
+    (tmp_path / "x.ckpt").write_text("no")
+    assert main([str(tmp_path / "x.ckpt"), "--out", str(tmp_path / "out")]) == 2
+    assert "x.ckpt: is no checkpoint of train=dcgan" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many"])
+def test_generate_refuses_a_wrong_count(tmp_path, capsys, count):
+    from fer_experiments.generate import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["x.ckpt", "--out", "out", f"--count={count}"])
+    assert ended.value.code == 2
+    assert "--count: must be" in capsys.readouterr().err
+
+
+def test_ci_runs_the_readmes_test_line():
+    root = Path(__file__).parent.parent
+    line = (root / ".ci" / "run").read_text().strip().splitlines()[-1]
+    assert line in (root / "README.md").read_text()

@@ -1,0 +1,298 @@
+"""The jobs, run for real on a few batches of tiny drawn faces."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.metrics import classification_metrics
+from fer_experiments.evaluation.result import Result
+from fer_experiments.report.study import StudyRecord
+from tests.conftest import write_images
+
+
+def tags(folder: Path) -> dict[str, list[str]]:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return events.Tags()
+
+
+def result_of(folder: Path) -> Result:
+    return Result.load(folder)
+
+
+# train=dcgan
+
+
+def test_dcgan_leaves_what_the_design_lists(run):
+    folder = run("train=dcgan")
+    result = result_of(folder)
+    assert result.job == "dcgan"
+    assert result.real == {"angry": 12}  # the smallest class
+    assert result.generated == {"angry": 8}  # 20 happy - 12 angry
+    manifest = pd.read_csv(folder / "synthetic" / "manifest.csv")
+    assert list(manifest["class"]) == ["angry"] * 8
+    assert set(manifest["split_hash"]) == {result.split_hash}
+    assert all((folder / "synthetic" / file).is_file() for file in manifest["file"])
+    assert Image.open(folder / "synthetic" / manifest["file"][0]).size == (32, 32)
+    assert json.loads((folder / "data.json").read_text())["split_hash"] == result.split_hash
+    assert (folder / "config.yaml").is_file()
+    assert (folder / "split.csv").is_file()
+    assert (folder / "samples" / "epoch_0001.png").is_file()
+    assert (folder / "samples" / "epoch_0002.png").is_file()
+    torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    found = tags(folder)
+    assert {"gan/loss_discriminator", "gan/loss_generator", "gan/score_real"} <= set(found["scalars"])
+    assert "gan/samples" in found["images"]
+
+
+def test_dcgan_trains_on_the_class_that_is_named(run):
+    result = result_of(run("train=dcgan", "gan.target_class=happy"))
+    assert result.real == {"happy": 20}
+
+
+def test_dcgan_refuses_an_unknown_class(run):
+    with pytest.raises(ConfigError, match=r"gan\.target_class=bored: is not one of angry, happy"):
+        run("train=dcgan", "gan.target_class=bored")
+
+
+def test_dcgan_sees_training_images_of_its_class_only(run, monkeypatch):
+    seen = []
+    from fer_experiments.gan import module
+
+    step = module.adversarial_step
+    monkeypatch.setattr(
+        module, "adversarial_step", lambda g, d, o, real, *rest: seen.append(real.clone()) or step(g, d, o, real, *rest)
+    )
+    folder = run("train=dcgan", "data.image_size=32")
+    split = pd.read_csv(folder / "split.csv")
+    facts = json.loads((folder / "data.json").read_text())
+    index = pd.read_csv(Path(facts["cache"]) / "index.csv")
+    pixels = np.load(Path(facts["cache"]) / "images.npy")
+    paths = split[(split["split"] == "train") & (split["label"] == "angry")]["path"]
+    allowed = {pixels[index.index[index["path"] == path][0]].tobytes() for path in paths}
+    batch = torch.cat(seen)
+    given = ((batch + 1) / 2 * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    assert {image.tobytes() for image in given} <= allowed
+
+
+# train=cnn
+
+
+@pytest.mark.parametrize("balance", ["none", "oversample", "class_weight", "dcgan"])
+def test_cnn_leaves_what_the_design_lists(run, balance):
+    folder = run("train=cnn", f"balance={balance}", "augment=traditional")
+    result = result_of(folder)
+    assert result.arm == f"{balance}+traditional"
+    assert result.real == {"angry": 12, "happy": 20}
+    assert result.generated == ({"angry": 8} if balance == "dcgan" else {})
+    assert result.repeated == ({"angry": 8} if balance == "oversample" else {})
+    assert result.optimizer_steps == 2 * 1  # two epochs of one batch, however many images
+    assert set(result.metrics) == {"valid", "test"}
+    for name in ("config.yaml", "split.csv", "data.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+        assert (folder / name).is_file(), name
+    torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    training = pd.read_csv(folder / "training.csv")
+    assert training["origin"].value_counts().to_dict() == {"real": 32} | (
+        {"generated": 8} if balance == "dcgan" else {}
+    )
+    assert training["times"].sum() == 32 + (8 if balance in ("oversample", "dcgan") else 0)
+    found = tags(folder)
+    assert {"train/loss", "train/accuracy", "valid/loss", "valid/accuracy"} <= set(found["scalars"])
+    assert "test/confusion_matrix" in found["images"]
+
+
+def test_predictions_give_the_reported_metrics_again(run):
+    folder = run("train=cnn")
+    saved = np.load(folder / "predictions.npz")
+    result = result_of(folder)
+    for part in ("valid", "test"):
+        logits, labels = (torch.from_numpy(saved[f"{part}_{name}"]) for name in ("logits", "labels"))
+        again = classification_metrics(logits, labels, list(saved["classes"]))
+        assert again.pop("recall") == pytest.approx(result.metrics[part]["recall"])
+        for name, value in again.items():
+            assert value == pytest.approx(result.metrics[part][name]), name
+        split = pd.read_csv(folder / "split.csv")
+        assert list(saved[f"{part}_content_hash"]) == list(split.loc[split["split"] == part, "content_hash"])
+
+
+def test_same_seed_same_result_and_another_seed_another(run, tmp_path):
+    first, second, third = (
+        result_of(run("train=cnn", f"seed={seed}", "augment=traditional", folder=tmp_path / name))
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert first.metrics == second.metrics
+    assert first.history == second.history
+    assert first.split_hash == second.split_hash != third.split_hash
+    assert first.history != third.history
+
+
+def test_generated_images_of_another_run_can_be_injected(run, tmp_path):
+    gan = run("train=dcgan", folder=tmp_path / "gan")
+    result = result_of(run("train=cnn", "balance=dcgan", f"balance.synthetic={gan}/synthetic"))
+    assert result.generated == {"angry": 8}
+    assert not (tmp_path / "run" / "gan").exists()
+
+
+def test_generated_images_of_another_split_are_refused(run, tmp_path):
+    gan = run("train=dcgan", folder=tmp_path / "gan")
+    with pytest.raises(ConfigError, match=r"balance\.synthetic=.*made from the split .*but this run's split is"):
+        run("train=cnn", "seed=1", "balance=dcgan", f"balance.synthetic={gan}/synthetic")
+
+
+def test_seven_classes_get_a_gan_each_where_they_need_one(run):
+    folder = run("train=cnn", "balance=dcgan", "data.counts={angry: 5, fear: 6, happy: 9}")
+    assert result_of(folder).generated == {"angry": 4, "fear": 3}
+    assert {path.parent.name for path in folder.glob("gan/*/result.json")} == {"angry", "fear"}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_folders_work_with_one_channel_and_three(run, tmp_path, channels):
+    for name, count in (("cat", 9), ("dog", 14), ("owl", 12)):
+        write_images(tmp_path / "pets" / name, count, size=(30, 20), mode="L", seed=count)
+    where = ["data=folder", f"data.root={tmp_path}/pets", f"data.channels={channels}", "data.grey=true"]
+    folder = run("train=cnn", "balance=dcgan", *where)
+    assert sum(result_of(folder).generated.values()) > 0
+    file = next(folder.glob("gan/cat/synthetic/cat/*.png"))
+    assert Image.open(file).mode == "L"
+
+
+# train=study
+
+
+ARMS = ["none", "none+traditional", "oversample", "class_weight", "dcgan", "dcgan+traditional"]
+
+
+@pytest.fixture
+def study(run):
+    return run("train.arms=[" + ",".join(ARMS) + "]", "train.seeds=2")
+
+
+def test_study_compares_all_arms_fairly(study):
+    record = StudyRecord.model_validate_json((study / "study.json").read_text())
+    assert record.arms == ARMS
+    assert [(r.arm, r.seed) for r in record.results] == [(arm, seed) for seed in (0, 1) for arm in ARMS]
+    assert len({result.optimizer_steps for result in record.results}) == 1
+    for seed in (0, 1):
+        assert len({result.split_hash for result in record.results if result.seed == seed}) == 1
+    assert {r.arm: sum(r.generated.values()) for r in record.results if r.generated} == {
+        "dcgan": 8,
+        "dcgan+traditional": 8,
+    }
+    # One GAN a seed, and the test part is the same for every seed.
+    assert len(list(study.glob("seed_*/gan/checkpoints/last.ckpt"))) == 2
+    tests = [pd.read_csv(study / f"seed_{seed}" / "split.csv").query("split == 'test'") for seed in (0, 1)]
+    assert list(tests[0]["content_hash"]) == list(tests[1]["content_hash"])
+    # The files of the design.
+    table = pd.read_csv(study / "comparison.csv")
+    assert len(table) == 12
+    assert {"accuracy", "balanced_accuracy", "loss", "recall_angry", "recall_happy", "generated"} <= set(table.columns)
+    assert (study / "comparison.md").read_text().count("\n") == 2 + len(ARMS)
+    assert "<html" in (study / "report.html").read_text()
+    for name in ("config.yaml", "data.json"):
+        assert (study / name).is_file()
+    # TensorBoard tells the runs apart by their folders.
+    runs = {path.parent.relative_to(study).as_posix() for path in study.rglob("events.out.tfevents.*")}
+    assert runs == {f"seed_{seed}/{name}" for seed in (0, 1) for name in [*ARMS, "gan"]}
+
+
+def test_an_arm_that_breaks_loses_no_other(run, tmp_path, monkeypatch):
+    from fer_experiments.train import study as module
+
+    train = module.train_classifier
+
+    def breaks(config, data, arm, *rest):
+        if arm.name == "none":
+            raise RuntimeError("planted")
+        return train(config, data, arm, *rest)
+
+    monkeypatch.setattr(module, "train_classifier", breaks)
+    with pytest.raises(RuntimeError, match=r"(?s)1 of 2 trainings failed:\n  seed 0, none: RuntimeError: planted"):
+        run("train.arms=[none,oversample]")
+    record = StudyRecord.model_validate_json((tmp_path / "run" / "study.json").read_text())
+    assert [result.arm for result in record.results] == ["oversample"]
+    assert record.failed == {"seed 0, none": "RuntimeError: planted"}
+
+
+def test_a_gan_that_breaks_fails_only_the_arms_that_need_it(run, tmp_path, caplog):
+    with pytest.raises(RuntimeError, match=r"(?s)1 of 2 trainings failed:\n  seed 0, dcgan: NonFiniteError"):
+        run("train.arms=[dcgan,none]", "gan.learning_rate=1e30")
+    record = StudyRecord.model_validate_json((tmp_path / "run" / "study.json").read_text())
+    assert [result.arm for result in record.results] == ["none"]
+
+
+def test_a_changed_balance_key_reaches_the_arms_that_have_it(run):
+    folder = run("train.arms=[none,oversample,dcgan]", "balance.sampling_strategy=0.8")
+    table = pd.read_csv(folder / "comparison.csv").set_index("arm")
+    assert table.loc["oversample", "repeated"] == 4  # 0.8 * 20 - 12
+    assert table.loc["dcgan", "generated"] == 4
+    assert table.loc["none", "repeated"] == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.arms=[none,nonsense]"], r"train\.arms: nonsense: conf/balance/ has no nonsense"),
+        (["train.arms=[none+nonsense]"], r"train\.arms: none\+nonsense: conf/augment/ has no nonsense"),
+        (
+            ["train.arms=[none]", "balance.sampling_strategy=0.9"],
+            r"balance\.sampling_strategy is set, but no arm of train\.arms=\['none'\] has sampling_strategy",
+        ),
+    ],
+)
+def test_wrong_arms_stop_before_any_work(run, tmp_path, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        run(*overrides)
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_named_class_that_balance_does_not_need_is_refused(run):
+    with pytest.raises(RuntimeError, match=r"gan\.target_class=happy: balance needs generated images of angry"):
+        run("train.arms=[dcgan]", "gan.target_class=happy")
+
+
+def test_folder_study_with_parts_of_its_own(run, tmp_path):
+    for part, count in (("train", 10), ("val", 4), ("test", 5)):
+        for seed, name in enumerate(("cat", "dog")):
+            write_images(tmp_path / "pets" / part / name, count + 3 * seed, seed=count * 10 + seed)
+    folder = run("data=folder", f"data.root={tmp_path}/pets", "train.arms=[none,dcgan]")
+    images = json.loads((folder / "data.json").read_text())["images"]
+    assert images == {"train": {"cat": 10, "dog": 13}, "valid": {"cat": 4, "dog": 7}, "test": {"cat": 5, "dog": 8}}
+
+
+def test_multirun_with_several_devices_is_refused(compose):
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import open_dict
+
+    from fer_experiments.train.job import run_job
+
+    config = compose("trainer=ddp")
+    with open_dict(HydraConfig.instance().cfg):
+        HydraConfig.instance().cfg.hydra.mode = RunMode.MULTIRUN
+    with pytest.raises(ConfigError, match=r"trainer\.devices=2: in a multirun of the basic launcher"):
+        run_job(config)
+
+
+def test_progress_is_said_where_there_is_no_terminal(caplog, monkeypatch):
+    from fer_experiments import progress
+
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    with caplog.at_level(logging.INFO):
+        assert list(progress.track([1, 2, 3], "counting")) == [1, 2, 3]
+    assert [record.getMessage().strip() for record in caplog.records] == [f"counting: {n} of 3" for n in (1, 2, 3)]
+
+
+def test_removing_a_run_leaves_the_cache(run, tmp_path):
+    folder = run("train=cnn")
+    cache = Path(json.loads((folder / "data.json").read_text())["cache"])
+    shutil.rmtree(folder)
+    assert (cache / "images.npy").is_file()

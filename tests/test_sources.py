@@ -1,0 +1,441 @@
+"""Sources: what is listed, in which part, under which class; and what is said of data that can't be used."""
+
+import os
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fer_experiments.data.module import ImageData
+from fer_experiments.data.sources import FER2013, MMA, Faces, Folder
+from fer_experiments.spec import ConfigError
+from tests.conftest import source, write_images
+
+EMOTIONS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+
+
+def listed(found) -> set[tuple[str, str, str]]:
+    return set(found.items().itertuples(index=False, name=None))
+
+
+def write_csv(path, rows, header="emotion,pixels,Usage"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def pixels(value=7, count=48 * 48) -> str:
+    return " ".join([str(value)] * count)
+
+
+def fer_csv(path, per_part=1):
+    usages = ["Training", "PublicTest", "PrivateTest"]
+    rows = [
+        f"{emotion},{pixels(10 * emotion + u + 100 * n)},{usage}"
+        for u, usage in enumerate(usages)
+        for emotion in (0, 3)
+        for n in range(per_part)
+    ]
+    return write_csv(path, rows)
+
+
+# Folders
+
+
+def test_folder_of_classes_is_all_train(two_classes):
+    found = source("folder", root=str(two_classes)).items()
+    assert found["label"].value_counts().to_dict() == {"cat": 12, "dog": 20}
+    assert set(found["part"]) == {"train"}
+    assert found["path"].is_unique
+    assert found["path"].str.startswith(("cat/", "dog/")).all()
+
+
+@pytest.mark.parametrize("valid", ["valid", "val", "validation", "VAL"])
+def test_part_folders_keep_their_parts(tmp_path, valid):
+    for part in ("Train", valid, "test"):
+        write_images(tmp_path / part / "a", 1)
+    found = listed(source("folder", root=tmp_path))
+    assert found == {
+        ("Train/a/000.png", "a", "train"),
+        (f"{valid}/a/000.png", "a", "valid"),
+        ("test/a/000.png", "a", "test"),
+    }
+
+
+def test_a_source_may_have_only_some_parts(tmp_path):
+    write_images(tmp_path / "train" / "a", 1)
+    write_images(tmp_path / "test" / "a", 1)
+    assert {row[2] for row in listed(source("folder", root=tmp_path))} == {"train", "test"}
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.JPG", "x.jpeg", "x.JPEG", "x.png", "x.PNG", "x.bmp", "x.webp", "x.WebP"])
+def test_every_promised_extension_is_read_in_any_case(tmp_path, name):
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (9, 9)).save(
+        tmp_path / "a" / name, format=Image.registered_extensions()[os.path.splitext(name)[1].lower()]
+    )
+    folder = source("folder", root=tmp_path)
+    assert listed(folder) == {(f"a/{name}", "a", "train")}
+    with folder.open(f"a/{name}") as image:
+        assert image.size == (9, 9)
+
+
+def test_hidden_and_foreign_files_are_no_images(tmp_path):
+    write_images(tmp_path / "a", 1)
+    for name in ("._000.png", ".hidden.png", "Thumbs.db", "notes.txt"):
+        (tmp_path / "a" / name).write_text("no image")
+    (tmp_path / "a" / "folder.png").mkdir()
+    (tmp_path / "readme.md").write_text("text")
+    assert listed(source("folder", root=tmp_path)) == {("a/000.png", "a", "train")}
+
+
+@pytest.mark.parametrize("where", [".", "a"])
+def test_ipynb_checkpoints_are_no_class_and_no_images(tmp_path, where):
+    write_images(tmp_path / "a", 1)
+    write_images(tmp_path / where / ".ipynb_checkpoints", 2)
+    assert listed(source("folder", root=tmp_path)) == {("a/000.png", "a", "train")}
+
+
+def test_ipynb_checkpoints_beside_parts_are_no_class(tmp_path):
+    write_images(tmp_path / "train" / "a", 1)
+    write_images(tmp_path / ".ipynb_checkpoints", 1)
+    assert len(listed(source("folder", root=tmp_path))) == 1
+
+
+def test_folders_inside_a_class_belong_to_it(tmp_path):
+    write_images(tmp_path / "a" / "person 1" / "day 2", 1)
+    write_images(tmp_path / "a" / "person 2", 1)
+    assert listed(source("folder", root=tmp_path)) == {
+        ("a/person 1/day 2/000.png", "a", "train"),
+        ("a/person 2/000.png", "a", "train"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["NA", "nan", "1", "007", "null", "True", "wütend", "怒り", "a, b", 'with "quotes"', "#x"]
+)
+def test_class_names_and_file_names_survive_the_cache_and_the_split(tmp_path, name):
+    for label in (name, "other"):
+        for number in range(4):
+            (tmp_path / label).mkdir(exist_ok=True)
+            Image.new("L", (8, 8), number + 10 * (label == "other")).save(tmp_path / label / f"{name} {number}.png")
+    data = ImageData.prepare(source("folder", root=tmp_path), seed=0)
+    assert set(data.classes) == {name, "other"}
+    assert data.split.counts("train") == {name: 2, "other": 2}
+    data.split.save(tmp_path / "split.csv")
+    table = pd.read_csv(tmp_path / "split.csv", dtype=str, keep_default_na=False)
+    assert {f"{name}/{name} {number}.png" for number in range(4)} < set(table["path"])
+
+
+def test_undecodable_file_names_are_read(tmp_path):
+    for label in ("a", "b"):
+        write_images(tmp_path / label, 4, seed=ord(label))
+    odd = os.path.join(os.fsencode(tmp_path), b"a", b"\xff.png")
+    os.rename(tmp_path / "a" / "000.png", odd)
+    split = ImageData.prepare(source("folder", root=tmp_path), seed=0).split
+    assert "a/\udcff.png" in set(split.table["path"])
+    split.save(tmp_path / "split.csv")
+    assert b"a/\xff.png,a," in (tmp_path / "split.csv").read_bytes()
+
+
+def test_links_to_classes_and_to_images_are_followed(tmp_path):
+    write_images(tmp_path / "elsewhere", 2)
+    root = tmp_path / "root"
+    (root / "b").mkdir(parents=True)
+    (root / "a").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (root / "b" / "one.png").symlink_to(tmp_path / "elsewhere" / "000.png")
+    folder = source("folder", root=root)
+    assert {row[0] for row in listed(folder)} == {"a/000.png", "a/001.png", "b/one.png"}
+    with folder.open("b/one.png") as image:
+        assert image.size == (24, 24)
+
+
+def test_home_is_understood(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_images(tmp_path / "pets" / "a", 1)
+    assert len(source("folder", root="~/pets").items()) == 1
+
+
+def test_listing_is_the_same_every_time(two_classes):
+    folder = source("folder", root=two_classes)
+    assert folder.items().equals(source("folder", root=two_classes).items())
+    assert folder.fingerprint(folder.items()) == folder.fingerprint(folder.items())
+
+
+@pytest.mark.parametrize("keys", [{"classes": ["cat", "dog"]}, {"counts": {"cat": 2, "dog": 2}}])
+def test_an_empty_class_that_nobody_wants_is_no_error(two_classes, keys):
+    (two_classes / "bird").mkdir()
+    assert set(source("folder", root=two_classes, **keys).items()["label"]) == {"cat", "dog"}
+
+
+@pytest.mark.parametrize("keys", [{}, {"classes": ["cat", "bird"]}, {"counts": {"cat": 2, "bird": 2}}])
+def test_an_empty_class_that_is_wanted_is_an_error(two_classes, keys):
+    (two_classes / "bird").mkdir()
+    with pytest.raises(
+        ConfigError, match=r"data\.root: the class bird in .*pets has no images; .*data\.classes=\[\.\.\.\]"
+    ):
+        source("folder", root=two_classes, **keys).items()
+
+
+def test_missing_root_says_where_it_looked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"data\.root=nowhere: does not exist \(looked in {tmp_path}\)"):
+        source("folder", root="nowhere").items()
+
+
+def test_root_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "archive.zip").write_text("")
+    with pytest.raises(ConfigError, match=r"data\.root=.*archive\.zip: is a file; give the folder"):
+        source("folder", root=tmp_path / "archive.zip").items()
+
+
+@pytest.mark.parametrize("name", ["loose.png", "notes.txt", None])
+def test_no_images_names_the_layout_and_the_extensions(tmp_path, name):
+    if name:
+        Image.new("L", (8, 8)).save(tmp_path / name, format="PNG")
+    with pytest.raises(ConfigError, match=r"no images found under root/CLASS/ \(looked for \.bmp, \.jpeg, \.jpg, "):
+        source("folder", root=tmp_path).items()
+
+
+def test_parts_beside_classes_are_refused(tmp_path):
+    for name in ("train", "test", "cat"):
+        write_images(tmp_path / name / "a", 1)
+    with pytest.raises(ConfigError, match=r"has the parts test, train and beside them cat; give a folder of classes"):
+        source("folder", root=tmp_path).items()
+
+
+def test_two_folders_for_one_part_are_refused(tmp_path):
+    for name in ("train", "val", "valid"):
+        write_images(tmp_path / name / "a", 1)
+    with pytest.raises(ConfigError, match=r"two folders stand for the part valid: \['train', 'val', 'valid'\]"):
+        source("folder", root=tmp_path).items()
+
+
+@pytest.mark.parametrize("closed", ["", "train", "train/a", "train/a/inner"])
+def test_a_folder_that_cant_be_listed_is_an_error_and_never_skipped(tmp_path, monkeypatch, closed):
+    write_images(tmp_path / "train" / "a" / "inner", 1)
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path) == os.path.join(tmp_path, closed).rstrip("/"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(ConfigError, match=rf"data\.root: the folder .*{closed} can't be read: Permission denied"):
+        source("folder", root=tmp_path).items()
+
+
+# FER2013
+
+
+@pytest.mark.parametrize("place", ["fer2013.csv", "icml_face_data.csv"])
+def test_fer2013_csv_keeps_its_official_parts(tmp_path, place):
+    fer_csv(tmp_path / place)
+    found = source("fer2013", root=tmp_path)
+    assert [row[1:] for row in found.items().itertuples(index=False, name=None)] == [
+        ("angry", "train"),
+        ("happy", "train"),
+        ("angry", "valid"),
+        ("happy", "valid"),
+        ("angry", "test"),
+        ("happy", "test"),
+    ]
+    assert listed(source("fer2013", root=tmp_path / place)) == listed(found)
+
+
+def test_fer2013_emotions_are_named_in_kaggles_order(tmp_path):
+    write_csv(tmp_path / "fer2013.csv", [f"{number},{pixels()},Training" for number in range(7)])
+    assert list(source("fer2013", root=tmp_path).items()["label"]) == EMOTIONS
+
+
+def test_fer2013_pixels_become_rows_of_a_grey_image(tmp_path):
+    values = np.arange(48 * 48) % 256
+    write_csv(tmp_path / "fer2013.csv", [f"0,{' '.join(map(str, values))},Training"])
+    image = source("fer2013", root=tmp_path).open("row/00000")
+    assert image.mode == "L"
+    np.testing.assert_array_equal(np.asarray(image), values.reshape(48, 48))
+
+
+def test_fer2013_reads_the_icml_header_with_its_blanks_and_order(tmp_path):
+    write_csv(tmp_path / "icml_face_data.csv", [f"3,PrivateTest,{pixels(5)}"], header="emotion, Usage, pixels")
+    found = source("fer2013", root=tmp_path)
+    assert listed(found) == {("row/00000", "happy", "test")}
+    assert np.asarray(found.open("row/00000")).max() == 5
+
+
+@pytest.mark.filterwarnings("ignore:Length of header")
+def test_fer2013_bears_a_comma_at_the_end_of_every_row(tmp_path):
+    write_csv(tmp_path / "fer2013.csv", [f"3,{pixels(5)},Training,", f"0,{pixels(6)},Training,"])
+    assert list(source("fer2013", root=tmp_path).items()["label"]) == ["happy", "angry"]
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("Training", "PublicTest", "PrivateTest")])
+def test_fer2013_reads_the_folder_form(tmp_path, parts):
+    for part in parts:
+        write_images(tmp_path / part / "angry", 1, size=(48, 48), mode="L")
+    assert [row[2] for row in sorted(listed(source("fer2013", root=tmp_path)))] == (
+        ["test", "train"] if len(parts) == 2 else ["test", "valid", "train"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (
+            "emotion,pixels",
+            r"lacks the column Usage; it has emotion, pixels; the Kaggle file has emotion, pixels, Usage",
+        ),
+        ("a,b,c", r"lacks the column Usage, emotion, pixels; it has a, b, c"),
+        ("emotion,pixels,Usage", r"fer2013\.csv: has no rows"),
+        ("", r"fer2013\.csv: can't be read as CSV: "),
+    ],
+)
+def test_fer2013_csv_of_another_form_is_refused(tmp_path, header, message):
+    write_csv(tmp_path / "fer2013.csv", [], header=header)
+    with pytest.raises(ConfigError, match=message):
+        source("fer2013", root=tmp_path).items()
+
+
+def test_a_file_that_is_no_text_is_refused_as_csv(tmp_path):
+    Image.new("L", (64, 64)).save(tmp_path / "x.png")
+    with pytest.raises(ConfigError, match=r"data\.root=.*x\.png: (can't be read as CSV|lacks the column)"):
+        source("fer2013", root=tmp_path / "x.png").items()
+
+
+@pytest.mark.parametrize(
+    "row", ["7,PIXELS,Training", "x,PIXELS,Training", "1.5,PIXELS,Training", "0,PIXELS,Test", ",PIXELS,", "0,PIXELS"]
+)
+def test_fer2013_row_with_an_unknown_emotion_or_usage_is_named(tmp_path, row):
+    write_csv(tmp_path / "fer2013.csv", [f"0,{pixels()},Training", row.replace("PIXELS", pixels())])
+    with pytest.raises(
+        ConfigError, match=r"row 3 has emotion .* and Usage .*; allowed are 0 to 6 and Training, Public"
+    ):
+        source("fer2013", root=tmp_path).items()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (pixels(count=2303), "row/00001: ValueError: 2303 pixels instead of 48 x 48 = 2304"),
+        (pixels(count=0), "row/00001: ValueError: 0 pixels instead of"),
+        (pixels(256), "row/00001: ValueError: pixels outside 0 to 255"),
+        (pixels(-1), "row/00001: ValueError: pixels outside 0 to 255"),
+        (pixels("x"), "row/00001: ValueError: pixels are not whole numbers"),
+        (pixels("1.5"), "row/00001: ValueError: pixels are not whole numbers"),
+        (pixels(10**30), "row/00001: ValueError: pixels are not whole numbers"),
+    ],
+)
+def test_fer2013_row_with_bad_pixels_is_listed(tmp_path, text, message):
+    write_csv(tmp_path / "fer2013.csv", [f"0,{pixels()},Training", f"3,{text},Training"])
+    with pytest.raises(ConfigError, match=rf"1 of 2 images can't be read; .*data\.skip_corrupt=true\n  {message}"):
+        ImageData.prepare(source("fer2013", root=tmp_path), seed=0)
+
+
+def test_fer2013_is_ready_to_train_with_the_official_parts_apart(tmp_path):
+    fer_csv(tmp_path / "fer2013.csv", per_part=2)
+    data = ImageData.prepare(source("fer2013", root=tmp_path), seed=0)
+    assert data.cache.images.shape == (12, 48, 48, 1)
+    for part in ("train", "valid", "test"):
+        assert data.split.counts(part) == {"angry": 2, "happy": 2}
+
+
+# MMA
+
+
+@pytest.mark.parametrize("given", ["MMAFEDB", "."])
+def test_mma_takes_its_folder_or_the_one_above(tmp_path, given):
+    for part in ("train", "valid", "test"):
+        write_images(tmp_path / "MMAFEDB" / part / "angry", 1)
+    found = source("mma", root=tmp_path / given)
+    assert listed(found) == {(f"{part}/angry/000.png", "angry", part) for part in ("train", "valid", "test")}
+    assert found.stored_channels == 1  # grey by default
+
+
+def test_mma_downloads_when_asked(tmp_path, monkeypatch):
+    write_images(tmp_path / "MMAFEDB" / "train" / "angry", 1)
+    asked = []
+    fake = SimpleNamespace(dataset_download=lambda name: asked.append(name) or str(tmp_path))
+    monkeypatch.setitem(sys.modules, "kagglehub", fake)
+    found = source("mma", download=True)
+    assert listed(found) == {("train/angry/000.png", "angry", "train")}
+    with found.open("train/angry/000.png") as image:
+        assert image.size == (24, 24)
+    assert asked == ["mahmoudima/mma-facial-expression"]
+
+
+def test_mma_does_not_download_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    write_images(tmp_path / "train" / "angry", 1)
+    assert len(source("mma", root=tmp_path, download=True).items()) == 1
+
+
+def test_mma_without_kagglehub_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    with pytest.raises(
+        ConfigError, match=r"data\.download=true: needs kagglehub; run pip install 'fer-experiments\[mma\]'"
+    ):
+        source("mma", download=True).items()
+
+
+def test_mma_download_that_fails_says_why_and_what_else(monkeypatch):
+    def fail(name):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setitem(sys.modules, "kagglehub", SimpleNamespace(dataset_download=fail))
+    with pytest.raises(
+        ConfigError, match=r"download=true: Kaggle gave nothing \(ConnectionError: no route to host\); .*data\.root="
+    ):
+        source("mma", download=True).items()
+
+
+def test_mma_needs_a_root_or_a_download():
+    with pytest.raises(ConfigError, match=r"data: root=null: give data\.root=PATH/MMAFEDB, or data\.download=true"):
+        source("mma")
+
+
+# Drawn faces
+
+
+def test_faces_list_so_many_of_each_class_and_part():
+    found = source("faces", counts=None, train_per_class=3, test_per_class=2).items()
+    counts = found.groupby(["part", "label"]).size()
+    assert len(counts) == 14
+    assert set(counts["train"]) == {3}
+    assert set(counts["test"]) == {2}
+    assert found["path"].is_unique
+
+
+@pytest.mark.parametrize("keys", [{"classes": ["sad", "fear"], "counts": None}, {"counts": {"sad": 2, "fear": 2}}])
+def test_faces_draw_only_the_classes_that_are_asked_for(keys):
+    assert set(source("faces", **keys).items()["label"]) == {"fear", "sad"}
+
+
+def test_a_face_does_not_depend_on_which_others_are_drawn():
+    few = source("faces", counts={"sad": 1, "happy": 1}, train_per_class=1, test_per_class=1)
+    many = source("faces", counts=None, train_per_class=3, test_per_class=2)
+    assert listed(few) < listed(many)
+    for path in few.items()["path"]:
+        assert few.open(path).tobytes() == many.open(path).tobytes()
+
+
+@pytest.mark.parametrize(("key", "value"), [("classes", ["sad", "bored"]), ("counts", {"sad": 2, "bored": 2})])
+def test_unknown_expression_is_refused_by_key(key, value):
+    with pytest.raises(ConfigError, match=rf"data\.{key}: no class bored; the data has angry, disgust, fear"):
+        source("faces", **{"counts": None, key: value}).items()
+
+
+def test_another_faces_seed_is_another_cache():
+    first, second = source("faces"), source("faces", faces_seed=1)
+    assert first.fingerprint(first.items()) != second.fingerprint(second.items())
+
+
+def test_the_command_line_reaches_every_source(read, tmp_path):
+    root = f"data.root={tmp_path}"
+    assert type(read().data) is Faces
+    assert type(read("data=folder", root).data) is Folder
+    assert type(read("data=fer2013", root).data) is FER2013
+    assert type(read("data=mma", root, "data.channels=1").data) is MMA

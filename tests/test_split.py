@@ -1,0 +1,435 @@
+"""Splits: who is in which part, always the same for a seed, and no image on two sides."""
+
+import hashlib
+import json
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_experiments.data.split import COLUMNS, make_split
+from fer_experiments.spec import ConfigError
+from tests.conftest import source
+
+PARTS = ("train", "valid", "test")
+
+
+def index(counts: dict[str, dict[str, int]]) -> pd.DataFrame:
+    """An ImageCache's index of unlike images: {part: {class: images}}."""
+    rows = [
+        (f"{part}/{label}/{number:05d}", label, part, f"{part} {label} {number}", "")
+        for part, classes in counts.items()
+        for label, count in classes.items()
+        for number in range(count)
+    ]
+    return pd.DataFrame(rows, columns=["path", "label", "part", "content_hash", "error"])
+
+
+def flat(**counts: int) -> pd.DataFrame:
+    return index({"train": counts})
+
+
+def split(table, seed=0, **keys):
+    return make_split(table, source("folder", root=".", **keys), seed)
+
+
+def paths(made, part) -> set[str]:
+    return set(made.table.loc[made.table["split"] == part, "path"])
+
+
+def counts(made) -> list[dict[str, int]]:
+    return [made.counts(part) for part in PARTS]
+
+
+THREE = index({part: {"cat": 30, "dog": 50} for part in PARTS})
+CARVED = flat(cat=100, dog=200)
+
+
+# Parts
+
+
+def test_parts_of_the_source_are_kept():
+    made = split(THREE)
+    assert counts(made) == [{"cat": 30, "dog": 50}] * 3
+    for part in PARTS:
+        assert all(path.startswith(part) for path in paths(made, part))
+
+
+def test_missing_parts_are_carved_out_of_train_by_class():
+    # test: 20 % of each class; valid: 10 % of what is left
+    assert counts(split(CARVED)) == [{"cat": 72, "dog": 144}, {"cat": 8, "dog": 16}, {"cat": 20, "dog": 40}]
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        (("train", "test"), [{"cat": 27, "dog": 45}, {"cat": 3, "dog": 5}, {"cat": 30, "dog": 50}]),
+        (("train", "valid"), [{"cat": 24, "dog": 40}, {"cat": 30, "dog": 50}, {"cat": 6, "dog": 10}]),
+    ],
+)
+def test_only_the_part_that_lacks_is_carved(there, wanted):
+    assert counts(split(THREE[THREE["part"].isin(there)])) == wanted
+
+
+def test_the_sources_valid_part_can_be_our_test_part():
+    made = split(THREE[THREE["part"] != "test"], parts={"test": "valid"})
+    assert counts(made) == [{"cat": 27, "dog": 45}, {"cat": 3, "dog": 5}, {"cat": 30, "dog": 50}]
+    assert all(path.startswith("valid") for path in paths(made, "test"))
+
+
+def test_a_part_of_the_source_that_is_replaced_is_used_nowhere():
+    made = split(THREE, parts={"test": "valid"})
+    assert not any(path.startswith("test") for path in made.table["path"])
+
+
+def test_valid_and_test_can_change_places():
+    made = split(THREE, parts={"test": "valid", "valid": "test"})
+    assert all(path.startswith("valid") for path in paths(made, "test"))
+    assert all(path.startswith("test") for path in paths(made, "valid"))
+
+
+def test_a_part_set_to_null_is_carved_out_of_train():
+    made = split(THREE, parts={"valid": None})
+    assert all(path.startswith("train") for path in paths(made, "valid"))
+    assert counts(made)[1] == {"cat": 3, "dog": 5}
+
+
+@pytest.mark.parametrize(
+    ("there", "parts", "message"),
+    [
+        (("train",), {"test": "valid"}, r"data\.parts=\{test: valid\}: the source has no part valid; it has train"),
+        (PARTS, {"test": "valid", "valid": "valid"}, r"data\.parts=.*: one part of the source can't be two parts here"),
+        (PARTS, {"train": None}, r"data\.parts=.*: leaves no training images; name a part for train"),
+        (PARTS, {"test": "train"}, r"data\.parts=.*: leaves no training images; name a part for train"),
+        (("valid", "test"), None, r"data\.parts=\{\}: leaves no training images; name a part for train"),
+    ],
+)
+def test_parts_that_dont_fit_the_source_are_refused(there, parts, message):
+    with pytest.raises(ConfigError, match=message):
+        split(THREE[THREE["part"].isin(there)], parts=parts)
+
+
+def test_a_source_with_only_a_test_part_can_be_trained_on():
+    made = split(THREE[THREE["part"] == "test"], parts={"train": "test"})
+    assert counts(made) == [{"cat": 22, "dog": 36}, {"cat": 2, "dog": 4}, {"cat": 6, "dog": 10}]
+
+
+# Seeds
+
+
+def test_a_seed_gives_the_same_split_whatever_the_order_of_rows_given_to_pandas():
+    first, second = split(CARVED, seed=3), split(CARVED.copy(), seed=3)
+    assert first.csv == second.csv
+    assert first.hash == second.hash
+
+
+@pytest.mark.parametrize("keys", [{}, {"counts": {"cat": 50, "dog": 60}}, {"imbalance": 5.0, "minority": "cat"}])
+def test_another_seed_draws_other_images_but_the_same_test_part(keys):
+    made = [split(CARVED, seed=seed, **keys) for seed in range(4)]
+    assert len({one.hash for one in made}) == 4
+    for part in ("train", "valid"):
+        assert len({frozenset(paths(one, part)) for one in made}) == 4
+    assert len({frozenset(paths(one, "test")) for one in made}) == 1
+
+
+def test_the_test_part_does_not_change_with_what_training_gets():
+    wanted = paths(split(CARVED), "test")
+    for keys in ({"counts": {"cat": 5, "dog": 9}}, {"imbalance": 9.0}, {"valid_fraction": 0.3}):
+        assert paths(split(CARVED, **keys), "test") == wanted
+
+
+def test_test_seed_carves_another_test_part():
+    assert paths(split(CARVED), "test") != paths(split(CARVED, test_seed=1), "test")
+
+
+# Counts and imbalance
+
+
+def test_counts_draw_so_many_training_images_and_validation_beside_them():
+    made = split(CARVED, counts={"cat": 50, "dog": 60})
+    assert counts(made) == [{"cat": 50, "dog": 60}, {"cat": 5, "dog": 6}, {"cat": 20, "dog": 40}]
+
+
+def test_the_papers_counts():
+    table = index({"train": {"angry": 3995, "happy": 7215}, "test": {"angry": 467, "happy": 895}})
+    made = split(table, counts={"angry": 820, "happy": 900})
+    assert counts(made) == [{"angry": 820, "happy": 900}, {"angry": 82, "happy": 90}, {"angry": 467, "happy": 895}]
+
+
+def test_counts_choose_the_classes():
+    made = split(flat(a=50, b=50, c=50), counts={"a": 10, "c": 10})
+    assert made.classes == ("a", "c")
+    assert set(made.table["label"]) == {"a", "c"}
+
+
+def test_classes_choose_the_classes_in_sorted_order():
+    assert split(flat(a=50, b=50, c=50), classes=["c", "a"]).classes == ("a", "c")
+    assert split(flat(c=50, a=50, b=50)).classes == ("a", "b", "c")
+
+
+def test_a_class_of_classes_that_counts_leave_out_is_taken_whole():
+    made = split(flat(a=50, b=50), classes=["a", "b"], counts={"a": 10})
+    assert made.counts("train") == {"a": 10, "b": 36}
+
+
+def test_counts_as_large_as_there_are_take_all():
+    made = split(THREE, counts={"cat": 30, "dog": 50})
+    assert made.counts("train") == {"cat": 30, "dog": 50}
+
+
+@pytest.mark.parametrize(
+    ("table", "wanted", "message"),
+    [
+        (THREE, {"cat": 31, "dog": 9}, r"data\.counts=\{cat: 31\}: there are 30 training images of cat$"),
+        (
+            CARVED,
+            {"cat": 80, "dog": 9},
+            r"data\.counts=\{cat: 80\}: there are 72 training images of cat beside 8 for validation "
+            r"\(data\.valid_fraction=0\.1\)",
+        ),
+        (
+            flat(cat=1, dog=50),
+            {"cat": 1, "dog": 9},
+            r"data\.counts=\{cat: 1\}: there are 0 training images of cat beside 1",
+        ),
+    ],
+)
+def test_counts_larger_than_there_are_say_how_many_there_are(table, wanted, message):
+    with pytest.raises(ConfigError, match=message):
+        split(table, counts=wanted)
+
+
+@pytest.mark.parametrize("table", [THREE, index({"train": {"cat": 90, "dog": 90}, "valid": {"cat": 3, "dog": 3}})])
+def test_smaller_counts_are_contained_in_larger_ones(table):
+    drawn = [paths(split(table, counts={"cat": n, "dog": 20}), "train") for n in (1, 2, 10, 29, 30)]
+    for smaller, larger in pairwise(drawn):
+        assert smaller < larger
+    dogs = [{path for path in one if "dog" in path} for one in drawn]
+    assert dogs.count(dogs[0]) == len(dogs)  # the other class stays
+
+
+@pytest.mark.parametrize(
+    ("have", "imbalance", "minority", "train"),
+    [
+        ({"cat": 900, "dog": 900}, 10.0, "cat", {"cat": 90, "dog": 900}),
+        ({"cat": 900, "dog": 900}, 10.0, "dog", {"cat": 900, "dog": 90}),
+        ({"cat": 900, "dog": 900}, 10.0, None, {"cat": 90, "dog": 900}),  # the first by name among equals
+        ({"cat": 900, "dog": 820}, 10.0, None, {"cat": 900, "dog": 90}),  # the smallest
+        ({"cat": 900, "dog": 820}, 10.0, "cat", {"cat": 82, "dog": 820}),
+        ({"cat": 900, "dog": 900}, 1.0, "cat", {"cat": 900, "dog": 900}),
+        ({"cat": 900, "dog": 900}, 7.0, "cat", {"cat": 129, "dog": 900}),  # 128.57 rounded
+        ({"cat": 900, "dog": 900}, 1e6, "cat", {"cat": 1, "dog": 900}),
+        ({"ant": 500, "cat": 900, "dog": 700}, 10.0, "ant", {"ant": 90, "cat": 900, "dog": 700}),
+    ],
+)
+def test_imbalance_leaves_the_minority_that_much_smaller(have, imbalance, minority, train):
+    table = index({"train": have, "valid": dict.fromkeys(have, 9), "test": dict.fromkeys(have, 9)})
+    made = split(table, imbalance=imbalance, minority=minority)
+    assert counts(made) == [train, dict.fromkeys(have, 9), dict.fromkeys(have, 9)]
+
+
+def test_imbalance_is_of_the_counts():
+    made = split(flat(cat=2000, dog=2000), counts={"cat": 900, "dog": 900}, imbalance=10.0, minority="dog")
+    assert counts(made) == [{"cat": 900, "dog": 90}, {"cat": 90, "dog": 90}, {"cat": 400, "dog": 400}]
+
+
+def test_more_imbalance_draws_from_less_and_leaves_validation_as_it_is():
+    made = [split(CARVED, imbalance=ratio, minority="cat") for ratio in (2.0, 4.0, 40.0)]
+    drawn = [paths(one, "train") for one in made]
+    assert drawn[0] > drawn[1] > drawn[2]
+    assert len({frozenset(paths(one, "valid")) for one in made}) == 1
+
+
+def test_imbalance_that_is_exceeded_already_is_refused_with_both_numbers():
+    message = r"data\.imbalance=1\.5: asks for 33 .*of cat beside 50 .*but there are 30: the ratio is 1\.67 already"
+    with pytest.raises(ConfigError, match=message):
+        split(THREE, imbalance=1.5)
+
+
+# Classes
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"classes": ["cat", "cow"]}, r"data\.classes: no class cow; the data has cat, dog"),
+        ({"counts": {"cat": 2, "cow": 1}}, r"data\.counts: no class cow; the data has cat, dog"),
+        (
+            {"classes": ["cat"], "counts": {"cat": 2, "dog": 1}},
+            r"data\.counts: dog is not in data\.classes=\['cat'\]; give counts for those, or data\.counts=null",
+        ),
+        ({"classes": ["cat"]}, r"data: one class only \(cat\); a classifier needs two or more"),
+        ({"counts": {"dog": 5}}, r"data: one class only \(dog\)"),
+        ({"minority": "cow"}, r"data\.minority=cow: is not one of cat, dog"),
+    ],
+)
+def test_classes_that_cant_be_had_are_refused_by_key(keys, message):
+    with pytest.raises(ConfigError, match=message):
+        split(THREE, **keys)
+
+
+def test_a_source_of_one_class_is_refused():
+    with pytest.raises(ConfigError, match=r"data: one class only \(cat\); a classifier needs two or more"):
+        split(flat(cat=50))
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_a_class_missing_from_one_part_is_named_with_the_remedy(part):
+    table = THREE[(THREE["part"] != part) | (THREE["label"] != "dog")]
+    remedy = rf"carve the part out of train with data\.parts=\{{{part}: null\}}$"
+    with pytest.raises(ConfigError, match=rf"data: the class dog has no images for {part}; add some, .*{remedy}"):
+        split(table)
+    assert split(table, parts={part: None}).counts(part)["dog"] > 0
+
+
+@pytest.mark.parametrize("keys", [{}, {"imbalance": 2.0}])
+@pytest.mark.parametrize("table", [flat(cat=1, dog=50), THREE[(THREE["part"] != "train") | (THREE["label"] != "cat")]])
+def test_a_class_without_training_images_is_named_and_no_carving_advised(table, keys):
+    with pytest.raises(ConfigError, match=r"the class cat has no images for train; .* with data\.classes$"):
+        split(table, **keys)
+
+
+def test_a_class_of_one_image_repeated_cant_be_split_and_is_named():
+    table = flat(cat=20, dog=50)
+    table.loc[table["label"] == "cat", "content_hash"] = "the same"
+    with pytest.raises(ConfigError, match=r"the class cat has no images for valid; .* with data\.classes$"):
+        split(table)
+
+
+def test_three_images_of_a_class_are_enough():
+    assert counts(split(flat(cat=3, dog=30))) == [{"cat": 1, "dog": 22}, {"cat": 1, "dog": 2}, {"cat": 1, "dog": 6}]
+
+
+def test_nothing_readable_is_an_error_and_no_crash():
+    table = CARVED.assign(error="broken")
+    with pytest.raises(ConfigError, match="the class cat, dog has no images for train"):
+        split(table, skip_corrupt=True)
+
+
+# Duplicates
+
+
+def random_duplicates(seed: int, parts=("train",), classes=3) -> pd.DataFrame:
+    """300 images, many pixel-identical, some of these with unlike labels and in unlike parts."""
+    rng = np.random.default_rng(seed)
+    number = rng.integers(0, 200, 300)
+    label = np.where(rng.random(300) < 0.9, number % classes, rng.integers(0, classes, 300))
+    return pd.DataFrame(
+        {
+            "path": [f"{row:04d}" for row in range(300)],
+            "label": [f"class {place}" for place in label],
+            "part": rng.choice(parts, 300),
+            "content_hash": [f"hash {value}" for value in number],
+            "error": "",
+        }
+    )
+
+
+@pytest.mark.parametrize("parts", [("train",), ("train", "test"), ("train", "valid"), PARTS])
+@pytest.mark.parametrize("seed", range(6))
+def test_exact_duplicates_never_straddle_a_split(parts, seed):
+    table = random_duplicates(seed, parts)
+    made = split(table, seed=seed)
+    assert (made.table.groupby("content_hash")["split"].nunique() == 1).all()
+    assert made.table["path"].is_unique
+    for part in PARTS:
+        assert set(made.labels(part)) == set(made.classes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_more_protected_part_keeps_a_duplicate(seed):
+    table = random_duplicates(seed, PARTS)
+    made = split(table)
+    assert paths(made, "test") == set(table.loc[table["part"] == "test", "path"])
+    in_test = set(table.loc[table["part"] == "test", "content_hash"])
+    valid = table[(table["part"] == "valid") & ~table["content_hash"].isin(in_test)]
+    assert paths(made, "valid") == set(valid["path"])
+    lost = {part: int((table["part"] == part).sum()) - len(paths(made, part)) for part in ("train", "valid")}
+    assert made.report["dropped_as_duplicates_of_a_more_protected_part"] == lost
+
+
+def test_carving_loses_no_image():
+    table = random_duplicates(0)
+    assert set(split(table).table["path"]) == set(table["path"])
+
+
+def test_duplicates_of_another_class_that_nobody_wants_cost_nothing():
+    table = index({"train": {"a": 20, "b": 20}, "test": {"a": 5, "b": 5, "c": 5}})
+    table.loc[table["label"] == "c", "content_hash"] = "train a 0"
+    assert len(split(table, classes=["a", "b"]).table) == 50
+
+
+def test_report_counts_groups_as_found_in_the_source():
+    table = index({"train": {"a": 20, "b": 20}, "test": {"a": 5, "b": 5}})
+    table = table.set_index("path")
+    for group, members in enumerate(
+        [
+            ["train/a/00000", "train/a/00001", "train/a/00002"],  # in one part and class
+            ["train/a/00003", "test/a/00000"],  # across parts
+            ["train/a/00004", "train/b/00000"],  # of two labels
+            ["train/b/00001", "test/a/00001"],  # both
+        ]
+    ):
+        table.loc[members, "content_hash"] = f"group {group}"
+    report = split(table.reset_index()).report
+    assert report["files"] == 50
+    assert report["duplicate_groups"] == 4
+    assert report["duplicate_files"] == 9
+    assert report["cross_split_groups"] == 2
+    assert report["label_conflict_groups"] == 2
+    assert report["dropped_as_duplicates_of_a_more_protected_part"] == {"train": 2, "valid": 0}
+    assert report["corrupt"] == []
+    assert json.loads(json.dumps(report)) == report
+
+
+def test_corrupt_images_are_no_duplicates_of_each_other():
+    table = CARVED.copy()
+    table.loc[:9, ["content_hash", "error"]] = ["", "broken"]
+    report = split(table, skip_corrupt=True).report
+    assert report["duplicate_groups"] == 0
+    assert len(report["corrupt"]) == 10
+    assert report["corrupt"][0] == {"path": "train/cat/00000", "error": "broken"}
+
+
+def test_report_counts_the_images_of_every_part_and_class():
+    made = split(CARVED)
+    assert made.report["images"] == {part: made.counts(part) for part in PARTS}
+
+
+# What is written
+
+
+def test_split_csv_has_a_row_for_every_image_and_its_hash_names_the_split(tmp_path):
+    made = split(CARVED)
+    made.save(tmp_path / "split.csv")
+    written = (tmp_path / "split.csv").read_bytes()
+    table = pd.read_csv(tmp_path / "split.csv")
+    assert list(table.columns) == COLUMNS == ["path", "label", "split", "content_hash"]
+    assert len(table) == 300
+    assert hashlib.sha256(written).hexdigest().startswith(made.hash)
+    assert b"\r" not in written
+
+
+@pytest.mark.parametrize("change", ["content", "label", "part", "path"])
+def test_every_change_of_the_data_changes_the_hash(change):
+    table = THREE.copy()
+    first = table.index[0]
+    if change == "content":
+        table.loc[first, "content_hash"] = "another"
+    elif change == "label":
+        table.loc[first, "label"] = "dog"
+    elif change == "part":
+        table.loc[first, "part"] = "valid"
+    else:
+        table.loc[first, "path"] = "train/cat/renamed"
+    assert split(table).hash != split(THREE).hash
+
+
+def test_rows_and_labels_belong_together():
+    made = split(CARVED)
+    for part in PARTS:
+        rows = made.rows(part)
+        assert list(CARVED.loc[rows, "label"]) == list(made.labels(part))
+        assert set(CARVED.loc[rows, "path"]) == paths(made, part)
+    assert len({row for part in PARTS for row in made.rows(part)}) == 300

@@ -1,0 +1,161 @@
+"""Generated images on disk: read back as they were written, and refused where they saw another split."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fer_experiments.data.synthetic import COLUMNS, MANIFEST, GeneratedImages, read_synthetic, write_synthetic
+from fer_experiments.spec import ConfigError
+
+SPLIT = "0123456789abcdef"
+
+
+def noise(count, channels=3, size=8, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, channels), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """synthetic/ with five cats and three dogs in colour."""
+    write_synthetic(tmp_path, "cat", noise(5, seed=1), [10, 11, 12, 13, 14], "checkpoint", SPLIT)
+    write_synthetic(tmp_path, "dog", noise(3, seed=2), [0, 1, 2], "checkpoint", SPLIT)
+    return tmp_path
+
+
+def manifest(folder):
+    return pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)
+
+
+def edit(folder, **columns):
+    manifest(folder).assign(**columns).to_csv(folder / MANIFEST, index=False)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_written_is_read_pixel_by_pixel(tmp_path, channels):
+    images = noise(4, channels)
+    write_synthetic(tmp_path, "cat", images, [0, 1, 2, 3], "checkpoint", SPLIT)
+    read = read_synthetic(tmp_path, {"cat": 4}, SPLIT, channels)
+    np.testing.assert_array_equal(read.images, images)
+    assert read.labels.tolist() == ["cat"] * 4
+
+
+def test_the_first_images_of_each_class_are_taken_in_the_order_asked_for(folder):
+    read = read_synthetic(folder, {"dog": 2, "cat": 3}, SPLIT, 3)
+    assert read.labels.tolist() == ["dog"] * 2 + ["cat"] * 3
+    np.testing.assert_array_equal(read.images, np.concatenate([noise(3, seed=2)[:2], noise(5, seed=1)[:3]]))
+    assert read.counts() == {"cat": 3, "dog": 2}
+
+
+def test_fewer_images_are_contained_in_more(folder):
+    few, more = (read_synthetic(folder, {"cat": count}, SPLIT, 3).images for count in (2, 5))
+    np.testing.assert_array_equal(few, more[:2])
+
+
+def test_the_manifest_says_what_made_each_image_and_from_which_split(folder):
+    rows = manifest(folder)
+    assert list(rows.columns) == COLUMNS == ["file", "class", "seed", "checkpoint_hash", "split_hash"]
+    assert rows["file"].tolist()[:2] == ["cat/00000010.png", "cat/00000011.png"]
+    assert rows["seed"].tolist() == ["10", "11", "12", "13", "14", "0", "1", "2"]
+    assert set(rows["checkpoint_hash"]) == {"checkpoint"}
+    assert set(rows["split_hash"]) == {SPLIT}
+    assert all((folder / file).is_file() for file in rows["file"])
+
+
+def test_writing_a_seed_again_replaces_its_image_and_row(folder):
+    again = noise(2, seed=9)
+    write_synthetic(folder, "cat", again, [14, 15], "another", SPLIT)
+    rows = manifest(folder)
+    assert rows["file"].is_unique
+    assert rows.loc[rows["file"] == "cat/00000014.png", "checkpoint_hash"].tolist() == ["another"]
+    assert len(rows) == 9
+    images = read_synthetic(folder, {"cat": 6}, SPLIT, 3).images
+    np.testing.assert_array_equal(images[-2:], again)
+
+
+@pytest.mark.parametrize("name", ["NA", "1", "wütend", "a, b"])
+def test_class_names_survive(tmp_path, name):
+    write_synthetic(tmp_path, name, noise(2), [0, 1], "checkpoint", SPLIT)
+    assert read_synthetic(tmp_path, {name: 2}, SPLIT, 3).counts() == {name: 2}
+
+
+def test_split_hashes_of_digits_are_compared_as_text(tmp_path):
+    write_synthetic(tmp_path, "cat", noise(1), [0], "007", "0000000000000012")
+    write_synthetic(tmp_path, "cat", noise(1), [1], "007", "0000000000000012")
+    assert manifest(tmp_path)["checkpoint_hash"].tolist() == ["007", "007"]
+    assert len(read_synthetic(tmp_path, {"cat": 2}, "0000000000000012", 3).images) == 2
+
+
+def test_colour_is_read_as_grey_where_images_are_grey(folder):
+    assert read_synthetic(folder, {"cat": 2}, SPLIT, 1).images.shape == (2, 8, 8, 1)
+
+
+def test_counts_of_no_images_are_empty():
+    assert GeneratedImages(noise(0), *[np.array([], dtype=str)] * 2).counts() == {}
+
+
+def test_images_from_another_split_are_refused_with_both_hashes(folder):
+    with pytest.raises(
+        ConfigError, match=rf"made from the split {SPLIT}, but this run's split is fedc; .*balance\.synthetic=null"
+    ):
+        read_synthetic(folder, {"cat": 2}, "fedc", 3)
+
+
+def test_one_image_from_another_split_is_enough_to_refuse_all(folder):
+    edit(folder, split_hash=[SPLIT] * 7 + ["other"])
+    with pytest.raises(ConfigError, match=r"balance\.synthetic=.*: made from the split other, but"):
+        read_synthetic(folder, {"cat": 2}, SPLIT, 3)
+
+
+@pytest.mark.parametrize(("label", "there"), [("cat", 5), ("cow", 0)])
+def test_too_few_images_are_refused_with_both_numbers(folder, label, there):
+    message = rf"has {there} images of {label}, 6 are needed; make more with .*generate CHECKPOINT --count 6"
+    with pytest.raises(ConfigError, match=message):
+        read_synthetic(folder, {label: 6}, SPLIT, 3)
+
+
+def test_a_folder_without_manifest_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"balance\.synthetic=.*: its manifest\.csv can't be read: .*No such file"):
+        read_synthetic(tmp_path, {"cat": 1}, SPLIT, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'"a\n'])
+def test_a_manifest_that_is_no_csv_is_named(tmp_path, content):
+    (tmp_path / MANIFEST).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"balance\.synthetic=.*manifest\.csv (can't be read|lacks the column)"):
+        read_synthetic(tmp_path, {"cat": 1}, SPLIT, 3)
+
+
+def test_a_manifest_without_a_column_is_refused(folder):
+    manifest(folder).drop(columns=["split_hash", "seed"]).to_csv(folder / MANIFEST, index=False)
+    with pytest.raises(ConfigError, match=r"manifest\.csv lacks the column seed, split_hash"):
+        read_synthetic(folder, {"cat": 1}, SPLIT, 3)
+
+
+@pytest.mark.parametrize("file", ["../secret.png", "cat/../../secret.png", "/etc/secret.png"])
+def test_a_manifest_cant_name_files_outside_its_folder(folder, file):
+    edit(folder, file=file)
+    with pytest.raises(ConfigError, match=rf"manifest\.csv names {file}, outside the folder"):
+        read_synthetic(folder, {"cat": 1}, SPLIT, 3)
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "flipped", "text"])
+def test_an_image_that_cant_be_read_is_named(folder, damage):
+    path = folder / "cat" / "00000010.png"
+    content = bytearray(path.read_bytes())
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(content)
+    elif damage == "text":
+        path.write_text("no image")
+    with pytest.raises(ConfigError, match=r"balance\.synthetic=.*: cat/00000010\.png can't be read: "):
+        read_synthetic(folder, {"cat": 1}, SPLIT, 3)
+
+
+def test_images_of_unlike_sizes_are_refused(folder):
+    Image.new("RGB", (9, 9)).save(folder / "cat" / "00000010.png")
+    with pytest.raises(ConfigError, match=r"images differ in size: \[\(8, 8, 3\), \(9, 9, 3\)\]"):
+        read_synthetic(folder, {"cat": 5}, SPLIT, 3)
