@@ -66,7 +66,8 @@ def run(compose: Compose, tmp_path: Path) -> Any:
     from fer_experiments.train.job import run_job
 
     def finished(*overrides: str, folder: Path = tmp_path / "run") -> Path:
-        faces = [] if any(text.startswith("data=") for text in overrides) else TINY_FACES
+        own = [text for text in TINY_FACES if not any(given.startswith(text.split("=")[0]) for given in overrides)]
+        faces = [] if any(text.startswith("data=") for text in overrides) else own
         run_job(compose("trainer=smoke", "trainer.progress=false", *faces, *TINY_NETWORKS, *overrides, folder=folder))
         return folder
 

@@ -35,6 +35,17 @@ def test_pooling_before_relu_gives_the_same_values():
     torch.testing.assert_close(network.features(images), usual.flatten(1))
 
 
+def test_hidden_weights_have_the_deviation_of_he_et_al():
+    torch.manual_seed(0)
+    network = CNN(2)
+    layers = [layer for layer in [*network.features, *network.hidden] if isinstance(layer, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 4
+    for layer in layers:
+        inputs = layer.weight[0].numel()
+        assert layer.weight.std().item() == pytest.approx((2 / inputs) ** 0.5, rel=0.1)
+        assert not layer.bias.any()
+
+
 @pytest.mark.parametrize(("classes", "channels", "size"), [(2, 1, 100), (7, 3, 48), (100, 3, 22), (3, 1, 128)])
 def test_cnn_takes_any_classes_channels_and_size(classes, channels, size):
     assert CNN(classes, channels, size)(torch.rand(2, channels, size, size)).shape == (2, classes)

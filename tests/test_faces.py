@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fer_experiments.data.faces import EXPRESSIONS, draw_face
+from fer_experiments.data.face_parameters import EXPRESSIONS
+from fer_experiments.data.faces import draw_face
 
 
 def test_the_seven_expressions_are_those_of_fer2013():

@@ -117,6 +117,7 @@ def test_predictions_give_the_reported_metrics_again(run):
     for part in ("valid", "test"):
         logits, labels = (torch.from_numpy(saved[f"{part}_{name}"]) for name in ("logits", "labels"))
         again = classification_metrics(logits, labels, list(saved["classes"]))
+        assert again.pop("confusion") == result.metrics[part]["confusion"]
         assert again.pop("recall") == pytest.approx(result.metrics[part]["recall"])
         for name, value in again.items():
             assert value == pytest.approx(result.metrics[part][name]), name
@@ -271,12 +272,12 @@ def test_folder_study_with_parts_of_its_own(run, tmp_path):
 def test_multirun_with_several_devices_is_refused(compose):
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
-    from omegaconf import open_dict
+    from omegaconf import read_write
 
     from fer_experiments.train.job import run_job
 
     config = compose("trainer=ddp")
-    with open_dict(HydraConfig.instance().cfg):
+    with read_write(HydraConfig.instance().cfg.hydra):
         HydraConfig.instance().cfg.hydra.mode = RunMode.MULTIRUN
     with pytest.raises(ConfigError, match=r"trainer\.devices=2: in a multirun of the basic launcher"):
         run_job(config)

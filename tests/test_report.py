@@ -45,8 +45,6 @@ def finished(arm: str, seed: int, score: float, classes: tuple[str, ...] = ("ang
     fields = {
         "job": "cnn",
         "arm": arm,
-        "balance": "Unchanged",
-        "augment": "NoAugment",
         "seed": seed,
         "classes": list(classes),
         "real": {classes[0]: 5, classes[1]: 10},

@@ -1,5 +1,7 @@
 """The data sources that conf/data/ names: drawn faces, image folders, FER2013 and MMA."""
 
+import hashlib
+import inspect
 import os
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +12,9 @@ import pandas as pd
 from PIL import Image
 from pydantic import Field, model_validator
 
-from fer_experiments.data.faces import EXPRESSIONS, draw_face
+from fer_experiments.data import face_parameters, faces
+from fer_experiments.data.face_parameters import EXPRESSIONS
+from fer_experiments.data.faces import draw_face
 from fer_experiments.data.source import Source, file_state
 from fer_experiments.errors import ConfigError
 from fer_experiments.spec import UserPath
@@ -57,8 +61,13 @@ class Faces(Source):
         )
 
     def state(self, items: pd.DataFrame) -> list[str]:
-        source = file_state(Path(draw_face.__code__.co_filename))  # drawn anew when the drawing changes
-        return [f"{self.faces_seed} {source}"] * len(items)
+        return [f"{self.faces_seed} {self._drawing}"] * len(items)
+
+    @cached_property
+    def _drawing(self) -> str:
+        """Digest of the code that draws: the faces are drawn anew when it changes."""
+        code = inspect.getsource(faces) + inspect.getsource(face_parameters)
+        return hashlib.sha256(code.encode()).hexdigest()
 
 
 class Folder(Source):

@@ -110,18 +110,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     labels = data.split.labels("train")
     plan = arm.balance.plan(labels, config.seed)
-    images = ImageDataModule(
-        data,
-        image_size=config.classifier.image_size,
-        batch_size=config.classifier.batch_size,
-        seed=config.seed,
-        train_indices=plan.indices,
-        steps_per_epoch=-(-len(labels) // config.classifier.batch_size),  # the same for every arm
-        augment=arm.augment,
-    )
-    generated = load_generated(config, data, arm, plan, synthetic)
-    if generated is not None:
-        images.inject(generated)
+    images = build_images(config, data, arm, plan, synthetic)
     folder.mkdir(parents=True, exist_ok=True)
     images.training_table().to_csv(folder / "training.csv", index=False, errors="surrogateescape")
     model = build_classifier(config, data, plan)
@@ -164,6 +153,24 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     save_predictions(folder, data, outputs)
     result.save(folder)
     return result
+
+
+def build_images(config: Config, data: ImageData, arm: Arm, plan: Plan, synthetic: dict[str, Path]) -> ImageDataModule:
+    """The planned training images, generated ones injected, in as many steps an epoch for every arm."""
+    settings = config.classifier
+    images = ImageDataModule(
+        data,
+        image_size=settings.image_size,
+        batch_size=settings.batch_size,
+        seed=config.seed,
+        train_indices=plan.indices,
+        steps_per_epoch=-(-len(data.split.rows("train")) // settings.batch_size),
+        augment=arm.augment,
+    )
+    generated = load_generated(config, data, arm, plan, synthetic)
+    if generated is not None:
+        images.inject(generated)
+    return images
 
 
 def build_classifier(config: Config, data: ImageData, plan: Plan) -> Classifier:
