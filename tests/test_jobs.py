@@ -52,6 +52,7 @@ def test_dcgan_leaves_what_the_design_lists(run):
     found = tags(folder)
     assert {"gan/loss_discriminator", "gan/loss_generator", "gan/score_real"} <= set(found["scalars"])
     assert "gan/samples" in found["images"]
+    assert {"hparams/loss_generator", "hparams/score_generated"} <= set(found["scalars"])
 
 
 def test_dcgan_trains_on_the_class_that_is_named(run):
@@ -108,6 +109,8 @@ def test_cnn_leaves_what_the_design_lists(run, balance):
     found = tags(folder)
     assert {"train/loss", "train/accuracy", "valid/loss", "valid/accuracy"} <= set(found["scalars"])
     assert "test/confusion_matrix" in found["images"]
+    assert {"hparams/test_accuracy", "hparams/test_balanced_accuracy", "hparams/test_loss"} <= set(found["scalars"])
+    assert [tag for tag in found["tensors"] if tag.startswith("test/")] == ["test/angry", "test/happy"]
 
 
 def test_predictions_give_the_reported_metrics_again(run):

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a finished classifier beside its curves."""
+"""What TensorBoard shows of a finished training beside its curves."""
 
 from typing import Any
 
@@ -9,19 +9,25 @@ from fer_experiments.report.figures import confusion_matrix
 
 
 def write_test_results(logger: Any, result: Result, logits: Tensor, labels: Tensor) -> None:
-    """Confusion matrix and precision-recall curves of the test part, and the line of the hparams table."""
-    test = result.metrics["test"]
+    """Confusion matrix and precision-recall curves of a classifier on the test part."""
     writer, step = logger.experiment, result.selected_epoch
-    writer.add_figure("test/confusion_matrix", confusion_matrix(test["confusion"], result.classes), step)
+    writer.add_figure(
+        "test/confusion_matrix", confusion_matrix(result.metrics["test"]["confusion"], result.classes), step
+    )
     for place, name in enumerate(result.classes):
         writer.add_pr_curve(f"test/{name}", labels == place, logits.softmax(1)[:, place], step)
+
+
+def write_hyperparameters(logger: Any, result: Result, settings: dict[str, Any], metrics: dict[str, float]) -> None:
+    """The training's line in the HParams table: its settings that are numbers, words or switches, and `metrics`."""
     parameters = {
+        "job": result.job,
         "arm": result.arm,
         "seed": result.seed,
-        "generated": sum(result.generated.values()),
         "real": sum(result.real.values()),
+        "generated": sum(result.generated.values()),
+        **{key: value for key, value in settings.items() if isinstance(value, int | float | str)},
     }
-    shown = {f"hparams/test_{name}": test[name] for name in ("accuracy", "balanced_accuracy", "loss")}
-    logger.log_hyperparams(parameters, shown)
+    logger.log_hyperparams(parameters, {f"hparams/{name}": value for name, value in metrics.items()})
     logger.save()
-    writer.flush()
+    logger.experiment.flush()

@@ -25,7 +25,7 @@ from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.result import Result
-from fer_experiments.report.tensorboard import write_test_results
+from fer_experiments.report.tensorboard import write_hyperparameters, write_test_results
 from fer_experiments.train.dcgan import images_needed, train_gan
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
@@ -150,6 +150,8 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         device=device_name(trainer),
     )
     write_test_results(trainer.logger, result, *outputs["test"])
+    shown = {f"test_{name}": metrics["test"][name] for name in ("accuracy", "balanced_accuracy", "loss")}
+    write_hyperparameters(trainer.logger, result, config.classifier.model_dump(), shown)
     save_predictions(folder, data, outputs)
     result.save(folder)
     return result

@@ -18,6 +18,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.pictures import SampleGrid
 from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.report.tensorboard import write_hyperparameters
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
 
@@ -101,7 +102,7 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
     TrainedGenerator.load(checkpoint).write(folder / "synthetic", range(count))
     log.info("GAN of %s: %d images written to %s", label, count, folder / "synthetic")
     seconds = time.monotonic() - started
-    Result(
+    result = Result(
         job="dcgan",
         arm="gan",
         seed=config.seed,
@@ -116,5 +117,8 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
         split_hash=data.split.hash,
         seconds=seconds,
         device=device_name(trainer),
-    ).save(folder)
+    )
+    last = {name.removeprefix("gan/"): value for name, value in model.history[-1].items() if name.startswith("gan/")}
+    write_hyperparameters(trainer.logger, result, settings.model_dump(), last)
+    result.save(folder)
     return folder / "synthetic"
