@@ -300,3 +300,15 @@ def test_removing_a_run_leaves_the_cache(run, tmp_path):
     cache = Path(json.loads((folder / "data.json").read_text())["cache"])
     shutil.rmtree(folder)
     assert (cache / "images.npy").is_file()
+
+
+def test_odd_class_names_reach_every_file_unharmed(run, tmp_path, capsys):
+    names = ["[red]x", "<script>alert(1)<!--", "a|b", "NA"]
+    for seed, name in enumerate(names):
+        write_images(tmp_path / "odd" / name, 8, seed=seed)
+    folder = run("data=folder", f"data.root={tmp_path}/odd", "train.arms=[none]")
+    assert json.loads((folder / "data.json").read_text())["classes"] == sorted(names)
+    assert list(pd.read_csv(folder / "seed_0" / "split.csv", keep_default_na=False)["label"].unique()) == sorted(names)
+    assert "<script>alert" not in (folder / "report.html").read_text()
+    assert r"recall a\|b" in (folder / "comparison.md").read_text()
+    assert "[red]x" in "".join(capsys.readouterr().out.split())

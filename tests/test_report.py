@@ -12,6 +12,7 @@ from PIL import Image
 
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report import figures
+from fer_experiments.report.answer import headline
 from fer_experiments.report.page import (
     GRIDS_SHOWN,
     arm_curves,
@@ -20,7 +21,6 @@ from fer_experiments.report.page import (
     duration,
     findings,
     gans,
-    headline,
     unfinished,
     write_page,
 )

@@ -1,13 +1,10 @@
-"""A study's record, and the files and the table that say what it found."""
+"""A study's record, and its tables."""
 
 import json
 from pathlib import Path
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from fer_experiments.evaluation.result import Result, versions
 
@@ -93,25 +90,3 @@ def training_images(result: Result) -> str:
         part += f" + {result.repeated[name]} repeated" if result.repeated.get(name) else ""
         parts.append(part)
     return ", ".join(parts)
-
-
-def printable(text: str) -> str:
-    """Text with what is no valid character (a folder name in another encoding) as backslash codes."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def write_report(record: StudyRecord, folder: Path) -> None:
-    """comparison.csv, comparison.md and report.html, and the table on the console."""
-    from fer_experiments.report.page import write_page
-
-    comparison(record).to_csv(folder / "comparison.csv", index=False, errors="surrogateescape")
-    table = summary(record)
-    markdown = table.replace(r"\|", r"\\|", regex=True).to_markdown(index=False) + "\n"
-    (folder / "comparison.md").write_text(markdown, encoding="utf-8", errors="surrogateescape")
-    write_page(record, folder)
-    shown = Table(title=f"Test results, {len(record.seeds)} seed(s)")
-    for column in table.columns:
-        shown.add_column(escape(printable(str(column))), overflow="fold")
-    for row in table.itertuples(index=False):
-        shown.add_row(*(escape(printable(str(value))) for value in row))
-    Console(width=None if Console().is_terminal else 160).print(shown)

@@ -68,22 +68,7 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
         seed=config.seed,
         train_indices=places,
     )
-    model = DCGAN(
-        latent_dim=settings.latent_dim,
-        width=settings.width,
-        channels=config.data.channels,
-        image_size=settings.image_size,
-        discriminator_outputs=settings.discriminator_outputs,
-        loss=settings.loss,
-        learning_rate=settings.learning_rate,
-        betas=settings.betas,
-        provenance={
-            "class": label,
-            "split_hash": data.split.hash,
-            "stored_channels": config.data.stored_channels,
-            "seed": config.seed,
-        },
-    )
+    model = build_gan(config, data, label)
     checkpoints = ModelCheckpoint(
         folder / "checkpoints",
         filename="last",
@@ -122,3 +107,23 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
     write_hyperparameters(trainer.logger, result, settings.model_dump(), last)
     result.save(folder)
     return folder / "synthetic"
+
+
+def build_gan(config: Config, data: ImageData, label: str) -> DCGAN:
+    settings = config.gan
+    return DCGAN(
+        latent_dim=settings.latent_dim,
+        width=settings.width,
+        channels=config.data.channels,
+        image_size=settings.image_size,
+        discriminator_outputs=settings.discriminator_outputs,
+        loss=settings.loss,
+        learning_rate=settings.learning_rate,
+        betas=settings.betas,
+        provenance={
+            "class": label,
+            "split_hash": data.split.hash,
+            "stored_channels": config.data.stored_channels,
+            "seed": config.seed,
+        },
+    )

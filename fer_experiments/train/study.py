@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, field_validator
 
 from fer_experiments.data.module import ImageData
-from fer_experiments.report.study import StudyRecord, write_report
+from fer_experiments.report.files import write_report
+from fer_experiments.report.study import StudyRecord
+from fer_experiments.train.arms import compose_arms
 from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_to_make, train_classifier
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import write_data
@@ -36,11 +38,11 @@ class Study(Job):
         return values
 
     def check(self, config: Config) -> None:
-        self._arms(config)
+        compose_arms(self.arms, config)
 
     def run(self, config: Config, folder: Path) -> None:
         started = time.monotonic()
-        arms = self._arms(config)
+        arms = compose_arms(self.arms, config)
         seeds = self.seeds if isinstance(self.seeds, list) else [config.seed + n for n in range(self.seeds)]
         record = StudyRecord(arms=[arm.name for arm in arms], seeds=seeds)
         for seed in seeds:
@@ -51,11 +53,6 @@ class Study(Job):
         if record.failed:
             lines = "\n".join(f"  {where}: {why}" for where, why in record.failed.items())
             raise RuntimeError(f"{len(record.failed)} of {len(arms) * len(seeds)} trainings failed:\n{lines}")
-
-    def _arms(self, config: Config) -> list[Arm]:
-        from fer_experiments.train.arms import compose_arms
-
-        return compose_arms(self.arms, config)
 
 
 def _run_seed(config: Config, arms: list[Arm], folder: Path, record: StudyRecord) -> None:

@@ -1,0 +1,35 @@
+"""The files and the console table that say what a study found."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fer_experiments.report.page import write_page
+from fer_experiments.report.study import StudyRecord, comparison, summary
+
+
+def _escape_bars(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def printable(text: str) -> str:
+    """Text with what is no valid character (a folder name in another encoding) as backslash codes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def write_report(record: StudyRecord, folder: Path) -> None:
+    """comparison.csv, comparison.md and report.html, and the table on the console."""
+    comparison(record).to_csv(folder / "comparison.csv", index=False, errors="surrogateescape")
+    table = summary(record)
+    plain = table.rename(columns=_escape_bars).map(lambda value: _escape_bars(str(value)))
+    markdown = plain.to_markdown(index=False, disable_numparse=True) + "\n"
+    (folder / "comparison.md").write_text(markdown, encoding="utf-8", errors="surrogateescape")
+    write_page(record, folder)
+    shown = Table(title=f"Test results, {len(record.seeds)} seed(s)")
+    for column in table.columns:
+        shown.add_column(escape(printable(str(column))), overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*(escape(printable(str(value))) for value in row))
+    Console(width=None if Console().is_terminal else 160).print(shown)
