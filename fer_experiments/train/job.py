@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.spec import Spec
+from fer_experiments.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -42,6 +43,7 @@ def run_job(composed: DictConfig) -> None:
             "run the whole sweep; use trainer.devices=1, or one run a command"
         )
     config.train.check(config)
+    keep_freed_memory()
     folder = Path(hydra.runtime.output_dir)
     save(composed, folder)
     started = time.monotonic()
