@@ -439,3 +439,11 @@ def test_the_command_line_reaches_every_source(read, tmp_path):
     assert type(read("data=folder", root).data) is Folder
     assert type(read("data=fer2013", root).data) is FER2013
     assert type(read("data=mma", root, "data.channels=1").data) is MMA
+
+
+def test_a_folder_of_images_called_train_is_a_class(tmp_path):
+    for name in ("train", "bus", "test"):
+        write_images(tmp_path / name, 2)
+    rows = source("folder", root=tmp_path).items()
+    assert set(rows["label"]) == {"train", "bus", "test"}
+    assert set(rows["part"]) == {"train"}

@@ -79,7 +79,12 @@ class Folder(Source):
     def items(self) -> pd.DataFrame:
         root = self._directory()
         found = _folders(root)
-        parts = {name: self.part_names[name.lower()] for name in found if name.lower() in self.part_names}
+        # A part holds folders of classes; a folder of images that is called train may be the class of railway trains.
+        parts = {
+            name: self.part_names[name.lower()]
+            for name in found
+            if name.lower() in self.part_names and _folders(root / name)
+        }
         if not parts:
             rows = self._part_items(root, root, "train")
         elif len(parts) < len(found):

@@ -206,7 +206,7 @@ def save_predictions(folder: Path, data: ImageData, outputs: dict[str, tuple[Ten
         arrays |= {
             f"{part}_logits": logits.numpy(),
             f"{part}_labels": labels.numpy(),
-            f"{part}_content_hash": hashes.to_numpy(dtype=str)[: len(labels)],
+            f"{part}_content_hash": hashes.to_numpy(dtype=str),
         }
     np.savez_compressed(folder / "predictions.npz", **arrays)  # type: ignore[arg-type]
 

@@ -56,7 +56,6 @@ class TrainerConfig(Spec):
             max_epochs=self.epochs(epochs),
             limit_train_batches=self.limit_batches,
             limit_val_batches=self.limit_batches if validate else 0,
-            limit_predict_batches=self.limit_batches,
             num_sanity_val_steps=0,
             callbacks=[*callbacks, *progress],
             logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
