@@ -1,0 +1,77 @@
+"""The loops that people copy: ImageFolder, DataLoader, eager PyTorch. References to measure against, not to use.
+
+python -m fer_experiments.bench.tutorial dcgan ROOT EPOCHS        ROOT/CLASS/*.png, one class
+python -m fer_experiments.bench.tutorial classifier ROOT EPOCHS   ROOT/CLASS/*.png
+"""
+
+import sys
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from fer_experiments.classifier.networks import CNN
+from fer_experiments.gan.networks import Discriminator, Generator
+
+BATCH, WORKERS = 64, 2
+
+
+def dcgan(root: str, epochs: int, device: torch.device) -> None:
+    """The public DCGAN example's loop, with the paper's networks and one output of D."""
+    scale = [transforms.Resize(64), transforms.CenterCrop(64), transforms.ToTensor()]
+    dataset = ImageFolder(root, transforms.Compose([*scale, transforms.Normalize((0.5,) * 3, (0.5,) * 3)]))
+    loader = DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS)
+    generator, discriminator = Generator().to(device), nn.Sequential(Discriminator(outputs=1), nn.Sigmoid()).to(device)
+    criterion = nn.BCELoss()
+    step_d = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    step_g = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+    losses = []
+    for _ in range(epochs):
+        for batch, _ in loader:
+            real = batch.to(device)
+            ones, zeros = torch.ones(len(real), device=device), torch.zeros(len(real), device=device)
+            discriminator.zero_grad()
+            error_real = criterion(discriminator(real).view(-1), ones)
+            error_real.backward()
+            fake = generator(torch.randn(len(real), 100, device=device))
+            error_fake = criterion(discriminator(fake.detach()).view(-1), zeros)
+            error_fake.backward()
+            step_d.step()
+            generator.zero_grad()
+            error_g = criterion(discriminator(fake).view(-1), ones)
+            error_g.backward()
+            step_g.step()
+            losses.append((error_real.item() + error_fake.item(), error_g.item()))
+
+
+class UsualCNN(CNN):
+    """Table 3 as tutorials write it: convolution, ReLU, pooling."""
+
+    @staticmethod
+    def _block(inputs: int, outputs: int) -> list[nn.Module]:
+        return [nn.Conv2d(inputs, outputs, 3), nn.ReLU(), nn.MaxPool2d(2)]
+
+
+def classifier(root: str, epochs: int, device: torch.device) -> None:
+    """The usual classifier loop."""
+    dataset = ImageFolder(root, transforms.Compose([transforms.Resize((100, 100)), transforms.ToTensor()]))
+    loader = DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS)
+    network = UsualCNN(len(dataset.classes)).to(device)
+    criterion, optimizer = nn.CrossEntropyLoss(), torch.optim.Adam(network.parameters(), lr=1e-3)
+    total = 0.0
+    for _ in range(epochs):
+        for batch, target in loader:
+            images, labels = batch.to(device), target.to(device)
+            optimizer.zero_grad()
+            loss = criterion(network(images), labels)
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+
+
+if __name__ == "__main__":
+    which, images_root, count = sys.argv[1:]
+    there = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    {"dcgan": dcgan, "classifier": classifier}[which](images_root, int(count), there)
