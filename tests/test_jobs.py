@@ -144,6 +144,10 @@ def test_generated_images_of_another_run_can_be_injected(run, tmp_path):
     result = result_of(run("train=cnn", "balance=dcgan", f"balance.synthetic={gan}/synthetic"))
     assert result.generated == {"angry": 8}
     assert not (tmp_path / "run" / "gan").exists()
+    where = f"balance.synthetic={gan}/synthetic"
+    study = run("train.arms=[none,dcgan]", where, folder=tmp_path / "study")
+    assert json.loads((study / "data.json").read_text())["generated"] == {"angry": 8}
+    assert not (study / "seed_0" / "gan").exists()
 
 
 def test_generated_images_of_another_split_are_refused(run, tmp_path):

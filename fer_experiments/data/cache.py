@@ -1,7 +1,6 @@
 """Decode every image once: a folder of uint8 pixels and an index, shared by later runs and parallel jobs."""
 
 import hashlib
-import json
 import logging
 import math
 import os
@@ -99,7 +98,6 @@ def _build(source: Source, items: pd.DataFrame, folder: Path) -> None:
         items.assign(content_hash=hashes, error=errors).to_csv(
             temporary / "index.csv", index=False, errors="surrogateescape"
         )
-        (temporary / "meta.json").write_text(json.dumps({"version": VERSION, "shape": shape}))
         temporary.chmod(0o755)  # mkdtemp's 0o700 would keep it from other users
         temporary.rename(folder)
     except BaseException:

@@ -46,7 +46,7 @@ class Arm:
 
 
 def arm_name(balance: str, augment: str) -> str:
-    """ "dcgan+traditional"; "dcgan" without augmentation."""
+    """Say "dcgan+traditional", or "dcgan" without augmentation."""
     return balance if augment == "none" else f"{balance}+{augment}"
 
 
@@ -55,24 +55,23 @@ class TrainCNN(Job):
         data = ImageData.prepare(config.data, config.seed)
         chosen = HydraConfig.get().runtime.choices
         arm = Arm(arm_name(chosen["balance"], chosen["augment"]), config.balance, config.augment)
-        write_data(folder, data, images_needed(arm.balance, data, config.seed))
+        write_data(folder, data, images_for_all(config, data, [arm]))
         synthetic = find_synthetic(config, data, [arm], folder / "gan")
         result = train_classifier(config, data, arm, synthetic, folder)
         log.info("%s", describe(result))
 
 
-def images_to_make(config: Config, data: ImageData, arms: Iterable[Arm]) -> dict[str, int]:
-    """{class: images} that serve all arms which bring none."""
+def images_for_all(config: Config, data: ImageData, arms: Iterable[Arm]) -> dict[str, int]:
+    """{class: generated images} that serve every one of the arms."""
     needed: Counter[str] = Counter()
     for arm in arms:
-        if arm.balance.needs_images:
-            needed |= Counter(images_needed(arm.balance, data, config.seed))  # | is the larger of both
+        needed |= Counter(images_needed(arm.balance, data, config.seed))  # | is the larger of both
     return dict(needed)
 
 
 def find_synthetic(config: Config, data: ImageData, arms: Iterable[Arm], folder: Path) -> dict[str, Path]:
     """{class: folder of its generated images} for what the arms need and don't bring; trains a GAN for each class."""
-    needed = images_to_make(config, data, arms)
+    needed = images_for_all(config, data, [arm for arm in arms if arm.balance.needs_images])
     named = config.gan.target_class
     if needed and named is not None and set(needed) != {named}:
         raise ConfigError(

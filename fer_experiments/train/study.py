@@ -13,7 +13,7 @@ from fer_experiments.data.module import ImageData
 from fer_experiments.report.files import write_report
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.train.arms import compose_arms
-from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_to_make, train_classifier
+from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_for_all, train_classifier
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import write_data
 
@@ -59,7 +59,7 @@ def _run_seed(config: Config, arms: list[Arm], folder: Path, record: StudyRecord
     """One seed: the split, the GAN that its arms share, the arms. A training that breaks loses no other."""
     here = folder / f"seed_{config.seed}"
     data = ImageData.prepare(config.data, config.seed)
-    generated = images_to_make(config, data, arms)
+    generated = images_for_all(config, data, arms)
     write_data(here, data, generated)
     if config.seed == record.seeds[0]:
         write_data(folder, data, generated)
