@@ -312,7 +312,9 @@ def test_odd_class_names_reach_every_file_unharmed(run, tmp_path, capsys):
         write_images(tmp_path / "odd" / name, 8, seed=seed)
     folder = run("data=folder", f"data.root={tmp_path}/odd", "train.arms=[none]")
     assert json.loads((folder / "data.json").read_text())["classes"] == sorted(names)
-    assert list(pd.read_csv(folder / "seed_0" / "split.csv", keep_default_na=False)["label"].unique()) == sorted(names)
+    assert sorted(pd.read_csv(folder / "seed_0" / "split.csv", keep_default_na=False)["label"].unique()) == sorted(
+        names
+    )
     assert "<script>alert" not in (folder / "report.html").read_text()
     assert r"recall a\|b" in (folder / "comparison.md").read_text()
     assert "[red]x" in "".join(capsys.readouterr().out.split())

@@ -200,13 +200,23 @@ def test_counts_larger_than_there_are_say_how_many_there_are(table, wanted, mess
         split(table, counts=wanted)
 
 
-@pytest.mark.parametrize("table", [THREE, index({"train": {"cat": 90, "dog": 90}, "valid": {"cat": 3, "dog": 3}})])
+@pytest.mark.parametrize(
+    "table",
+    [THREE, CARVED, flat(cat=46, dog=90), index({"train": {"cat": 90, "dog": 90}, "valid": {"cat": 3, "dog": 3}})],
+)
 def test_smaller_counts_are_contained_in_larger_ones(table):
     drawn = [paths(split(table, counts={"cat": n, "dog": 20}), "train") for n in (1, 2, 10, 29, 30)]
     for smaller, larger in pairwise(drawn):
         assert smaller < larger
     dogs = [{path for path in one if "dog" in path} for one in drawn]
     assert dogs.count(dogs[0]) == len(dogs)  # the other class stays
+
+
+def test_the_first_images_of_a_part_are_of_all_classes():
+    table = flat(cat=100, dog=200).assign(
+        content_hash=lambda t: t["path"].map(lambda p: hashlib.sha256(p.encode()).hexdigest())
+    )
+    assert set(split(table).labels("test")[:10]) == {"cat", "dog"}
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def make_split(index: pd.DataFrame, source: Source, seed: int) -> Split:
     table = _carve_test(table, source, classes)
     table = _carve_valid_and_draw(table, source, classes, seed)
     _check_every_class_everywhere(table, classes, given)
-    table = table.sort_values(["split", "label", "path"], kind="stable")
+    table = table.sort_values(["split", "content_hash", "path"], kind="stable")  # mixes the classes
     split = Split(table[COLUMNS], classes, report)
     report["images"] = {part: split.counts(part) for part in PARTS}
     return split
@@ -149,21 +149,25 @@ def _drop_straddling(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]
     return table[~drop], {part: int((drop & (table["split"] == part)).sum()) for part in ("train", "valid")}
 
 
-def _draw(table: pd.DataFrame, wanted: dict[str, int], rng: np.random.Generator, by: str) -> np.ndarray:
-    """Index labels of `wanted` images of each class; rows alike in the column `by` are taken together or not at all.
+def _shuffled_groups(table: pd.DataFrame, rng: np.random.Generator) -> list[list[int]]:
+    """Places in `table` of the rows that are alike in content, group by group in random order."""
+    groups = list(table.groupby("content_hash", sort=True).indices.values())
+    return [groups[place].tolist() for place in rng.permutation(len(groups))]
 
-    They are tried in one random order, so that from the same table a larger `wanted` contains a smaller one wherever it
-    fits.
+
+def _draw(table: pd.DataFrame, wanted: dict[str, int], groups: list[list[int]]) -> np.ndarray:
+    """Index labels of `wanted` images of each class; a group is taken whole or not at all.
+
+    They are tried in order, so that a larger `wanted` contains a smaller one wherever it fits.
     """
-    groups = list(table.groupby(by, sort=True).indices.values())
     labels = table["label"].to_numpy(dtype=str)
     left = Counter(wanted)
     drawn: list[int] = []
-    for group in rng.permutation(len(groups)):
-        need = Counter(labels[groups[group]].tolist())
+    for group in groups:
+        need = Counter(labels[group].tolist())
         if need <= left:
             left -= need
-            drawn += groups[group].tolist()
+            drawn += group
     return table.index[sorted(drawn)].to_numpy()
 
 
@@ -173,7 +177,7 @@ def _carve_test(table: pd.DataFrame, source: Source, classes: tuple[str, ...]) -
     train = table[table["split"] == "train"]
     available = train["label"].value_counts()
     wanted = {name: _share(source.test_fraction, int(available.get(name, 0))) for name in classes}
-    drawn = _draw(train, wanted, np.random.default_rng([source.test_seed, 1]), by="content_hash")
+    drawn = _draw(train, wanted, _shuffled_groups(train, np.random.default_rng([source.test_seed, 1])))
     return table.assign(split=table["split"].where(~table.index.isin(drawn), "test"))
 
 
@@ -195,10 +199,14 @@ def _carve_valid_and_draw(table: pd.DataFrame, source: Source, classes: tuple[st
                     else ""
                 )
             )
-    drawn_valid = _draw(train, valid, np.random.default_rng([seed, 2]), by="content_hash")
-    left = train.drop(drawn_valid)
+    groups = _shuffled_groups(train, np.random.default_rng([seed, 2]))
+    drawn_valid = _draw(train, valid, groups)
+    in_valid = train.index.isin(drawn_valid)
+    left = train[~in_valid]
     wanted = {name: counts.get(name, int((left["label"] == name).sum())) for name in classes}
-    drawn_train = _draw(left, _shrink_minority(wanted, source), np.random.default_rng([seed, 3]), by="path")
+    # From the other end of the row: where counts grow, neither part loses an image to the other.
+    singles = [[place] for group in reversed(groups) for place in group if not in_valid[place]]
+    drawn_train = _draw(train, _shrink_minority(wanted, source), singles)
     split = table["split"].where(table["split"] != "train", "")
     split[table.index.isin(drawn_valid)] = "valid"
     split[table.index.isin(drawn_train)] = "train"
