@@ -12,17 +12,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
+_bars = True
 
 
 class Advance(Protocol):
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
+def without_bars() -> None:
+    """Write lines from now on, also on a terminal: for processes that share one."""
+    global _bars
+    _bars = False
+
+
 @contextmanager
 def stage(what: str, total: int) -> Iterator[Advance]:
     """Show `what` as a stage of `total` steps; call the value with how many are done."""
     console = Console()
-    show = _bar if console.is_terminal else _lines
+    show = _bar if _bars and console.is_terminal else _lines
     with show(what, total, console) as advance:
         yield advance
 

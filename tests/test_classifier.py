@@ -4,10 +4,12 @@ import lightning
 import pytest
 import torch
 from torch import nn
+from torch.optim import SGD
 from torch.utils.data import DataLoader
 
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
+from fer_experiments.classifier.step import classification_step
 
 
 def test_cnn_has_the_golden_number_of_parameters():
@@ -99,17 +101,32 @@ def test_history_has_the_four_curves_of_figures_7_and_8():
     assert {"train/loss", "train/accuracy", "valid/loss", "valid/accuracy"} <= set(model.history[0])
 
 
-def test_class_weights_change_training_but_not_the_reported_loss():
-    batches = dark_and_light()
-    plain, weighted = build(), build(torch.tensor([1.0, 9.0]))
-    images, labels = batches[0]
-    torch.manual_seed(2)
-    loss_plain = plain.training_step((images, labels), 0)
-    torch.manual_seed(2)  # the same dropout
-    loss_weighted = weighted.training_step((images, labels), 0)
-    assert loss_plain.item() != pytest.approx(loss_weighted.item())
-    assert plain._train[0][0].item() == pytest.approx(weighted._train[0][0].item())
-    logits = plain.network.eval()(images)
-    by_hand = -(torch.tensor([1.0, 9.0])[labels] * logits.log_softmax(1)[range(16), labels]).sum() / 80
-    weighted.network.eval()
-    assert weighted.training_step((images, labels), 0).item() == pytest.approx(by_hand.item(), rel=1e-5)
+def test_a_step_gives_the_unweighted_loss_and_minimises_the_weighted_one():
+    torch.manual_seed(0)
+    network = CNN(2, channels=1, image_size=22, dropout=0.0)
+    images, labels = dark_and_light()[0]
+    weights = torch.tensor([1.0, 9.0])
+    logits = network(images)
+    losses = -logits.log_softmax(1)[range(16), labels]
+    weighted = (weights[labels] * losses).sum() / weights[labels].sum()
+    gradients = torch.autograd.grad(weighted, list(network.parameters()))
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    loss, accuracy = classification_step(network, SGD(network.parameters(), 1.0), images, labels, weights)
+    assert loss.item() == pytest.approx(losses.mean().item(), rel=1e-5)
+    assert accuracy.item() == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+    for parameter, old, gradient in zip(network.parameters(), before, gradients, strict=True):
+        torch.testing.assert_close(parameter.detach(), old - gradient)
+
+
+def test_the_class_weights_of_the_module_reach_its_step():
+    models = build(), build(torch.tensor([1.0, 9.0]))
+    for model in models:
+        torch.manual_seed(2)  # the same dropout
+        fit(model, dark_and_light(), epochs=1)
+    plain, weighted = models
+    assert weighted.history[0]["train/loss"] == pytest.approx(plain.history[0]["train/loss"])
+    assert weighted.history[0]["valid/loss"] != pytest.approx(plain.history[0]["valid/loss"])
+
+
+def test_global_step_counts_batches():
+    assert fit(build(), dark_and_light() * 3, epochs=2).global_step == 6

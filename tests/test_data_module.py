@@ -9,7 +9,7 @@ import torch
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
-from fer_experiments.data.module import EpochBatches, ImageData, ImageDataModule, Images, InOrder
+from fer_experiments.data.module import EpochBatches, ImageData, ImageDataModule, Images, InOrder, ResidentImages
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic, write_synthetic
 from fer_experiments.spec import ConfigError
 from tests.conftest import source
@@ -68,10 +68,10 @@ class Recorder(lightning.LightningModule):
 def fitted(tmp_path):
     """fitted(module, epochs) -> the batches of a real Trainer's fit and predict."""
 
-    def fit(datamodule, epochs=1, predict=True):
+    def fit(datamodule, epochs=1, predict=True, accelerator="cpu"):
         recorder = Recorder()
         trainer = lightning.Trainer(
-            accelerator="cpu",
+            accelerator=accelerator,
             max_epochs=epochs,
             logger=False,
             enable_checkpointing=False,
@@ -135,6 +135,20 @@ def test_bottleneck_takes_real_images_through_its_size_and_leaves_generated_ones
     small = resize(channels_first(CACHE[ROWS[:1]]), [8, 8], InterpolationMode.BILINEAR, antialias=True)
     assert torch.equal(through[:1], resize(small, [12, 12], InterpolationMode.BILINEAR, antialias=True))
     assert torch.equal(through[1:], channels_first(GENERATED[:1]))
+
+
+@pytest.mark.parametrize("size", [12, 20])
+def test_resident_images_are_the_same_batches(size):
+    images = Images(CACHE, ROWS, np.concatenate([LABELS, [1, 1, 1]]), size, bottleneck=8, generated=GENERATED)
+    resident = ResidentImages(images, torch.device("cpu"))
+    assert len(resident) == len(images)
+    assert resident.images.nbytes == images.bytes
+    for indices in ([0, 5, 5, 2], [7], list(range(8))):
+        (mine, labels), (other, others) = resident[indices], images[indices]
+        assert mine.dtype == torch.uint8
+        assert mine.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(mine, other)
+        assert torch.equal(labels, others)
 
 
 def test_bottleneck_makes_real_images_what_a_generators_are():
@@ -350,3 +364,15 @@ def test_drawn_faces_go_all_the_way():
         {"fear": 3, "sad": 3},
     ]
     assert module(data, image_size=16).train_set[[0]][0].shape == (1, 3, 16, 16)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_batches_come_from_its_own_memory(pets, fitted):
+    images = module(pets())
+    on_cpu = fitted(images)
+    on_gpu = fitted(images, accelerator="gpu")
+    assert isinstance(images.train_dataloader().dataset, ResidentImages)
+    for part in ("train", "valid"):
+        for mine, other in zip(on_gpu[part], on_cpu[part], strict=True):
+            torch.testing.assert_close(mine[0].cpu(), other[0])
+            assert torch.equal(mine[1].cpu(), other[1])

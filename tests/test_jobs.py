@@ -210,6 +210,29 @@ def test_study_compares_all_arms_fairly(study):
     # TensorBoard tells the runs apart by their folders.
     runs = {path.parent.relative_to(study).as_posix() for path in study.rglob("events.out.tfevents.*")}
     assert runs == {f"seed_{seed}/{name}" for seed in (0, 1) for name in [*ARMS, "gan"]}
+    # What it cost beyond its parts.
+    trainings = record.results + [Result.load(folder) for folder in study.glob("seed_*/gan")]
+    assert record.work["classifiers"] + record.work["gan"] == pytest.approx(sum(r.seconds for r in trainings), rel=0.1)
+    assert record.overhead == pytest.approx(record.seconds / sum(record.work.values()) - 1)
+    assert {r.precision for r in trainings} == {"fp32"}
+
+
+def test_seeds_side_by_side_give_the_same_study(run, tmp_path):
+    arms = "train.arms=[none,dcgan+traditional]"
+    one, two = (run(arms, "train.seeds=[3,5]", f"train.workers={n}", folder=tmp_path / str(n)) for n in (1, 2))
+    records = [StudyRecord.model_validate_json((folder / "study.json").read_text()) for folder in (one, two)]
+    for mine, other in zip(*(record.results for record in records), strict=True):
+        assert (mine.arm, mine.seed, mine.split_hash) == (other.arm, other.seed, other.split_hash)
+        assert mine.metrics["test"]["loss"] == pytest.approx(other.metrics["test"]["loss"], rel=1e-3)
+    assert (two / "split.csv").read_text() == (two / "seed_3" / "split.csv").read_text()
+    assert (two / "data.json").is_file()
+
+
+def test_a_failure_beside_another_seed_is_recorded(run, tmp_path):
+    with pytest.raises(RuntimeError, match=r"(?s)2 of 4 trainings failed:\n  seed 0, dcgan: NonFiniteError"):
+        run("train.arms=[dcgan,none]", "train.seeds=2", "train.workers=2", "gan.learning_rate=1e30")
+    record = StudyRecord.model_validate_json((tmp_path / "run" / "study.json").read_text())
+    assert [(result.arm, result.seed) for result in record.results] == [("none", 0), ("none", 1)]
 
 
 def test_an_arm_that_breaks_loses_no_other(run, tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ def finished(arm: str, seed: int, score: float, classes: tuple[str, ...] = ("ang
         "split_hash": f"split{seed}",
         "seconds": 1.0,
         "device": "cpu",
+        "precision": "fp32",
         "versions": {},
     }
     return Result(**(fields | changes))

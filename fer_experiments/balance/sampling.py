@@ -4,7 +4,6 @@ from collections import Counter
 from typing import Annotated, Literal
 
 import numpy as np
-from imblearn.utils import check_sampling_strategy
 from pydantic import Field
 
 from fer_experiments.errors import ConfigError
@@ -22,6 +21,8 @@ def images_to_add(strategy: SamplingStrategy, labels: np.ndarray) -> dict[str, i
     900 and 820 images: auto adds 80 to the second, the ratio 0.95 adds 35, {second: 900} adds 80. Raises ConfigError
     with imbalanced-learn's words: unknown class, a total below what there is, a ratio with more than two classes.
     """
+    from imblearn.utils import check_sampling_strategy  # over a second, which arms that add nothing don't need
+
     counts = Counter(labels.tolist())
     try:
         if isinstance(strategy, float) and len(counts) == 2:

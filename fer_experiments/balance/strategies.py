@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
 from fer_experiments.balance.sampling import SamplingStrategy, images_to_add
@@ -62,6 +61,8 @@ class ClassWeight(Strategy):
     """Cross-entropy weighted by w_c = n / (K n_c) (King and Zeng 2001; scikit-learn's "balanced")."""
 
     def plan(self, labels: np.ndarray, seed: int) -> Plan:
+        from sklearn.utils.class_weight import compute_class_weight  # a second, which only this strategy needs
+
         weights = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
         return Plan(np.arange(len(labels)), class_weights=torch.tensor(weights, dtype=torch.float32))
 

@@ -6,9 +6,9 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from fer_experiments.classifier.step import METRICS, classification_step
 from fer_experiments.errors import NonFiniteError
 from fer_experiments.evaluation.metrics import classification_metrics
 
@@ -16,7 +16,7 @@ MONITOR = "valid/balanced_accuracy"
 
 
 class Classifier(lightning.LightningModule):
-    """Cross-entropy training of `network` on batches (images (B, C, S, S) in [0, 1], labels (B,)).
+    """Cross-entropy training of `network` on batches (images (B, C, S, S) in [0, 1], labels (B,)), optimized manually.
 
     class_weights (K,) weigh the training loss; reported losses are unweighted. predict_step gives (logits, labels).
     """
@@ -32,8 +32,10 @@ class Classifier(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["network", "class_weights"])
+        self.automatic_optimization = False
         self.network = network.to(memory_format=torch.channels_last)
         self.classes, self.learning_rate = classes, learning_rate
+        self.class_weights: Tensor | None
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.history: list[dict[str, float]] = []
         self._train: list[Tensor] = []
@@ -42,15 +44,14 @@ class Classifier(lightning.LightningModule):
     def configure_optimizers(self) -> Optimizer:
         return Adam(self.parameters(), self.learning_rate, fused=True)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        images, labels = batch
-        logits = self.network(images)
-        loss = F.cross_entropy(logits, labels, self.class_weights)  # type: ignore[arg-type]
-        with torch.no_grad():
-            correct = (logits.argmax(1) == labels).float().mean()
-            plain = loss if self.class_weights is None else F.cross_entropy(logits, labels)
-            self._train.append(torch.stack([plain.detach(), correct]))
-        return loss
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._train.append(self.step(*batch))
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One update; returns classification_step's METRICS."""
+        return classification_step(
+            self.network, self.optimizers(), images, labels, self.class_weights, self.manual_backward
+        )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._valid.append((self.network(batch[0]), batch[1]))
@@ -61,14 +62,14 @@ class Classifier(lightning.LightningModule):
         metrics = classification_metrics(logits, labels, self.classes)
         values = {f"valid/{name}": metrics[name] for name in ("loss", "accuracy", "balanced_accuracy")}
         if self._train:
-            loss, accuracy = torch.stack(self._train).mean(0).tolist()
+            means = torch.stack(self._train).mean(0).tolist()
             self._train.clear()
-            if not math.isfinite(loss):
+            if not math.isfinite(means[0]):
                 raise NonFiniteError(
                     f"the classifier's loss is not finite in epoch {self.current_epoch + 1}; try a smaller "
                     f"classifier.learning_rate (now {self.learning_rate})"
                 )
-            values |= {"train/loss": loss, "train/accuracy": accuracy}
+            values |= {f"train/{name}": value for name, value in zip(METRICS, means, strict=True)}
         self.log_dict(values)
         self.history.append({"epoch": self.current_epoch + 1, **values})
 

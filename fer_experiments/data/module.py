@@ -20,6 +20,7 @@ from fer_experiments.data.synthetic import GeneratedImages
 Batch = tuple[Tensor, Tensor]
 REAL, GENERATED = "real", "generated"
 EVALUATION_BATCH = 128
+LARGEST_RESIDENT_SHARE = 0.25  # of a GPU's free memory, for one part of the data; larger parts stay on the host
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class Images(Dataset[Batch]):
         return len(self.labels)
 
     @property
+    def bytes(self) -> int:
+        """Of all images at the size of a batch."""
+        return len(self) * self.size**2 * self.cache.shape[-1]
+
+    @property
     def origin(self) -> list[str]:
         """real or generated, for every image."""
         return [REAL] * len(self.rows) + [GENERATED] * (len(self) - len(self.rows))
@@ -99,6 +105,23 @@ class Images(Dataset[Batch]):
         if len(images) == 0:
             images = images.new_empty((0, images.shape[1], self.size, self.size))
         return images.contiguous(memory_format=torch.channels_last)
+
+
+class ResidentImages(Dataset[Batch]):
+    """All of `images`, resized once, as uint8 on a device, from which whole batches are gathered there."""
+
+    def __init__(self, images: Images, device: torch.device) -> None:
+        self.images = torch.empty((len(images), images.size, images.size, images.cache.shape[-1]), dtype=torch.uint8)
+        for places in InOrder(len(images), EVALUATION_BATCH):
+            self.images[places] = images[places][0].permute(0, 2, 3, 1)
+        self.images, self.labels = self.images.to(device), images.labels.to(device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, indices: list[int]) -> Batch:
+        places = torch.tensor(indices, device=self.labels.device)
+        return self.images[places].permute(0, 3, 1, 2), self.labels[places]  # channels_last
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -201,6 +224,9 @@ class ImageDataModule(lightning.LightningDataModule):
 
     def _loader(self, dataset: Images, batches: Sampler[list[int]]) -> DataLoader:
         # batch_size=None: the sampler gives whole batches, and the dataset gathers each in one indexing.
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        if device.type == "cuda" and dataset.bytes <= torch.cuda.mem_get_info(device)[0] * LARGEST_RESIDENT_SHARE:
+            return DataLoader(ResidentImages(dataset, device), sampler=batches, batch_size=None)
         workers = self.data.source.workers
         return DataLoader(
             dataset, sampler=batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0
@@ -221,9 +247,18 @@ class ImageDataModule(lightning.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         images, labels = batch
-        images = images.float() / 255
-        images = images.expand(-1, self.data.source.channels, -1, -1).contiguous(memory_format=torch.channels_last)
         training = self.trainer is not None and self.trainer.training
-        if self.augment is not None and training:
-            images = self.augment(images)
-        return images, labels
+        return (self.prepare_training if training else self.prepare)(images), labels
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 (B, 1 or C, S, S) -> float (B, C, S, S) in [0, 1], channels_last."""
+        return (
+            (images.float() / 255)
+            .expand(-1, self.data.source.channels, -1, -1)
+            .contiguous(memory_format=torch.channels_last)
+        )
+
+    def prepare_training(self, images: Tensor) -> Tensor:
+        """`prepare`, augmented."""
+        prepared = self.prepare(images)
+        return prepared if self.augment is None else self.augment(prepared)

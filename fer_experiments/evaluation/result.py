@@ -36,6 +36,7 @@ class Result(BaseModel):
     split_hash: str
     seconds: float
     device: str
+    precision: str
     versions: dict[str, str] = Field(default_factory=versions)
 
     def save(self, folder: Path) -> None:

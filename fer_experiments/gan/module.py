@@ -54,15 +54,18 @@ class DCGAN(lightning.LightningModule):
         ]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        real = batch[0] * 2 - 1
-        z = torch.randn(len(real), self.generator.latent_dim, device=real.device, dtype=real.dtype)
-        pair: Any = self.optimizers()
-        metrics = adversarial_step(
-            self.generator, self.discriminator, pair, real, z, self.generator_loss, self.manual_backward
-        )
-        self._gathered.append(metrics)
+        self._gathered.append(self.step(*batch))
         if len(self._gathered) >= STEPS_BETWEEN_LOGS:
             self._write()
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One update of each network on images in [0, 1]; labels are not used. Returns adversarial_step's METRICS."""
+        real = images * 2 - 1
+        z = torch.randn(len(real), self.generator.latent_dim, device=real.device, dtype=real.dtype)
+        pair: Any = self.optimizers()
+        return adversarial_step(
+            self.generator, self.discriminator, pair, real, z, self.generator_loss, self.manual_backward
+        )
 
     def on_train_epoch_end(self) -> None:
         self._write()

@@ -1,6 +1,7 @@
 """One alternating update of D and G in plain PyTorch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -33,12 +34,20 @@ def adversarial_step(
     backward(loss_d)
     optimizer_d.step()
 
-    discriminator.requires_grad_(False)  # no gradients of D's weights in G's step
-    loss_g = generator_loss(discriminator(generated))
-    optimizer_g.zero_grad()
-    backward(loss_g)
-    optimizer_g.step()
-    discriminator.requires_grad_(True)
+    with frozen(discriminator):  # no gradients of D's weights; nor does autocast keep their values before the update
+        loss_g = generator_loss(discriminator(generated))
+        optimizer_g.zero_grad()
+        backward(loss_g)
+        optimizer_g.step()
 
     scores = probability_of_real(real_logits).mean(), probability_of_real(fake_logits).mean()
     return torch.stack([loss_d, loss_g, *scores]).detach()
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

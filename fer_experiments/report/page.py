@@ -73,7 +73,7 @@ def write_page(record: StudyRecord, folder: Path) -> None:
         findings=findings(facts),
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
         duration=duration(record.seconds),
-        devices=sorted({result.device for result in record.results}),
+        devices=sorted({f"{result.device}, {result.precision}" for result in record.results}),
         splits={result.seed: result.split_hash for result in record.results},
     )
     # A class can be named by bytes that are no text; such a name can't be written as it is.

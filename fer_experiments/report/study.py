@@ -12,7 +12,11 @@ FILE = "study.json"
 
 
 class StudyRecord(BaseModel):
-    """What study.json holds; results has one entry for each finished arm and seed."""
+    """What study.json holds; results has one entry for each finished arm and seed.
+
+    work: seconds of each part (data, gan, classifiers) summed over the seeds; overhead: by what share the study took
+    longer than its parts (0.05: 5 %), below zero where seeds ran side by side.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -21,7 +25,17 @@ class StudyRecord(BaseModel):
     results: list[Result] = Field(default_factory=list)
     failed: dict[str, str] = Field(default_factory=dict)
     seconds: float = 0.0
+    work: dict[str, float] = Field(default_factory=dict)
+    overhead: float | None = None
     versions: dict[str, str] = Field(default_factory=versions)
+
+    def add(self, results: list[Result], failed: dict[str, str], work: dict[str, float], seconds: float) -> None:
+        """A further seed is done, `seconds` after the study began."""
+        self.results += results
+        self.failed |= failed
+        self.work = {part: self.work.get(part, 0.0) + spent for part, spent in work.items()}
+        self.seconds = seconds
+        self.overhead = seconds / sum(self.work.values()) - 1
 
     def save(self, folder: Path) -> None:
         (folder / FILE).write_text(json.dumps(self.model_dump(), indent=1))

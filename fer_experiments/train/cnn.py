@@ -147,6 +147,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         split_hash=data.split.hash,
         seconds=time.monotonic() - started,
         device=device_name(trainer),
+        precision=config.trainer.arithmetic(trainer.strategy.root_device),
     )
     write_test_results(trainer.logger, result, *outputs["test"])
     shown = {f"test_{name}": metrics["test"][name] for name in ("accuracy", "balanced_accuracy", "loss")}

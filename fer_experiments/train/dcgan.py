@@ -82,7 +82,8 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
     log.info("GAN of %s: %d images, %d epochs", label, len(places), trainer.max_epochs or 0)
     trainer.fit(model, datamodule=images)
     checkpoint = folder / "checkpoints" / "last.ckpt"
-    trainer.save_checkpoint(checkpoint)
+    if trainer.current_epoch % settings.checkpoint_every:  # else written already
+        trainer.save_checkpoint(checkpoint)
 
     TrainedGenerator.load(checkpoint).write(folder / "synthetic", range(count))
     log.info("GAN of %s: %d images written to %s", label, count, folder / "synthetic")
@@ -102,6 +103,7 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
         split_hash=data.split.hash,
         seconds=seconds,
         device=device_name(trainer),
+        precision=config.trainer.arithmetic(trainer.strategy.root_device),
     )
     last = {name.removeprefix("gan/"): value for name, value in model.history[-1].items() if name.startswith("gan/")}
     write_hyperparameters(trainer.logger, result, settings.model_dump(), last)

@@ -1,20 +1,27 @@
-"""train=study: every arm on the same splits with the same number of steps, one GAN for each seed, one table."""
+"""train=study: every arm on the same splits with as many optimizer steps, one GAN for each seed, one table."""
 
 from __future__ import annotations
 
 import logging
+import shutil
+import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import joblib
 from pydantic import Field, field_validator
 
+from fer_experiments import progress
 from fer_experiments.data.module import ImageData
+from fer_experiments.evaluation.result import Result
 from fer_experiments.report.files import write_report
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.train.arms import compose_arms
 from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_for_all, train_classifier
 from fer_experiments.train.job import Job
+from fer_experiments.train.memory import keep_freed_memory
 from fer_experiments.train.record import write_data
 
 if TYPE_CHECKING:
@@ -25,10 +32,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Study(Job):
-    """seeds: a count, from the run's seed on, or a list; arms: names as compose_arms takes them."""
+    """seeds: a count, from the run's seed on, or a list; arms: names as compose_arms takes them.
+
+    workers: processes that run seeds side by side, each with its share of the processor's cores.
+    """
 
     seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)]
     arms: Annotated[list[str], Field(min_length=1)]
+    workers: Annotated[int, Field(ge=1)]
 
     @field_validator("arms", "seeds")
     @classmethod
@@ -45,9 +56,15 @@ class Study(Job):
         arms = compose_arms(self.arms, config)
         seeds = self.seeds if isinstance(self.seeds, list) else [config.seed + n for n in range(self.seeds)]
         record = StudyRecord(arms=[arm.name for arm in arms], seeds=seeds)
-        for seed in seeds:
-            _run_seed(config.model_copy(update={"seed": seed}), arms, folder, record)
-            record.seconds = time.monotonic() - started
+        workers = min(self.workers, len(seeds))
+        run = _run_seed if workers == 1 else _run_seed_in_a_process
+        calls = (joblib.delayed(run)(config.model_copy(update={"seed": n}), arms, folder) for n in seeds)
+        # loky gives each of its processes cores / workers threads.
+        for done in joblib.Parallel(workers, backend="loky", return_as="generator")(calls):
+            if not record.results and not record.failed:
+                for name in ("split.csv", "data.json"):
+                    shutil.copy(done.folder / name, folder)
+            record.add(done.results, done.failed, done.work, time.monotonic() - started)
             record.save(folder)
             write_report(record, folder)
         if record.failed:
@@ -55,28 +72,52 @@ class Study(Job):
             raise RuntimeError(f"{len(record.failed)} of {len(arms) * len(seeds)} trainings failed:\n{lines}")
 
 
-def _run_seed(config: Config, arms: list[Arm], folder: Path, record: StudyRecord) -> None:
+@dataclass
+class Done:
+    """What one seed left: results and failures of its arms, and the seconds of each part of its work."""
+
+    folder: Path
+    results: list[Result] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    work: dict[str, float] = field(default_factory=dict)
+
+
+def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
     """One seed: the split, the GAN that its arms share, the arms. A training that breaks loses no other."""
-    here = folder / f"seed_{config.seed}"
+    done = Done(folder / f"seed_{config.seed}")
+    started = time.monotonic()
     data = ImageData.prepare(config.data, config.seed)
-    generated = images_for_all(config, data, arms)
-    write_data(here, data, generated)
-    if config.seed == record.seeds[0]:
-        write_data(folder, data, generated)
-    synthetic, broken = _synthetic(config, data, arms, here / "gan")
+    write_data(done.folder, data, images_for_all(config, data, arms))
+    done.work["data"] = time.monotonic() - started
+    started = time.monotonic()
+    synthetic, broken = _synthetic(config, data, arms, done.folder / "gan")
+    done.work["gan"] = time.monotonic() - started
     for number, arm in enumerate(arms, start=1):
         log.info("--- seed %d, arm %d of %d: %s", config.seed, number, len(arms), arm.name)
         try:
             if broken is not None and arm.balance.needs_images:
                 raise broken
-            result = train_classifier(config, data, arm, synthetic, here / arm.name)
+            result = train_classifier(config, data, arm, synthetic, done.folder / arm.name)
         except Exception as error:
             log.exception("seed %d, %s failed", config.seed, arm.name)
-            record.failed[f"seed {config.seed}, {arm.name}"] = f"{type(error).__name__}: {error}"
+            done.failed[f"seed {config.seed}, {arm.name}"] = f"{type(error).__name__}: {error}"
         else:
-            record.results.append(result)
+            done.results.append(result)
             log.info("%s", describe(result))
-        record.save(folder)
+    done.work["classifiers"] = sum(result.seconds for result in done.results)
+    return done
+
+
+def _run_seed_in_a_process(config: Config, arms: list[Arm], folder: Path) -> Done:
+    """_run_seed where Hydra has set up nothing: log lines name their seed, and bars of several processes stay away."""
+    keep_freed_memory()
+    progress.without_bars()
+    line = logging.Formatter(f"seed {config.seed}: %(message)s")
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(line)
+    logging.root.handlers = [console]
+    logging.root.setLevel(logging.INFO)
+    return _run_seed(config, arms, folder)
 
 
 def _synthetic(

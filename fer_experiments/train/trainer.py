@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from fer_experiments.progress import Advance, stage
 from fer_experiments.spec import Spec
+from fer_experiments.train.capture import CaptureSteps
 
 Limit = Annotated[int, Field(ge=1)]
 
@@ -30,6 +31,8 @@ class TrainerConfig(Spec):
     devices: Limit
     strategy: str
     precision: Literal["32-true", "bf16-mixed"]
+    tf32: bool
+    capture: Literal["auto"] | bool
     max_epochs: Limit | None
     limit_batches: Limit | None
     progress: bool
@@ -40,6 +43,12 @@ class TrainerConfig(Spec):
             raise ValueError("accelerator=gpu: torch finds no GPU here; use accelerator=cpu or accelerator=auto")
         return self
 
+    def arithmetic(self, device: torch.device) -> str:
+        """What the numbers of a training on `device` were computed in: "fp32", "fp32 (TF32)" or "bf16-mixed"."""
+        if self.precision == "bf16-mixed":
+            return self.precision
+        return "fp32 (TF32)" if self.tf32 and device.type == "cuda" else "fp32"
+
     def epochs(self, wanted: int) -> int:
         return wanted if self.max_epochs is None else min(wanted, self.max_epochs)
 
@@ -48,6 +57,8 @@ class TrainerConfig(Spec):
     ) -> lightning.Trainer:
         """A Trainer that writes checkpoints and event files into `folder` and shows its progress as `what`."""
         progress: list[lightning.Callback] = [StageProgress(what)] if self.progress else []
+        capture: list[lightning.Callback] = [CaptureSteps(self.capture is True)] if self.capture else []
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.tf32
         return lightning.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
@@ -57,7 +68,7 @@ class TrainerConfig(Spec):
             limit_train_batches=self.limit_batches,
             limit_val_batches=self.limit_batches if validate else 0,
             num_sanity_val_steps=0,
-            callbacks=[*callbacks, *progress],
+            callbacks=[*capture, *callbacks, *progress],
             logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
             default_root_dir=folder,
             enable_progress_bar=False,

@@ -1,0 +1,222 @@
+"""Captured steps: what they do on the host with a graph that is played here, and on a GPU what eager steps do."""
+
+import contextlib
+
+import lightning
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from fer_experiments.classifier.module import Classifier
+from fer_experiments.classifier.networks import CNN
+from fer_experiments.gan.module import DCGAN
+from fer_experiments.train import capture
+from fer_experiments.train.capture import WARM_UP, Captured, CaptureSteps, on_streams
+
+
+class PlayedGraph:
+    """Stands for a CUDA graph on the CPU: capture notes the function's work, replay does it again."""
+
+    recording = None
+
+    def replay(self):
+        self.work()
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """torch.cuda's graphs played on the CPU. Work in a capture is noted by note(work), which replays repeat."""
+
+    @contextlib.contextmanager
+    def record(graph, **options):
+        PlayedGraph.recording = graph
+        yield
+        PlayedGraph.recording = None
+
+    class Stream:
+        def wait_stream(self, other):
+            pass
+
+    class Generator:
+        restored = False
+
+        def clone_state(self):
+            return self
+
+        def graphsafe_set_state(self, state):
+            self.restored = True
+
+    generator = Generator()
+    for name, value in {
+        "Stream": Stream,
+        "current_stream": Stream,
+        "stream": lambda stream: contextlib.nullcontext(),
+        "CUDAGraph": PlayedGraph,
+        "graph": record,
+        "default_generators": [generator],
+        "current_device": lambda: 0,
+    }.items():
+        monkeypatch.setattr(capture.torch.cuda, name, value)
+    return generator
+
+
+def doubled(x):
+    output = torch.zeros_like(x)
+
+    def work():
+        output.copy_(2 * x)
+
+    if PlayedGraph.recording is None:
+        work()
+    else:
+        PlayedGraph.recording.work = work
+    return output
+
+
+def test_replays_give_each_call_its_own_value(played):
+    step = Captured(doubled, "the step")
+    values = [step(torch.tensor([float(n)])) for n in range(WARM_UP + 4)]
+    assert [value.item() for value in values] == [2.0 * n for n in range(WARM_UP + 4)]
+    assert step.graph is not None
+
+
+def test_every_replay_is_counted_and_the_capture_is_not(played):
+    counts = []
+
+    def step(x):
+        counts.append("host")
+        return doubled(x)
+
+    @contextlib.contextmanager
+    def uncounted():
+        before = len(counts)
+        yield
+        del counts[before:]
+
+    captured = Captured(step, "the step", recording=uncounted, replayed=lambda: counts.append("replay"))
+    for _ in range(WARM_UP + 3):
+        captured(torch.ones(1))
+    assert counts == ["host"] * WARM_UP + ["replay"] * 3
+
+
+def test_another_shape_runs_eagerly(played):
+    step = Captured(doubled, "the step")
+    for _ in range(WARM_UP + 1):
+        step(torch.ones(2))
+    assert step(torch.ones(3)).tolist() == [2.0] * 3
+    assert step(torch.full((2,), 3.0)).tolist() == [6.0] * 2
+
+
+def synchronising(x):
+    if PlayedGraph.recording is not None:
+        PlayedGraph.recording = None
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+    return 2 * x
+
+
+def test_what_cannot_be_captured_runs_eagerly_with_one_line(played, caplog):
+    step = Captured(synchronising, "the step")
+    assert [step(torch.tensor([float(n)])).item() for n in range(WARM_UP + 3)] == [2.0 * n for n in range(WARM_UP + 3)]
+    assert played.restored
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [
+        "trainer.capture: the step can't be captured and runs eagerly, more slowly: operation not permitted when "
+        "stream is capturing"
+    ]
+
+
+def test_what_must_be_captured_stops(played):
+    step = Captured(synchronising, "the step", required=True)
+    for _ in range(WARM_UP):
+        step(torch.ones(1))
+    with pytest.raises(RuntimeError, match=r"trainer\.capture=true: the step can.t be captured: operation"):
+        step(torch.ones(1))
+
+
+# With Lightning
+
+GAN = {"latent_dim": 8, "width": 4, "channels": 3, "image_size": 32, "discriminator_outputs": 2}
+
+
+def classifier() -> Classifier:
+    torch.manual_seed(0)
+    network = CNN(2, image_size=22, dropout=0.0)
+    return Classifier(network, classes=["a", "b"], learning_rate=1e-3, provenance={})
+
+
+def dcgan() -> DCGAN:
+    torch.manual_seed(0)
+    return DCGAN(**GAN, loss="non_saturating", learning_rate=2e-4, betas=[0.5, 0.999], provenance={})
+
+
+def fit(model, accelerator, callbacks, precision="32-true"):
+    torch.manual_seed(1)
+    size = 22 if isinstance(model, Classifier) else 32
+    batches = [(torch.rand(16, 3, size, size), torch.arange(16) % 2) for _ in range(WARM_UP + 5)]
+    trainer = lightning.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_epochs=2,
+        precision=precision,
+        limit_val_batches=0,
+        logger=False,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    torch.manual_seed(2)
+    trainer.fit(model, DataLoader(batches, batch_size=None))
+    return trainer
+
+
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+def test_on_the_cpu_steps_stay_as_they_are():
+    model = classifier()
+    trainer = fit(model, "cpu", [CaptureSteps(required=False)])
+    assert trainer.global_step == 2 * (WARM_UP + 5)
+    assert "step" not in vars(model)
+
+
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+def test_capture_that_is_required_but_impossible_stops():
+    with pytest.raises(RuntimeError, match=r"trainer\.capture=true: CUDA graphs need a CUDA device, not cpu"):
+        fit(classifier(), "cpu", [CaptureSteps(required=True)])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("build", [classifier, dcgan])
+@pytest.mark.parametrize(("precision", "tolerance"), [("32-true", 1e-4), ("bf16-mixed", 2e-2)])
+def test_captured_steps_do_what_eager_steps_do(build, precision, tolerance):
+    eager, captured = build(), build()
+    first = fit(eager, "gpu", [], precision)
+    second = fit(captured, "gpu", [CaptureSteps(required=True)], precision)
+    assert first.global_step == second.global_step == 2 * (WARM_UP + 5) * len(first.optimizers)
+    for mine, other in zip(captured.state_dict().values(), eager.state_dict().values(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.gpu
+def test_a_network_that_asks_the_device_runs_eagerly(caplog):
+    class Asking(CNN):
+        def forward(self, images):
+            return super().forward(images * (1.0 if images.max().item() > 0 else 0.5))
+
+    model = classifier()
+    model.network = Asking(2, image_size=22)
+    trainer = fit(model, "gpu", [CaptureSteps(required=False)])
+    assert trainer.global_step == 2 * (WARM_UP + 5)
+    assert len([r for r in caplog.records if "runs eagerly" in r.getMessage()]) == 1
+    assert torch.rand(1, device="cuda").item() < 1  # the generator survives
+
+
+@pytest.mark.gpu
+def test_models_on_streams_in_one_graph_do_what_they_do_alone():
+    torch.manual_seed(0)
+    layers = [nn.Linear(8, 8).cuda() for _ in range(4)]
+    images = torch.rand(16, 8, device="cuda")
+    together = Captured(lambda x: on_streams([lambda layer=layer: layer(x).sum() for layer in layers])(), "models")
+    for _ in range(WARM_UP + 2):
+        values = together(images)
+    torch.testing.assert_close(values, torch.stack([layer(images).sum() for layer in layers]))
