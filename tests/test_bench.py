@@ -1,12 +1,13 @@
 """The benchmark: its references are faithful, its table says what was measured. Nothing is timed here."""
 
-import subprocess
+import inspect
 
 import pytest
 import torch
 
 from fer_experiments.bench import __main__ as bench
-from fer_experiments.bench import tutorial
+from fer_experiments.bench import cases, quality, tutorial
+from fer_experiments.bench.report import full_report
 from fer_experiments.classifier.networks import CNN
 
 
@@ -20,49 +21,119 @@ def test_the_usual_network_is_ours_in_another_order():
     torch.testing.assert_close(usual(images), ours(images))
 
 
-@pytest.mark.parametrize("loop", [tutorial.dcgan, tutorial.classifier])
-def test_the_references_run(two_classes, monkeypatch, loop):
+@pytest.mark.parametrize("model", ["dcgan", "classifier"])
+def test_the_references_run(two_classes, monkeypatch, model):
     monkeypatch.setattr(tutorial, "BATCH", 16)
     monkeypatch.setattr(tutorial, "WORKERS", 0)
-    loop(str(two_classes), 1, torch.device("cpu"))
+    tutorial.LOOPS[model](tutorial.LOADERS[model](str(two_classes)), 1, torch.device("cpu"))
 
 
 def test_both_sides_get_the_same_images_batch_and_epochs(tmp_path):
-    lines = bench.commands(tmp_path, tmp_path / "run")
-    assert {key[:2] for key in lines} == {(t, w) for t in ("dcgan", "classifier") for w in ("tutorial", "ours")}
-    for (training, whose, epochs), line in lines.items():
+    for name, line in bench.process(tmp_path, gpu=False).items():
+        model, whose, epochs = name.split()
         text = " ".join(line)
-        if whose == "ours":
-            assert f"{'gan' if training == 'dcgan' else 'classifier'}.epochs={epochs}" in text
-            assert f"batch_size={tutorial.BATCH}" in text
-        else:
+        if whose == "tutorial":
             assert text.endswith(f" {epochs}")
+        else:
+            assert f"{'gan' if model == 'dcgan' else 'classifier'}.epochs={epochs}" in text
+            assert f"batch_size={tutorial.BATCH}" in text
+            assert f"trainer.precision={'32-true' if whose == 'fp32' else 'bf16-mixed'}" in text
 
 
-def test_an_epoch_is_a_difference_of_processes(tmp_path, monkeypatch):
-    clock = iter(range(10_000))
-    monkeypatch.setattr(subprocess, "run", lambda *line, **options: None)
-    monkeypatch.setattr(bench.time, "perf_counter", lambda: next(clock))
-    found = bench.measure(tmp_path, repeats=1)
-    assert found["dcgan"]["ours"]["process_seconds"] == 1  # every process takes one tick of this clock
-    assert found["dcgan"]["ours"]["epoch_seconds"] == 0
+def test_every_job_of_the_benchmark_composes(tmp_path, read):
+    for part in (bench.start, bench.process):
+        for line in part(tmp_path, gpu=False).values():
+            if "fer_experiments" in line and "--help" not in line:
+                read(*(word for word in line[3:] if not word.startswith("hydra.")))
 
 
-def test_the_table_gives_seconds_and_how_many_times_faster():
-    report = {
-        "machine": {"device": "CPU"},
-        **{
-            training: {
-                whose: {"process_seconds": 3.0 * seconds, "epoch_seconds": float(seconds), "epochs": 3}
-                for whose, seconds in (("tutorial", 10), ("ours", 4))
-            }
-            for training in bench.EPOCHS
-        },
+@pytest.mark.parametrize("gpu", [False, True])
+def test_every_case_names_its_settings(tmp_path, gpu):
+    for part in (bench.step, bench.overhead, bench.data, bench.scaling, bench.ceiling):
+        for line in part(tmp_path, gpu).values():
+            name, *settings = line[3:]
+            inspect.signature(cases.CASES[name]).bind(**dict(setting.split("=", 1) for setting in settings))
+
+
+def test_one_process_a_measurement(tmp_path):
+    found = bench.once([*bench.CASE, "overhead", "model=classifier", "whose=lightning", "steps=3"])
+    assert 0 < found["seconds"] < found["process_seconds"]
+    assert found["peak_rss_bytes"] > 50 * 2**20
+
+
+def test_a_measurement_that_fails_shows_why():
+    with pytest.raises(RuntimeError, match=r"(?s)cases nothing failed:.*KeyError: 'nothing'"):
+        bench.once([*bench.CASE, "nothing"])
+
+
+def test_medians_leave_out_the_round_that_warms_the_caches(monkeypatch):
+    clock = iter([100.0, 1.0, 5.0, 2.0])
+    monkeypatch.setattr(bench, "once", lambda line: {"process_seconds": next(clock)})
+    assert bench.measure({"start: x": []}, repeats=3) == {"start: x": {"process_seconds": 2.0}}
+
+
+def test_our_plain_step_is_counted_as_the_arithmetic_says():
+    done = cases.step("classifier", batch=2, steps=1)
+    assert done["flop"] / 2 == pytest.approx(243.4e6, rel=0.01)
+    assert done["flop_per_second"] == pytest.approx(done["flop"] / done["seconds"])
+
+
+def test_the_data_of_both_sides_is_all_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tutorial, "WORKERS", 0)
+    images = bench.draw_images(tmp_path, 8)
+    for whose in ("tutorial", "ours"):
+        assert cases.data("classifier", whose, f"{images}/faces")["images_per_second"] > 0
+    assert cases.many(100, "traditional")["images_per_second"] > 0
+
+
+def test_the_tables_give_ratios_overhead_and_share_of_the_ceiling():
+    process = {
+        f"process: dcgan {whose} {epochs}": {"process_seconds": seconds * (epochs + 1), "peak_rss_bytes": 3.0 * 2**20}
+        for whose, seconds in (("tutorial", 10.0), ("fp32", 4.0))
+        for epochs in (1, 6)
     }
-    assert "| dcgan | 3 | 30.0 s | 12.0 s | 2.50 | 10.0 s | 4.0 s | 2.50 |" in bench.table(report)
+    step = {
+        "step: dcgan tutorial 64": {"seconds": 0.4, "flop_per_second": 1e9},
+        "step: dcgan bf16 64 captured x4": {"seconds": 0.4, "flop_per_second": 4e9},
+    }
+    others = {
+        "overhead: dcgan bare": {"seconds": 0.001},
+        "overhead: dcgan lightning": {"seconds": 0.0013},
+        "ceiling: bf16": {"convolution_flop_per_second": 5e9, "matmul_flop_per_second": 6e9},
+    }
+    text = full_report(process | step | others, {"device": "CPU"}, 3)
+    assert "| dcgan, fp32 | 6 | 28.0 s | 2.50 | 4.00 s | 2.50 | 3 MiB |" in text
+    assert "| dcgan, bf16, batch 64 captured x4 | 100.00 ms | 4.00 | 4 GFLOP/s | 80% |" in text
+    assert "| dcgan | 1000 us | 1300 us | 300 us |" in text
+    assert "## Data" not in text  # not measured
 
 
-def test_zero_repeats_are_refused(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--repeats", "0"], "--repeats and --images must be 1 or more"),
+        (["--parts", "step,sleep"], "--parts: no sleep; there are start, process, step"),
+    ],
+)
+def test_wrong_arguments_are_refused(capsys, arguments, message):
     with pytest.raises(SystemExit):
-        bench.main(["--repeats", "0"])
-    assert "--repeats and --images must be 1 or more" in capsys.readouterr().err
+        bench.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+# Quality
+
+
+def test_quality_compares_studies(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(quality, "SAMPLES", 20)
+    arms = "train.arms=[none,dcgan]"
+    folders = [
+        run(arms, f"trainer.precision={precision}", folder=tmp_path / precision)
+        for precision in ("32-true", "bf16-mixed")
+    ]
+    quality.main([*map(str, folders), "--features", "none"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert lines[-4] == "| precision | none | dcgan | kid | floor |"
+    assert [line.split("|")[1].strip() for line in lines[-2:]] == ["fp32", "bf16-mixed"]
+    floors = [line.split("|")[5] for line in lines[-2:]]
+    assert floors[0] == floors[1]  # the same real images, the same features

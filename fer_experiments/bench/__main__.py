@@ -1,14 +1,12 @@
-"""Time whole processes beside the tutorial loops: python -m fer_experiments.bench [--repeats 3] [--out DIR].
+"""Time the trainings beside the loops of tutorials: python -m fer_experiments.bench [--parts step,data] [--out DIR].
 
-Each training runs in fresh processes, ours and the tutorial's in turn, with few and with more epochs. The seconds of an
-epoch are the difference by the difference; what remains is start-up and what is written at the end. On the same images
-(drawn faces as PNG), the same networks and batch. Ours also validates after each epoch, writes checkpoints, pictures
-and TensorBoard files; the tutorial loops write nothing.
+Every measurement is a fresh process; those of all parts take turns, `--repeats` times, and medians are reported.
 """
 
 import argparse
 import json
 import logging
+import os
 import platform
 import statistics
 import subprocess
@@ -18,32 +16,49 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from fer_experiments.bench.report import EPOCHS, Measured, full_report
 from fer_experiments.progress import track
 
-EPOCHS = {"dcgan": (1, 3), "classifier": (1, 4)}
+Commands = dict[str, list[str]]
+MODULE = [sys.executable, "-m"]
+CASE = [*MODULE, "fer_experiments.bench.cases"]
+MODELS = ("dcgan", "classifier")
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m fer_experiments.bench", description=__doc__)
+    parser.add_argument("--parts", default=",".join(PARTS), help="some of the default, %(default)s")
     parser.add_argument("--repeats", type=int, default=3, help="of every process (default 3); medians are reported")
     parser.add_argument("--images", type=int, default=820, help="of each of two classes (default 820)")
     parser.add_argument("--out", type=Path, default=Path("multirun/bench"), help="folder for bench.json and bench.md")
     options = parser.parse_args(arguments)
+    parts = options.parts.split(",")
     if options.repeats < 1 or options.images < 1:
         parser.error("--repeats and --images must be 1 or more")
+    if unknown := sorted(set(parts) - set(PARTS)):
+        parser.error(f"--parts: no {', '.join(unknown)}; there are {', '.join(PARTS)}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with tempfile.TemporaryDirectory() as folder:
         images = draw_images(Path(folder), options.images)
-        measured = measure(images, options.repeats)
-    report = {"machine": machine(), "images_per_class": options.images, "repeats": options.repeats, **measured}
+        commands = {f"{part}: {name}": line for part in parts for name, line in PARTS[part](images, has_gpu()).items()}
+        measured = measure(commands, options.repeats)
+    report = {
+        "machine": machine(),
+        "images_per_class": options.images,
+        "repeats": options.repeats,
+        "commands": {name: " ".join(line).replace(str(images), "IMAGES") for name, line in commands.items()},
+        "medians": measured,
+    }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "bench.json").write_text(json.dumps(report, indent=1))
-    (options.out / "bench.md").write_text(table(report))
-    print(table(report))
+    text = full_report(measured, machine(), options.repeats)
+    (options.out / "bench.md").write_text(text)
+    print(text)
 
 
 def draw_images(folder: Path, count: int) -> Path:
-    """folder/{train,valid,test}/{angry,happy}/*.png, and folder/one/angry for the tutorial's DCGAN."""
+    """folder/faces/{train,valid,test}/{angry,happy}/*.png, and folder/one/angry for the tutorial's DCGAN."""
     from PIL import Image
 
     from fer_experiments.data.faces import draw_face
@@ -59,71 +74,156 @@ def draw_images(folder: Path, count: int) -> Path:
     return folder
 
 
-def commands(images: Path, run: Path) -> dict[tuple[str, str, int], list[str]]:
-    """{(training, whose, epochs): command line}."""
-    lines = {}
-    for training, lengths in EPOCHS.items():
-        root = images / "one" if training == "dcgan" else images / "faces" / "train"
-        for epochs in lengths:
-            tutorial = ["-m", "fer_experiments.bench.tutorial", training, str(root), str(epochs)]
-            ours = ["-m", "fer_experiments", "data=folder", f"data.root={images}/faces", f"hydra.run.dir={run}"]
-            if training == "dcgan":
-                ours += ["train=dcgan", "gan.target_class=angry", f"gan.epochs={epochs}", "gan.batch_size=64"]
-            else:
-                ours += ["train=cnn", f"classifier.epochs={epochs}", "classifier.batch_size=64"]
-            lines[training, "tutorial", epochs] = [sys.executable, *tutorial]
-            lines[training, "ours", epochs] = [sys.executable, *ours]
-    return lines
-
-
-def measure(images: Path, repeats: int) -> dict[str, dict[str, dict[str, float]]]:
-    """{training: {whose: {process_seconds, epoch_seconds}}}, medians; every command runs once before, untimed."""
-    lines = commands(images, images / "run")
-    seconds: dict[tuple[str, str, int], list[float]] = {key: [] for key in lines}
-    for _, key in track([(turn, key) for turn in range(repeats + 1) for key in lines], "benchmark"):
-        started = time.perf_counter()
-        subprocess.run(lines[key], check=True, capture_output=True)
-        seconds[key].append(time.perf_counter() - started)
-    medians = {key: statistics.median(values[1:]) for key, values in seconds.items()}  # the first warms the caches
+def start(images: Path, gpu: bool) -> Commands:
+    """From the command to its end, where next to nothing is trained."""
+    run = ["trainer.max_epochs=1", "trainer.limit_batches=1", f"hydra.run.dir={images}/run"]
     return {
-        training: {
-            whose: {
-                "process_seconds": medians[training, whose, more],
-                "epochs": more,
-                "epoch_seconds": (medians[training, whose, more] - medians[training, whose, few]) / (more - few),
-            }
-            for whose in ("tutorial", "ours")
-        }
-        for training, (few, more) in EPOCHS.items()
+        "--help": [*MODULE, "fer_experiments", "--help"],
+        **{
+            f"{job}, one batch": [*MODULE, "fer_experiments", f"train={job}", *run, *folder_data(images)]
+            for job in ("dcgan", "cnn")
+        },
     }
 
 
-def table(report: dict) -> str:
-    """The report as Markdown."""
-    rows = [
-        "| training | epochs | tutorial, process | ours, process | ratio | tutorial, epoch | ours, epoch | ratio |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: |",
-    ]
-    for training in EPOCHS:
-        theirs, ours = report[training]["tutorial"], report[training]["ours"]
-        cells = [training, str(ours["epochs"])]
-        for name in ("process_seconds", "epoch_seconds"):
-            cells += [f"{theirs[name]:.1f} s", f"{ours[name]:.1f} s", f"{theirs[name] / ours[name]:.2f}"]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*rows, "", ", ".join(f"{key} {value}" for key, value in report["machine"].items())]) + "\n"
+def folder_data(images: Path) -> list[str]:
+    return ["data=folder", f"data.root={images}/faces"]
+
+
+def process(images: Path, gpu: bool) -> Commands:
+    """Whole trainings, of few and of more epochs. Ours validate, and write checkpoints, pictures and event files."""
+    lines = {}
+    for model in MODELS:
+        root = images / "one" if model == "dcgan" else images / "faces" / "train"
+        job = ["train=dcgan", "gan.target_class=angry"] if model == "dcgan" else ["train=cnn"]
+        group = "gan" if model == "dcgan" else "classifier"
+        for epochs in EPOCHS[model]:
+            tutorial = [*MODULE, "fer_experiments.bench.tutorial", model, str(root), str(epochs)]
+            lines[f"{model} tutorial {epochs}"] = tutorial
+            for name, precision in PRECISIONS.items():
+                settings = [f"{group}.epochs={epochs}", f"{group}.batch_size=64", f"trainer.precision={precision}"]
+                place = [*folder_data(images), f"hydra.run.dir={images}/run"]
+                lines[f"{model} {name} {epochs}"] = [*MODULE, "fer_experiments", *job, *settings, *place]
+    return lines
+
+
+def step(images: Path, gpu: bool) -> Commands:
+    """On a GPU also with more images a batch, as one CUDA graph, and of several models side by side in one graph."""
+    lines = {}
+    for model in MODELS:
+        for batch in (64, 128, 512) if gpu else (64,):
+            line = [*CASE, "step", f"model={model}", f"batch={batch}", "steps=100" if gpu else "steps=10"]
+            lines[f"{model} tutorial {batch}"] = [*line, "whose=tutorial"]
+            for precision in PRECISIONS:
+                own = [*line, f"precision={precision}"]
+                lines[f"{model} {precision} {batch}"] = own
+                for together in (1, 4, 8, 16) if gpu and batch == 64 else (1,) if gpu else ():
+                    name = f"{model} {precision} {batch} captured x{together}"
+                    lines[name] = [*own, "whose=captured", f"together={together}"]
+    return lines
+
+
+def overhead(images: Path, gpu: bool) -> Commands:
+    return {
+        f"{model} {whose}": [*CASE, "overhead", f"model={model}", f"whose={whose}"]
+        for model in MODELS
+        for whose in ("bare", "lightning")
+    }
+
+
+def data(images: Path, gpu: bool) -> Commands:
+    lines = {
+        f"{model} {whose}": [*CASE, "data", f"model={model}", f"whose={whose}", f"root={images}/faces"]
+        for model in MODELS
+        for whose in ("tutorial", "ours")
+    }
+    for count in (1_000, 10_000, 50_000):
+        lines[f"{count} images"] = [*CASE, "many", f"images={count}"]
+    lines["10000 images, augmented"] = [*CASE, "many", "images=10000", "augment=traditional"]
+    return lines
+
+
+def scaling(images: Path, gpu: bool) -> Commands:
+    """Our step against image size and batch; 64 images of the usual size are in `step`."""
+    steps = "steps=50" if gpu else "steps=5"
+    lines = {}
+    for model, sizes in (("dcgan", (32, 64, 128)), ("classifier", (48, 100, 200))):
+        for size in sizes:
+            lines[f"{model} size {size}"] = [*CASE, "step", f"model={model}", f"size={size}", steps]
+        for batch in (16, 64, 256):
+            lines[f"{model} batch {batch}"] = [*CASE, "step", f"model={model}", f"batch={batch}", steps]
+    return lines
+
+
+def ceiling(images: Path, gpu: bool) -> Commands:
+    return {precision: [*CASE, "ceiling", f"precision={precision}"] for precision in PRECISIONS}
+
+
+PARTS = {
+    "start": start,
+    "process": process,
+    "step": step,
+    "overhead": overhead,
+    "data": data,
+    "scaling": scaling,
+    "ceiling": ceiling,
+}
+
+
+def measure(commands: Commands, repeats: int) -> Measured:
+    """{name: {what: median}} of `repeats` rounds over all commands, after a round that warms caches and isn't kept."""
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
+    for turn, name in track([(turn, name) for turn in range(repeats + 1) for name in commands], "benchmark"):
+        if turn > 0 or name.startswith(("start", "process")):  # the others warm up by themselves
+            rounds[name].append(once(commands[name]))
+    return {
+        name: {what: statistics.median(one[what] for one in done[-repeats:]) for what in done[-1]}
+        for name, done in rounds.items()
+    }
+
+
+def once(command: list[str]) -> dict[str, float]:
+    """process_seconds, peak_rss_bytes (of the largest process), and what the process printed as JSON."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        output.seek(0)
+        errors.seek(0)
+        if status:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{errors.read().decode(errors='replace')[-2000:]}")
+        printed = output.read().decode().strip().splitlines()
+    found = {"process_seconds": seconds, "peak_rss_bytes": usage.ru_maxrss * 1024.0}
+    return found | json.loads(printed[-1]) if command[:3] == CASE else found
+
+
+def has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def machine() -> dict[str, str]:
     import torch
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    cuda = torch.cuda.is_available()
     return {
-        "device": device,
+        "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
+        "processor": _processor(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "precision": "fp32",
+        "fp32": "TF32 in convolutions and matrix products" if cuda else "fp32",
     }
+
+
+def _processor() -> str:
+    """The model of the processor where the system tells, else its kind."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]} x {len(names)}" if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The loops that people copy: ImageFolder, DataLoader, eager PyTorch. References to measure against, not to use.
 
 python -m fer_experiments.bench.tutorial dcgan ROOT EPOCHS        ROOT/CLASS/*.png, one class
-python -m fer_experiments.bench.tutorial classifier ROOT EPOCHS   ROOT/CLASS/*.png
+python -m fer_experiments.bench.tutorial classifier ROOT EPOCHS   ROOT/CLASS/*.png, two classes
 """
 
 import sys
+from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
@@ -16,13 +17,18 @@ from fer_experiments.classifier.networks import CNN
 from fer_experiments.gan.networks import Discriminator, Generator
 
 BATCH, WORKERS = 64, 2
+Batches = Iterable[tuple[Tensor, Tensor]]
 
 
-def dcgan(root: str, epochs: int, device: torch.device) -> None:
-    """The public DCGAN example's loop, with the paper's networks and one output of D."""
-    scale = [transforms.Resize(64), transforms.CenterCrop(64), transforms.ToTensor()]
+def dcgan_loader(root: str, size: int = 64) -> Batches:
+    """Images (B, 3, size, size) in [-1, 1]."""
+    scale = [transforms.Resize(size), transforms.CenterCrop(size), transforms.ToTensor()]
     dataset = ImageFolder(root, transforms.Compose([*scale, transforms.Normalize((0.5,) * 3, (0.5,) * 3)]))
-    loader = DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS)
+    return DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS)
+
+
+def dcgan(loader: Batches, epochs: int, device: torch.device) -> None:
+    """The public DCGAN example's loop, with the paper's networks and one output of D."""
     generator, discriminator = Generator().to(device), nn.Sequential(Discriminator(outputs=1), nn.Sigmoid()).to(device)
     criterion = nn.BCELoss()
     step_d = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -54,11 +60,15 @@ class UsualCNN(CNN):
         return [nn.Conv2d(inputs, outputs, 3), nn.ReLU(), nn.MaxPool2d(2)]
 
 
-def classifier(root: str, epochs: int, device: torch.device) -> None:
+def classifier_loader(root: str, size: int = 100) -> Batches:
+    """Images (B, 3, size, size) in [0, 1]."""
+    dataset = ImageFolder(root, transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor()]))
+    return DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS)
+
+
+def classifier(loader: Batches, epochs: int, device: torch.device) -> None:
     """The usual classifier loop."""
-    dataset = ImageFolder(root, transforms.Compose([transforms.Resize((100, 100)), transforms.ToTensor()]))
-    loader = DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS)
-    network = UsualCNN(len(dataset.classes)).to(device)
+    network = UsualCNN(2).to(device)
     criterion, optimizer = nn.CrossEntropyLoss(), torch.optim.Adam(network.parameters(), lr=1e-3)
     total = 0.0
     for _ in range(epochs):
@@ -71,7 +81,10 @@ def classifier(root: str, epochs: int, device: torch.device) -> None:
             total += loss.item()
 
 
+LOADERS = {"dcgan": dcgan_loader, "classifier": classifier_loader}
+LOOPS = {"dcgan": dcgan, "classifier": classifier}
+
 if __name__ == "__main__":
     which, images_root, count = sys.argv[1:]
     there = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    {"dcgan": dcgan, "classifier": classifier}[which](images_root, int(count), there)
+    LOOPS[which](LOADERS[which](images_root), int(count), there)

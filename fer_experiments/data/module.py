@@ -120,7 +120,9 @@ class ResidentImages(Dataset[Batch]):
         return len(self.labels)
 
     def __getitem__(self, indices: list[int]) -> Batch:
-        places = torch.tensor(indices, device=self.labels.device)
+        places = torch.tensor(indices)
+        if self.labels.is_cuda:  # from pinned memory, or the host would wait for the device in each step
+            places = places.pin_memory().to(self.labels.device, non_blocking=True)
         return self.images[places].permute(0, 3, 1, 2), self.labels[places]  # channels_last
 
 

@@ -70,7 +70,7 @@ class DCGAN(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         self._write()
         # The last update of the epoch shows in no loss yet. Runs before the checkpoint is written, which so stays good.
-        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters()):
+        if not torch.stack([parameter.isfinite().all() for parameter in self.parameters()]).all():
             self._stop("a weight")
 
     def _write(self) -> None:

@@ -1,6 +1,7 @@
 """Lightning's Trainer from conf/trainer/, with progress and TensorBoard."""
 
 import logging
+import time
 import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from fer_experiments.spec import Spec
 from fer_experiments.train.capture import CaptureSteps
 
 Limit = Annotated[int, Field(ge=1)]
+SECONDS_BETWEEN_UPDATES = 0.2  # reading a metric waits for the device
 
 # Said once for each Trainer, of which a study makes a dozen; and batches come from a memory map, which needs no
 # workers.
@@ -83,6 +85,7 @@ class StageProgress(lightning.Callback):
     def __init__(self, what: str) -> None:
         self.what = what
         self._stage: Any = None
+        self._shown = 0.0
         self._advance: Advance | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -99,6 +102,9 @@ class StageProgress(lightning.Callback):
         batch_idx: int,
     ) -> None:
         assert self._advance is not None
+        if batch_idx + 1 < trainer.num_training_batches and time.monotonic() - self._shown < SECONDS_BETWEEN_UPDATES:
+            return
+        self._shown = time.monotonic()
         done = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx + 1
         metrics = trainer.callback_metrics
         shown = ", ".join(
