@@ -1,12 +1,14 @@
 """The command lines, as a user types them."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import joblib
 import pytest
 
 from tests.conftest import TINY_FACES, TINY_NETWORKS
@@ -36,6 +38,15 @@ def test_a_sweep_over_epochs_and_latent_size_runs(tmp_path):
     assert len(results) == 4
     names = [path.parent.name for path in results]
     assert all("gan.epochs=" in name and "gan.latent_dim=" in name for name in names), names
+
+
+def test_jobs_side_by_side_share_the_cores(tmp_path):
+    sweep = ["seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer=smoke"]
+    done = command("-m", "train=cnn", *sweep, *TINY_NETWORKS, *TINY_FACES, where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("multirun/cnn-faces/*/*/result.json")]
+    threads = max(1, joblib.cpu_count() // 2)
+    assert [result["device"].endswith(f" {threads} threads)") for result in results] == [True, True]
 
 
 def test_a_mistake_ends_with_its_message_and_a_non_zero_status(tmp_path):
