@@ -6,6 +6,7 @@ import lightning
 import pytest
 import torch
 from torch import nn
+from torch.optim import SGD
 from torch.utils.data import DataLoader
 
 from fer_experiments.classifier.module import Classifier
@@ -183,6 +184,25 @@ def test_on_the_cpu_steps_stay_as_they_are():
 def test_capture_that_is_required_but_impossible_stops():
     with pytest.raises(RuntimeError, match=r"trainer\.capture=true: CUDA graphs need a CUDA device, not cpu"):
         fit(classifier(), "cpu", [CaptureSteps(required=True)])
+
+
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+@pytest.mark.parametrize("build", [classifier, dcgan])
+def test_replayed_steps_are_counted_by_lightning(played, monkeypatch, build):
+    monkeypatch.setattr(capture, "impossible", lambda trainer: None)
+    monkeypatch.setattr(PlayedGraph, "work", lambda self: None, raising=False)
+    model = build()
+    pair = [SGD([parameter], 0.1) for parameter in list(model.parameters())[:2]]
+    monkeypatch.setattr(model, "configure_optimizers", lambda: pair)
+
+    def step(*batch):
+        for optimizer in model.optimizers():
+            optimizer.step()
+        return torch.zeros(4)
+
+    model.step = step
+    trainer = fit(model, "cpu", [CaptureSteps(required=True)])
+    assert trainer.global_step == 2 * (WARM_UP + 5) * 2
 
 
 @pytest.mark.gpu
