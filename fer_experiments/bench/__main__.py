@@ -124,10 +124,12 @@ def step(images: Path, gpu: bool) -> Commands:
 
 
 def overhead(images: Path, gpu: bool) -> Commands:
+    """On the CPU of tiny networks, where it shows; on a GPU of the real ones, behind which it should hide."""
+    sizes = {"dcgan": ["batch=64", "size=64", "width=64"], "classifier": ["batch=64", "size=100"]}
     return {
-        f"{model} {whose}": [*CASE, "overhead", f"model={model}", f"whose={whose}"]
+        f"{model} {whose}": [*CASE, "overhead", f"model={model}", f"whose={whose}", *(sizes[model] if gpu else ())]
         for model in MODELS
-        for whose in ("bare", "lightning")
+        for whose in ("captured" if gpu else "bare", "lightning")
     }
 
 

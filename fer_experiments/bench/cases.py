@@ -116,19 +116,17 @@ def step(
     together: int = 1,
 ) -> dict[str, float]:
     """Seconds and floating-point operations of one step; whose: tutorial, ours, or captured (`together` models)."""
-    keep_freed_memory()
     images, labels = noise(model, batch, size or SIZES[model])
-    clock = Clock((images, labels), steps)
-    counted = bare_step(model, images, labels)
     with FlopCounterMode(display=False) as flops:
-        counted()
+        bare_step(model, images, labels)()
     if whose == "tutorial":
+        clock = Clock((images.contiguous(), labels), steps)
         tutorial.LOOPS[model](clock, 1, device())
     else:
+        clock = Clock((images, labels), steps)
+        as_jobs_do()
         ours = [in_precision(bare_step(model, images, labels), precision) for _ in range(together)]
-        run: Callable[[], Tensor] = ours[0]
-        if whose == "captured":
-            run = Captured(on_streams(ours) if together > 1 else ours[0], model, required=True)
+        run = ours[0] if whose == "ours" else captured(ours)
         for _ in clock:
             run()
     done = {"seconds": clock.seconds(), "flop": float(flops.get_total_flops() * together)}
@@ -137,22 +135,41 @@ def step(
     return done | {"flop_per_second": done["flop"] / done["seconds"]}
 
 
-def overhead(model: str, whose: str, steps: int = 1000) -> dict[str, float]:
-    """Seconds of one step of networks without arithmetic; whose: bare (a plain loop) or lightning (as jobs train)."""
-    batch = noise(model, 2, TINY[model])
-    clock = Clock(batch, steps)
-    if whose == "bare":
-        run = bare_step(model, *batch, width=1)
+def as_jobs_do() -> None:
+    """What jobs set before they train."""
+    keep_freed_memory()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+
+
+def captured(steps: list[Callable[[], Tensor]]) -> Callable[[], Tensor]:
+    return Captured(on_streams(steps) if len(steps) > 1 else steps[0], "the step", required=True)
+
+
+def overhead(
+    model: str, whose: str, steps: int = 1000, batch: int = 2, size: int | None = None, width: int = 1
+) -> dict[str, float]:
+    """Seconds of one step, by default of networks without arithmetic; whose: bare, captured or lightning (as jobs do).
+
+    On a GPU "lightning" is captured.
+    """
+    images, labels = noise(model, batch, size or TINY[model])
+    clock = Clock((images, labels), steps)
+    as_jobs_do()
+    if whose != "lightning":
+        run = bare_step(model, images, labels, width)
+        if whose == "captured":
+            run = captured([run])
         for _ in clock:
             run()
         return {"seconds": clock.seconds()}
+    side = images.shape[-1]
     module: Any
     if model == "dcgan":
         module = DCGAN(
             latent_dim=100,
-            width=1,
+            width=width,
             channels=3,
-            image_size=TINY[model],
+            image_size=side,
             discriminator_outputs=2,
             loss="non_saturating",
             learning_rate=2e-4,
@@ -160,7 +177,7 @@ def overhead(model: str, whose: str, steps: int = 1000) -> dict[str, float]:
             provenance={},
         )
     else:
-        network = CNN(2, 3, TINY[model])
+        network = CNN(2, 3, side)
         module = Classifier(network, classes=["a", "b"], learning_rate=1e-3, provenance={})
     with tempfile.TemporaryDirectory() as folder:
         trainer = configured().trainer.build("overhead", 1, Path(folder), [], validate=False)
