@@ -173,10 +173,10 @@ PARTS = {
 
 
 def measure(commands: Commands, repeats: int) -> Measured:
-    """{name: {what: median}} of `repeats` rounds over all commands, after a round that warms caches and isn't kept."""
+    """{name: {what: median}} of `repeats` rounds over all commands, after a round of `start` that warms the caches."""
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
     for turn, name in track([(turn, name) for turn in range(repeats + 1) for name in commands], "benchmark"):
-        if turn > 0 or name.startswith(("start", "process")):  # the others warm up by themselves
+        if turn > 0 or name.startswith("start"):
             rounds[name].append(once(commands[name]))
     return {
         name: {what: statistics.median(one[what] for one in done[-repeats:]) for what in done[-1]}
