@@ -75,7 +75,7 @@ class TrainerConfig(Spec):
             default_root_dir=folder,
             enable_progress_bar=False,
             enable_model_summary=False,
-            log_every_n_steps=1,
+            log_every_n_steps=0,  # the modules gather and write
         )
 
 
