@@ -24,6 +24,7 @@ from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
+from fer_experiments.evaluation.predictions import Predictions, save_predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.tensorboard import write_hyperparameters, write_test_results
 from fer_experiments.train.dcgan import images_needed, train_gan
@@ -152,7 +153,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     write_test_results(trainer.logger, result, *outputs["test"])
     shown = {f"test_{name}": metrics["test"][name] for name in ("accuracy", "balanced_accuracy", "loss")}
     write_hyperparameters(trainer.logger, result, config.classifier.model_dump(), shown)
-    save_predictions(folder, data, outputs)
+    save_predictions(folder, predictions_of(data, outputs))
     result.save(folder)
     return result
 
@@ -198,17 +199,13 @@ def _join(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     return torch.cat(logits).float(), torch.cat(labels)
 
 
-def save_predictions(folder: Path, data: ImageData, outputs: dict[str, tuple[Tensor, Tensor]]) -> None:
-    """predictions.npz: for valid and test, logits (N, K), labels (N,), content_hash (N,), in split.csv's order."""
-    arrays: dict[str, np.ndarray] = {"classes": np.array(data.classes)}
+def predictions_of(data: ImageData, outputs: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Predictions]:
+    """{part: logits and labels in split.csv's order} with the images' content hashes."""
+    found = {}
     for part, (logits, labels) in outputs.items():
-        hashes = data.split.table.loc[data.split.table["split"] == part, "content_hash"]
-        arrays |= {
-            f"{part}_logits": logits.numpy(),
-            f"{part}_labels": labels.numpy(),
-            f"{part}_content_hash": hashes.to_numpy(dtype=str),
-        }
-    np.savez_compressed(folder / "predictions.npz", **arrays)  # type: ignore[arg-type]
+        hashes = data.split.table.loc[data.split.table["split"] == part, "content_hash"].to_numpy(dtype=str)
+        found[part] = Predictions(logits.numpy(), labels.numpy(), hashes, data.classes)
+    return found
 
 
 def repeated(labels: np.ndarray, plan: Plan) -> dict[str, int]:
