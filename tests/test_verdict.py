@@ -165,3 +165,8 @@ def test_the_leak_of_an_augmented_arm_is_against_its_augmented_baseline_if_there
     assert [found.against for found in leak_effects(plain, LABELS, Question())] == ["none"]
     augmented = [arm(f"none+traditional{leak}", 0.7) for leak in ("", "@leak")]
     assert [found.against for found in leak_effects(plain + augmented, LABELS, Question())] == ["none+traditional"]
+
+
+def test_runs_without_a_study_are_asked_what_a_study_asks(read):
+    study = read("train=study").train
+    assert study.model_dump(include=set(Question.model_fields)) == Question().model_dump()

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fer_experiments.evaluation.statistics import Array, Comparison, Metric, Verdict, compare, holm
+from fer_experiments.spec import Spec
 
 LEAK = "@leak"  # ends the name of an arm whose GAN and whose choice of epoch saw the test images, on purpose
 
 
-class Question(BaseModel):
-    """What a study asks. baseline: the arm of doing nothing; margin: differences within +-margin are none."""
+class Question(Spec):
+    """What a study asks. baseline: the arm of doing nothing; margin: differences within +-margin are none.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    The defaults are for runs that were no study's; a study has its own in conf/train/study.yaml.
+    """
 
     baseline: str = "none"
     metric: Metric = "balanced_accuracy"
