@@ -15,8 +15,8 @@ FILE = "study.json"
 class StudyRecord(BaseModel):
     """What study.json holds; results has one entry for each finished arm and seed.
 
-    work: seconds of each part (data, gan, classifiers) summed over the seeds; overhead: by what share the study took
-    longer than its parts (0.05: 5 %), below zero where seeds ran side by side.
+    work: seconds of each part (data, gan, audit, classifiers) summed over the seeds; overhead: by what share the study
+    took longer than its parts (0.05: 5 %), below zero where seeds ran side by side.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -27,6 +27,7 @@ from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.predictions import Predictions, save_predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.tensorboard import write_hyperparameters, write_test_results
+from fer_experiments.train.audit import audit_arms
 from fer_experiments.train.dcgan import images_needed, train_gan
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
@@ -58,6 +59,7 @@ class TrainCNN(Job):
         arm = Arm(arm_name(chosen["balance"], chosen["augment"]), config.balance, config.augment)
         write_data(folder, data, images_for_all(config, data, [arm]))
         synthetic = find_synthetic(config, data, [arm], folder / "gan")
+        audit_arms(config, data, {folder: arm}, synthetic)
         result = train_classifier(config, data, arm, synthetic, folder)
         log.info("%s", describe(result))
 

@@ -19,6 +19,7 @@ from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.pictures import SampleGrid
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.report.tensorboard import write_hyperparameters
+from fer_experiments.train.audit import audit_generated
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
 
@@ -37,7 +38,8 @@ class TrainDCGAN(Job):
             log.info("balance asks for no images of %s; the GAN is trained, and 64 are written", label)
         count = needed.get(label, 64)
         write_data(folder, data, {label: count})
-        train_gan(config, data, label, count, folder)
+        synthetic = train_gan(config, data, label, count, folder)
+        audit_generated(config, data, label, count, synthetic, folder)
 
 
 def target_class(config: Config, data: ImageData) -> str:

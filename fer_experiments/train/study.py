@@ -20,6 +20,7 @@ from fer_experiments.evaluation.verdict import Question
 from fer_experiments.report.files import write_report
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.train.arms import compose_arms
+from fer_experiments.train.audit import audit_arms
 from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_for_all, train_classifier
 from fer_experiments.train.job import Job
 from fer_experiments.train.memory import keep_freed_memory
@@ -95,6 +96,9 @@ def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
     started = time.monotonic()
     synthetic, broken = _synthetic(config, data, arms, done.folder / "gan")
     done.work["gan"] = time.monotonic() - started
+    started = time.monotonic()
+    audit_arms(config, data, {done.folder / arm.name: arm for arm in arms}, synthetic)
+    done.work["audit"] = time.monotonic() - started
     for number, arm in enumerate(arms, start=1):
         log.info("--- seed %d, arm %d of %d: %s", config.seed, number, len(arms), arm.name)
         try:
