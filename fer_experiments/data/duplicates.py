@@ -23,7 +23,8 @@ from fer_experiments.data.split import Split
 SIDE, LOWEST = 32, 8  # pHash: the lowest 8 x 8 frequencies of 32 x 32 pixels
 BITS = LOWEST**2 - 1  # without the mean
 # By eye, of 40 pairs of FER2013 at each distance 39 show one photograph at 4, about 32 at 6, about 15 at 8. To the hash
-# alone drawn faces of one pose are alike (235 pairs among 1,680 images); with the correlation 1 pair is left.
+# alone drawn faces of one pose are alike (235 pairs among 1,680 images); with the correlation 1 pair is left,
+# and all of 80 pairs of FER2013 looked at show one photograph.
 THRESHOLD, LEAST_CORRELATION = 6, 0.97
 LEAST_CONTRAST = 2.0  # grey levels (standard deviation); below it the signs are those of rounding and noise
 HASHED_AT_ONCE, COMPARED_AT_ONCE = 1024, 2048  # images; a block of comparisons takes 16 MB
