@@ -118,7 +118,13 @@ def test_a_pair_names_both_images_the_more_protected_last_and_the_nearest_pair_c
     assert rows[0] == ["3.png", "train", "b", "0.png", "test", "a"]
     assert sorted(rows)[0] == ["2.png", "train", "a", "1.png", "valid", "b"]
     assert found.table["distance"].is_monotonic_increasing
-    assert found.summary() == {"pairs": 2, "images": 4, "threshold": duplicates.THRESHOLD, "cross_label_pairs": 2}
+    assert found.summary() == {
+        "pairs": 2,
+        "images": 4,
+        "test_images": 1,
+        "threshold": duplicates.THRESHOLD,
+        "cross_label_pairs": 2,
+    }
 
 
 def test_rows_of_the_cache_that_the_split_leaves_out_are_not_compared():
@@ -158,7 +164,13 @@ def test_no_pairs_leave_a_table_without_rows_and_no_picture(tmp_path):
     found.save(tmp_path, images)
     assert (tmp_path / "near_duplicates.csv").read_text() == ",".join(COLUMNS) + "\n"
     assert not (tmp_path / "near_duplicates.png").exists()
-    assert found.summary() == {"pairs": 0, "images": 0, "threshold": duplicates.THRESHOLD, "cross_label_pairs": 0}
+    assert found.summary() == {
+        "pairs": 0,
+        "images": 0,
+        "test_images": 0,
+        "threshold": duplicates.THRESHOLD,
+        "cross_label_pairs": 0,
+    }
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -196,6 +208,12 @@ def test_a_study_reports_the_near_duplicates_of_its_first_seed(run, tmp_path):
     table = pd.read_csv(folder / "near_duplicates.csv")
     assert table[["path_a", "path_b"]].to_numpy().tolist() == [["train/cat/0.png", "test/dog/copy.png"]]
     facts = json.loads((folder / "data.json").read_text())["near_duplicates"]
-    assert facts == {"pairs": 1, "images": 2, "threshold": duplicates.THRESHOLD, "cross_label_pairs": 1}
+    assert facts == {
+        "pairs": 1,
+        "images": 2,
+        "test_images": 1,
+        "threshold": duplicates.THRESHOLD,
+        "cross_label_pairs": 1,
+    }
     for name in ("near_duplicates.csv", "near_duplicates.png"):
         assert (folder / name).read_bytes() == (folder / "seed_0" / name).read_bytes()

@@ -36,17 +36,20 @@ COLUMNS = ["path_a", "part_a", "label_a", "path_b", "part_b", "label_b", "distan
 @dataclass(frozen=True)
 class NearDuplicates:
     """table: COLUMNS and the images' rows in the cache (row_a, row_b), a row each pair, nearest first; b is in the more
-    protected part. It holds the nearest MOST_PAIRS; `pairs`, `images` and `cross_label_pairs` count all.
+    protected part. It holds the nearest MOST_PAIRS; `pairs`, `images`, `test_images` (those in a pair) and
+    `cross_label_pairs` count all.
     """
 
     table: pd.DataFrame
     pairs: int
     images: int
+    test_images: int
     cross_label_pairs: int
     threshold: int
 
     def summary(self) -> dict[str, int]:
-        return {name: getattr(self, name) for name in ("pairs", "images", "threshold", "cross_label_pairs")}
+        names = ("pairs", "images", "test_images", "threshold", "cross_label_pairs")
+        return {name: getattr(self, name) for name in names}
 
     def save(self, folder: Path, images: np.ndarray) -> None:
         """Write near_duplicates.csv and, where there are pairs, near_duplicates.png from the cache's `images`."""
@@ -80,7 +83,8 @@ def find_near_duplicates(images: np.ndarray, split: Split) -> NearDuplicates:
             concerned[pairs[:, :2]] = True
             kept = np.concatenate([kept, pairs])
             kept = kept[np.argsort(kept[:, 2], kind="stable")][:MOST_PAIRS]
-    return NearDuplicates(_describe(table, kept), found, int(concerned.sum()), crossing, THRESHOLD)
+    in_test = int(concerned[places["test"]].sum())
+    return NearDuplicates(_describe(table, kept), found, int(concerned.sum()), in_test, crossing, THRESHOLD)
 
 
 def lowest_frequencies(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
