@@ -27,18 +27,22 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def write_report(record: StudyRecord, folder: Path) -> None:
-    """comparison.csv, comparison.md, verdict.json and report.html; the table and the answer on the console."""
-    comparison(record).to_csv(folder / "comparison.csv", index=False, errors="surrogateescape")
+def write_report(record: StudyRecord, folder: Path, out: Path | None = None) -> None:
+    """comparison.csv, comparison.md, verdict.json and report.html; the table and the answer on the console.
+
+    folder: where the study's files are read, and the report is written unless to `out`.
+    """
+    out = out or folder
+    comparison(record).to_csv(out / "comparison.csv", index=False, errors="surrogateescape")
     table = summary(record)
     findings = find_verdicts(record, folder)
-    findings.save(folder, record.question)
+    findings.save(out, record.question)
     answer = headline(record, findings)
     parts = [answer, _markdown(table), _markdown(comparisons(findings))]
     parts += [f"- {said.arm}: {said.verdict}. {said.explanation}" for said in findings.arms]
     markdown = "\n\n".join(part for part in parts if part) + "\n"
-    (folder / "comparison.md").write_text(markdown, encoding="utf-8", errors="surrogateescape")
-    write_page(record, findings, folder)
+    (out / "comparison.md").write_text(markdown, encoding="utf-8", errors="surrogateescape")
+    write_page(record, findings, folder, out)
     shown = Table(title=f"Test results, {len(record.seeds)} seed(s)")
     for column in table.columns:
         shown.add_column(escape(printable(str(column))), overflow="fold")

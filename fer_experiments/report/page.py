@@ -21,8 +21,8 @@ ACCURACY = {"train/accuracy": "training", "valid/accuracy": "validation"}
 LOSS = {"train/loss": "training", "valid/loss": "validation"}
 
 
-def write_page(record: StudyRecord, findings: Findings, folder: Path) -> None:
-    """Write folder/report.html from the record and what lies beside it; where a file is missing, so is its section."""
+def write_page(record: StudyRecord, findings: Findings, folder: Path, out: Path | None = None) -> None:
+    """Write out/report.html, or folder/, from the record and what lies in folder; a missing file has no section."""
     facts, problem = read_facts(folder / "data.json")
     config = folder / "config.yaml"
     environment = Environment(
@@ -59,7 +59,7 @@ def write_page(record: StudyRecord, findings: Findings, folder: Path) -> None:
         splits={result.seed: result.split_hash for result in record.results},
     )
     # A class can be named by bytes that are no text; such a name can't be written as it is.
-    (folder / FILE).write_bytes(page.encode("utf-8", "replace"))
+    ((out or folder) / FILE).write_bytes(page.encode("utf-8", "replace"))
 
 
 # ---- figures

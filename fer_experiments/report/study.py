@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fer_experiments.evaluation.result import Result, versions
 from fer_experiments.evaluation.verdict import Question
@@ -12,11 +12,17 @@ from fer_experiments.evaluation.verdict import Question
 FILE = "study.json"
 
 
+def training(seed: int, arm: str) -> str:
+    """The name of one training: the key of failed and folders."""
+    return f"seed {seed}, {arm}"
+
+
 class StudyRecord(BaseModel):
     """What study.json holds; results has one entry for each finished arm and seed.
 
     work: seconds of each part (data, gan, audit, classifiers) summed over the seeds; overhead: by what share the study
-    took longer than its parts (0.05: 5 %), below zero where seeds ran side by side.
+    took longer than its parts (0.05: 5 %), below zero where seeds ran side by side. folders: {"seed 0, none": its
+    folder} of trainings that are not in seed_N/ARM of the study; problems: sentences on what could not be used.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -30,10 +36,21 @@ class StudyRecord(BaseModel):
     work: dict[str, float] = Field(default_factory=dict)
     overhead: float | None = None
     versions: dict[str, str] = Field(default_factory=versions)
+    folders: dict[str, str] = Field(default_factory=dict)
     problems: list[str] = Field(default_factory=list)
 
+    @classmethod
+    def load(cls, folder: Path) -> "StudyRecord":
+        """Raises ValueError, with the file's name, where study.json is missing or not a study's."""
+        path = folder / FILE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ValueError(f"{path}: is no study: {error}") from None
+
     def folder_of(self, result: Result, study: Path) -> Path:
-        return study / f"seed_{result.seed}" / result.arm
+        """Where a training of the study in the folder `study` left its files."""
+        return study / self.folders.get(training(result.seed, result.arm), f"seed_{result.seed}/{result.arm}")
 
     def add(self, results: list[Result], failed: dict[str, str], work: dict[str, float], seconds: float) -> None:
         """A further seed is done, `seconds` after the study began."""

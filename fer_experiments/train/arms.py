@@ -11,8 +11,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.result import arm_name
 from fer_experiments.spec import build
-from fer_experiments.train.cnn import Arm, arm_name
+from fer_experiments.train.cnn import Arm
 from fer_experiments.train.config import Config, to_dict
 
 

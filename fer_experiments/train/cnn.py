@@ -25,7 +25,7 @@ from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.predictions import Predictions, save_predictions
-from fer_experiments.evaluation.result import Result
+from fer_experiments.evaluation.result import Result, arm_name
 from fer_experiments.report.tensorboard import write_hyperparameters, write_test_results
 from fer_experiments.train.audit import audit_arms
 from fer_experiments.train.dcgan import images_needed, train_gan
@@ -45,11 +45,6 @@ class Arm:
     name: str
     balance: Strategy
     augment: Augment
-
-
-def arm_name(balance: str, augment: str) -> str:
-    """Say "dcgan+traditional", or "dcgan" without augmentation."""
-    return balance if augment == "none" else f"{balance}+{augment}"
 
 
 class TrainCNN(Job):

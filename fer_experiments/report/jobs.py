@@ -1,0 +1,67 @@
+"""What Hydra left of a job's configuration: the settings that a result was made with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fer_experiments.evaluation.result import arm_name
+
+HYDRA = ".hydra"
+# What changes no result, or is said by the arm and the seed already.
+SILENT = ("seed", "accelerator", "train", "balance", "augment", "trainer.progress", "data.cache_dir", "data.workers")
+SILENT_GROUPS = ("train.", "hydra.", "hydra/")
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """One job. overrides: what was typed, key=value; config: the composed configuration; choices: {group: file}."""
+
+    folder: Path
+    overrides: tuple[str, ...]
+    config: Mapping[str, Any]
+    choices: Mapping[str, str]
+
+    @property
+    def keys(self) -> list[str]:
+        """The overridden keys that can change a result."""
+        keys = [override.lstrip("+~").partition("=")[0] for override in self.overrides]
+        return [key for key in keys if key not in SILENT and not key.startswith(SILENT_GROUPS)]
+
+    def value(self, key: str) -> str:
+        """A key's value, overridden or not; of a group, the chosen file."""
+        if key in self.choices:
+            return str(self.choices[key])
+        node: Any = self.config
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return yaml.safe_dump(node, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+
+    def expected(self) -> list[tuple[int, str]]:
+        """(seed, arm) of every classifier that the job was to train."""
+        job = self.choices.get("train")
+        if job not in ("cnn", "study"):
+            return []
+        seed, train = self.config["seed"], self.config["train"]
+        if job == "cnn":
+            return [(seed, arm_name(self.choices["balance"], self.choices["augment"]))]
+        seeds = train["seeds"] if isinstance(train["seeds"], list) else [seed + n for n in range(train["seeds"])]
+        return [(number, arm) for number in seeds for arm in train["arms"]]
+
+
+def read_job(folder: Path) -> JobFolder:
+    """Raises ValueError, with the folder's name, where Hydra's files are missing or broken."""
+    try:
+        overrides, config, hydra = (
+            yaml.safe_load((folder / HYDRA / f"{name}.yaml").read_bytes()) for name in ("overrides", "config", "hydra")
+        )
+        return JobFolder(folder, tuple(overrides), config, hydra["hydra"]["runtime"]["choices"])
+    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise ValueError(f"{folder / HYDRA}: is no configuration of a job: {error}") from None
+
+
+def job_of(folder: Path) -> Path | None:
+    """The folder of the job that made the training in `folder`: its own, or the study's above seed_N/ARM."""
+    return next((place for place in (folder, *folder.parents[:2]) if (place / HYDRA).is_dir()), None)

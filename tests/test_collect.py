@@ -1,0 +1,274 @@
+"""Finished runs, wherever they lie, make one report; what can't be used is named and loses nothing else."""
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from fer_experiments.evaluation.result import Result
+from fer_experiments.report.__main__ import main
+from fer_experiments.report.checks import unfinished
+from fer_experiments.report.collect import collect
+from fer_experiments.report.files import write_report
+from fer_experiments.report.study import StudyRecord
+from tests.results import finished, study, write_gan
+
+
+def write_result(folder: Path, result: Result) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    result.save(folder)
+
+
+def write_job(
+    folder: Path, *overrides: str, train: str = "cnn", arm: str = "dcgan", seed: int = 0, **keys: dict
+) -> None:
+    """What Hydra leaves of a job; keys: groups of the configuration, such as gan={"epochs": 25}."""
+    config = {"seed": seed, "train": {"arms": ["none", "dcgan"], "seeds": 2}, "gan": {"epochs": 25}, **keys}
+    choices = {"train": train, "experiment": "quick", "balance": arm, "augment": "none"}
+    files = {"overrides": list(overrides), "config": config, "hydra": {"hydra": {"runtime": {"choices": choices}}}}
+    (folder / ".hydra").mkdir(parents=True)
+    for name, content in files.items():
+        (folder / ".hydra" / f"{name}.yaml").write_text(yaml.safe_dump(content))
+
+
+def write_study(folder: Path, record: StudyRecord) -> Path:
+    for result in record.results:
+        write_result(folder / f"seed_{result.seed}" / result.arm, result)
+    folder.mkdir(exist_ok=True)
+    record.save(folder)
+    return folder
+
+
+def sweep(root: Path, **epochs_of: int) -> Path:
+    """A sweep over gan.epochs, a job for each {name: epochs}."""
+    for number, (name, epochs) in enumerate(epochs_of.items()):
+        write_job(root / name, f"gan.epochs={epochs}", "trainer.progress=false", gan={"epochs": epochs})
+        write_result(root / name, finished("dcgan", 0, 0.7 + number / 10))
+    return root
+
+
+def arms_and_seeds(record: StudyRecord) -> list[tuple[str, int]]:
+    return [(result.arm, result.seed) for result in record.results]
+
+
+# ---- a study
+
+
+def test_a_study_alone_gives_the_tables_that_it_wrote(tmp_path):
+    record = study({"none": {3: 0.7, 1: 0.72}, "dcgan": {3: 0.8}}, [3, 1], {"seed 1, dcgan": "OSError: full"})
+    record.results.sort(key=lambda result: [3, 1].index(result.seed))
+    folder = write_study(tmp_path / "study", record)
+    write_report(record, folder)
+    tables = [(folder / name).read_bytes() for name in ("comparison.csv", "comparison.md", "report.html")]
+    assert main([str(folder)]) == 0
+    assert [(folder / name).read_bytes() for name in ("comparison.csv", "comparison.md", "report.html")] == tables
+    again = collect([folder])
+    assert (again.arms, again.seeds, again.failed, again.problems) == (record.arms, [3, 1], record.failed, [])
+
+
+def test_folders_of_the_trainings_are_found_in_a_study_and_after_collecting(tmp_path):
+    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}}, [0]))
+    for record in (StudyRecord.load(folder), collect([tmp_path])):
+        assert record.folder_of(record.results[0], folder) == folder / "seed_0" / "none"
+
+
+def test_a_seed_that_has_not_run_is_listed(tmp_path):
+    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0, 1]))
+    assert unfinished(collect([folder])) == [("seed 1, none", "not run yet"), ("seed 1, dcgan", "not run yet")]
+
+
+def test_a_study_cut_short_keeps_what_it_finished_after_its_last_record(tmp_path):
+    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0, 1]))
+    write_result(folder / "seed_1" / "none", finished("none", 1, 0.75))
+    record = collect([folder])
+    assert arms_and_seeds(record) == [("none", 0), ("dcgan", 0), ("none", 1)]
+    assert unfinished(record) == [("seed 1, dcgan", "not run yet")]
+
+
+def test_a_study_without_its_record_still_expects_all_its_arms(tmp_path):
+    write_job(tmp_path / "study", train="study")
+    write_result(tmp_path / "study" / "seed_0" / "none", finished("none", 0, 0.7))
+    record = collect([tmp_path])
+    assert arms_and_seeds(record) == [("none", 0)]
+    assert [where for where, _ in unfinished(record)] == ["seed 0, dcgan", "seed 1, none", "seed 1, dcgan"]
+    assert record.failed["seed 0, dcgan"] == f"{tmp_path / 'study'} left no study.json that can be read"
+
+
+def test_a_record_whose_folders_are_gone_is_used_and_says_so(tmp_path):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    study({"none": {0: 0.7}}, [0]).save(folder)
+    record = collect([folder])
+    assert arms_and_seeds(record) == [("none", 0)]
+    (said,) = record.problems
+    assert said.startswith(
+        f"seed 0, none: no result can be read in {folder / 'seed_0' / 'none'}; its numbers are those of"
+    )
+
+
+def test_a_record_of_before_these_fields_is_read(tmp_path):
+    study({"none": {0: 0.7}}, [0]).save(tmp_path)
+    content = json.loads((tmp_path / "study.json").read_text())
+    del content["folders"], content["problems"]
+    (tmp_path / "study.json").write_text(json.dumps(content))
+    assert StudyRecord.load(tmp_path).folders == {}
+
+
+@pytest.mark.parametrize("content", [None, "", '{"arms": ["none"', "[1]", '{"seeds": "x"}'])
+def test_a_record_that_is_none_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "study.json").write_text(content)
+    with pytest.raises(ValueError, match=r"study\.json: is no study: "):
+        StudyRecord.load(tmp_path)
+
+
+# ---- broken files
+
+
+@pytest.mark.parametrize("content", ["", '{"job": "cnn", "arm', '{"other": 1}', "[]"])
+def test_a_broken_result_is_named_and_the_others_are_reported(tmp_path, capsys, content):
+    root = sweep(tmp_path / "sweep", a=25, b=25)
+    (root / "b" / "result.json").write_text(content)
+    write_result(root / "b2", finished("none", 0, 0.6))
+    assert main([str(root)]) == 0
+    assert list(pd.read_csv(root / "comparison.csv")["arm"]) == ["dcgan", "none"]
+    said = capsys.readouterr().out
+    assert f"{root / 'b' / 'result.json'}: is no result" in said
+
+
+def test_a_broken_result_of_a_study_is_taken_from_its_record(tmp_path):
+    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
+    (folder / "seed_0" / "none" / "result.json").write_text("")
+    record = collect([folder])
+    assert arms_and_seeds(record) == [("none", 0), ("dcgan", 0)]
+    broken, replaced = record.problems
+    assert broken.startswith(f"{folder / 'seed_0' / 'none' / 'result.json'}: is no result")
+    assert replaced.startswith("seed 0, none: ")
+
+
+def test_a_broken_configuration_is_named(tmp_path):
+    root = sweep(tmp_path, a=25)
+    (root / "a" / ".hydra" / "config.yaml").write_text("a: [")
+    record = collect([root])
+    assert arms_and_seeds(record) == [("dcgan", 0)]
+    assert "is no configuration of a job" in record.problems[0]
+
+
+# ---- several sources
+
+
+def test_a_sweep_names_its_arms_by_what_differs(tmp_path):
+    record = collect([sweep(tmp_path, a=100, b=300)])
+    assert record.arms == ["dcgan [gan.epochs=100]", "dcgan [gan.epochs=300]"]
+    assert [result.arm for result in record.results] == record.arms
+    assert record.folder_of(record.results[1], Path()) == tmp_path / "b"
+    assert record.problems == []
+
+
+def test_a_run_that_left_a_key_alone_is_named_by_its_default(tmp_path):
+    sweep(tmp_path, a=100)
+    write_job(tmp_path / "b")
+    write_result(tmp_path / "b", finished("dcgan", 0, 0.6))
+    assert collect([tmp_path]).arms == ["dcgan [gan.epochs=100]", "dcgan [gan.epochs=25]"]
+
+
+def test_settings_of_the_gan_don_t_part_arms_without_generated_images(tmp_path):
+    for name, epochs in (("a", 100), ("b", 300)):
+        write_job(tmp_path / name, f"gan.epochs={epochs}", train="study", gan={"epochs": epochs})
+        write_study(tmp_path / name, study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
+    record = collect([tmp_path])
+    assert record.arms == ["none", "dcgan [gan.epochs=100]", "dcgan [gan.epochs=300]"]
+    assert [text.split(";")[0] for text in record.problems] == ["seed 0, none: was trained more than once"]
+
+
+def test_jobs_of_a_sweep_come_in_the_order_of_their_numbers(tmp_path):
+    record = collect([sweep(tmp_path, **{"10-x": 3, "2-x": 2, "0-x": 1})])
+    assert record.arms == [f"dcgan [gan.epochs={epochs}]" for epochs in (1, 2, 3)]
+
+
+def test_a_job_that_left_no_result_is_listed(tmp_path):
+    root = sweep(tmp_path, a=100)
+    write_job(root / "b", "gan.epochs=300", gan={"epochs": 300})
+    record = collect([root])
+    assert record.failed == {"seed 0, dcgan [gan.epochs=300]": f"{root / 'b'} left no result.json that can be read"}
+
+
+def test_a_job_that_failed_and_was_run_again_is_not_missing(tmp_path):
+    root = sweep(tmp_path, a=100)
+    write_job(root / "b", "gan.epochs=100", gan={"epochs": 100})
+    assert unfinished(collect([root])) == []
+
+
+def test_studies_of_other_seeds_are_joined(tmp_path):
+    for seed in (4, 2):
+        write_study(tmp_path / f"{seed}", study({"none": {seed: 0.7}, "dcgan": {seed: 0.8}}, [seed]))
+    record = collect([tmp_path / "4", tmp_path / "2"])
+    assert arms_and_seeds(record) == [("none", 2), ("dcgan", 2), ("none", 4), ("dcgan", 4)]
+    assert (record.seeds, record.seconds, unfinished(record)) == ([2, 4], 4.0, [])
+
+
+def test_of_two_results_with_the_same_settings_the_newer_counts(tmp_path):
+    for age, (name, score) in enumerate((("new", 0.9), ("old", 0.6))):
+        write_result(tmp_path / name, finished("none", 0, score))
+        os.utime(tmp_path / name / "result.json", (1000 - age, 1000 - age))
+    record = collect([tmp_path])
+    assert [result.metrics["test"]["accuracy"] for result in record.results] == [0.9]
+    assert record.problems == [
+        f"seed 0, none: was trained more than once; the newest counts, {tmp_path / 'new'}, not {tmp_path / 'old'}"
+    ]
+
+
+def test_a_folder_named_twice_counts_once(tmp_path):
+    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}}, [0]))
+    record = collect([tmp_path, folder, folder / "seed_0"])
+    assert arms_and_seeds(record) == [("none", 0)]
+    assert record.problems == []
+
+
+def test_one_training_of_a_study_can_be_reported_alone(tmp_path):
+    write_job(tmp_path / "study", train="study")
+    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
+    record = collect([folder / "seed_0" / "none"])
+    assert (record.arms, record.failed) == (["none"], {})
+
+
+def test_results_on_other_classes_are_left_out_and_named(tmp_path):
+    write_result(tmp_path / "a", finished("none", 0, 0.7))
+    write_result(tmp_path / "b", finished("none", 1, 0.7, ("cat", "dog")))
+    record = collect([tmp_path])
+    assert arms_and_seeds(record) == [("none", 0)]
+    assert "was trained on cat, dog, another none on angry, happy; it is left out" in record.problems[0]
+
+
+def test_the_gan_s_result_is_no_classifier_s(tmp_path):
+    write_gan(tmp_path / "gan", [1])
+    with pytest.raises(ValueError, match="no classifier was trained in"):
+        collect([tmp_path])
+
+
+# ---- the command
+
+
+def test_nothing_to_report_is_an_error(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    assert f"report: no classifier was trained in {tmp_path}" in capsys.readouterr().err
+    assert main([str(tmp_path / "absent")]) == 2
+    assert "absent: is no folder" in capsys.readouterr().err
+    write_study(tmp_path / "study", study({"none": {}}, [0], {"seed 0, none": "OSError: full"}))
+    assert main([str(tmp_path)]) == 2
+    assert "no training of a classifier has finished\n  seed 0, none: OSError: full" in capsys.readouterr().err
+
+
+def test_several_folders_need_a_place_for_the_report(tmp_path, capsys):
+    folders = [str(write_study(tmp_path / f"{seed}", study({"none": {seed: 0.7}}, [seed]))) for seed in (0, 1)]
+    with pytest.raises(SystemExit, match="2"):
+        main(folders)
+    assert "--out: is needed with several folders" in capsys.readouterr().err
+    (tmp_path / "1" / "data.json").write_text('{"files": 4711}')
+    assert main([*folders, "--out", str(tmp_path / "out")]) == 0
+    assert "4711" in (tmp_path / "out" / "report.html").read_text()
+    assert f"2 trainings reported in {tmp_path / 'out'}" in capsys.readouterr().out
+    assert not (tmp_path / "0" / "report.html").exists()
