@@ -16,6 +16,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study import StudyRecord
+from fer_experiments.report.verdicts import find_verdicts
 from tests.conftest import write_images
 
 
@@ -203,7 +204,12 @@ def test_study_compares_all_arms_fairly(study):
     table = pd.read_csv(study / "comparison.csv")
     assert len(table) == 12
     assert {"accuracy", "balanced_accuracy", "loss", "recall_angry", "recall_happy", "generated"} <= set(table.columns)
-    assert (study / "comparison.md").read_text().count("\n") == 2 + len(ARMS)
+    markdown = (study / "comparison.md").read_text()
+    assert [line for line in markdown.splitlines() if line.startswith(f"| {ARMS[0]} ")]
+    assert all(f"- {said.arm}: " in markdown for said in find_verdicts(record, study).arms)
+    saved = json.loads((study / "verdict.json").read_text())
+    assert saved["question"] == record.question.model_dump()
+    assert [said["arm"] for said in saved["arms"]] == ARMS[1:]
     assert "<html" in (study / "report.html").read_text()
     for name in ("config.yaml", "data.json"):
         assert (study / name).is_file()

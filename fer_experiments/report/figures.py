@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 TRAIN, VALID, GENERATED, SIMPLE = "#2b6cb0", "#c2410c", "#c2410c", "#2b6cb0"
+VERDICT = {"helps": "#15803d", "hurts": "#b91c1c", "equivalent": "#2b6cb0", "undecided": "#6b7280"}
 History = Sequence[Mapping[str, float]]
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
 
@@ -41,10 +42,16 @@ def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str])
     return figure
 
 
-def dot_plot(scores: Mapping[str, Sequence[float]], generated: Sequence[str], xlabel: str) -> Figure:
+def dot_plot(
+    scores: Mapping[str, Sequence[float]],
+    generated: Sequence[str],
+    xlabel: str,
+    intervals: Mapping[str, tuple[float, float]],
+) -> Figure:
     """{arm: a score in [0, 1] for each seed}, first arm on top: a dot for each seed, a bar and a number at the mean.
 
     Arms named in `generated` have another colour and diamonds for dots. An arm without scores keeps an empty line.
+    intervals: {arm: (low, high)} is a line under the dots.
     """
     figure = Figure(figsize=(4.5, 0.9 + 0.38 * len(scores)), layout="constrained")
     axes = figure.subplots()
@@ -56,6 +63,8 @@ def dot_plot(scores: Mapping[str, Sequence[float]], generated: Sequence[str], xl
         colour, marker = (GENERATED, "D") if arm in generated else (SIMPLE, "o")
         mean = float(np.mean(values))
         several = len(values) > 1
+        if arm in intervals:
+            axes.plot(intervals[arm], [row, row], color=colour, linewidth=5, alpha=0.25, solid_capstyle="butt")
         axes.scatter(
             values, [row] * len(values), s=34, color=colour, marker=marker, alpha=0.55 if several else 1, linewidths=0
         )
@@ -67,6 +76,29 @@ def dot_plot(scores: Mapping[str, Sequence[float]], generated: Sequence[str], xl
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(PERCENT)
+    axes.set_xlabel(xlabel)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    return figure
+
+
+def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], margin: float, xlabel: str) -> Figure:
+    """{"A - B": (difference, low, high, verdict)} in points, first on top; the band is +-margin, where none counts."""
+    figure = Figure(figsize=(5.6, 1.0 + 0.38 * len(differences)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
+    axes.axvline(0, color="#374151", linewidth=1, zorder=1)
+    for row, (mean, low, high, verdict) in enumerate(differences.values()):
+        colour = VERDICT[verdict]
+        axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.scatter([mean], [row], s=42, color=colour, zorder=3)
+        axes.annotate(
+            f"{mean:+.1f}  {verdict}", (1.02, row), xycoords=("axes fraction", "data"), va="center", color=colour
+        )
+    axes.set_yticks(range(len(differences)), [plain(name) for name in differences])
+    axes.set_ylim(len(differences) - 0.5, -0.5)
+    axes.margins(x=0.08)
+    axes.xaxis.set_major_locator(MaxNLocator(7))
     axes.set_xlabel(xlabel)
     axes.tick_params(axis="y", length=0)
     axes.spines[["left", "right", "top"]].set_visible(False)

@@ -2,16 +2,24 @@
 
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fer_experiments.report.answer import headline
 from fer_experiments.report.page import write_page
 from fer_experiments.report.study import StudyRecord, comparison, summary
+from fer_experiments.report.verdicts import comparisons, find_verdicts
 
 
 def _escape_bars(text: str) -> str:
     return text.replace("|", r"\|")
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    plain = table.rename(columns=_escape_bars).map(lambda value: _escape_bars(str(value)))
+    return plain.to_markdown(index=False, disable_numparse=True) if len(plain) else ""
 
 
 def printable(text: str) -> str:
@@ -20,16 +28,22 @@ def printable(text: str) -> str:
 
 
 def write_report(record: StudyRecord, folder: Path) -> None:
-    """comparison.csv, comparison.md and report.html, and the table on the console."""
+    """comparison.csv, comparison.md, verdict.json and report.html; the table and the answer on the console."""
     comparison(record).to_csv(folder / "comparison.csv", index=False, errors="surrogateescape")
     table = summary(record)
-    plain = table.rename(columns=_escape_bars).map(lambda value: _escape_bars(str(value)))
-    markdown = plain.to_markdown(index=False, disable_numparse=True) + "\n"
+    findings = find_verdicts(record, folder)
+    findings.save(folder, record.question)
+    answer = headline(record, findings)
+    parts = [answer, _markdown(table), _markdown(comparisons(findings))]
+    parts += [f"- {said.arm}: {said.verdict}. {said.explanation}" for said in findings.arms]
+    markdown = "\n\n".join(part for part in parts if part) + "\n"
     (folder / "comparison.md").write_text(markdown, encoding="utf-8", errors="surrogateescape")
-    write_page(record, folder)
+    write_page(record, findings, folder)
     shown = Table(title=f"Test results, {len(record.seeds)} seed(s)")
     for column in table.columns:
         shown.add_column(escape(printable(str(column))), overflow="fold")
     for row in table.itertuples(index=False):
         shown.add_row(*(escape(printable(str(value))) for value in row))
-    Console(width=None if Console().is_terminal else 160).print(shown)
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(shown)
+    console.print(escape(printable(answer)))

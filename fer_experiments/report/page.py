@@ -1,51 +1,27 @@
-"""report.html: the answer, the table, the figures and the facts of a study, in one file that needs no other."""
+"""report.html: the answer, the figures, the checks and the facts of a study, in one file that needs no other."""
 
-import base64
-import io
 import json
-import re
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
-from PIL import Image
 
-from fer_experiments.evaluation.result import Result
 from fer_experiments.report import figures
-from fer_experiments.report.answer import generated_arms, headline, percent, scores
+from fer_experiments.report.answer import explain_leak, generated_arms, headline, percent, scores
+from fer_experiments.report.checks import run_checks, unfinished
+from fer_experiments.report.gans import gans
+from fer_experiments.report.pictures import Picture, drawn, jpeg
 from fer_experiments.report.study import StudyRecord, summary
+from fer_experiments.report.verdicts import Findings, comparisons
 
 FILE = "report.html"
-GRIDS_SHOWN = 12
 ACCURACY = {"train/accuracy": "training", "valid/accuracy": "validation"}
 LOSS = {"train/loss": "training", "valid/loss": "validation"}
-GAN_LOSS = {"gan/loss_discriminator": "discriminator", "gan/loss_generator": "generator"}
-GAN_SCORE = {"gan/score_real": "real images", "gan/score_generated": "generated images"}
 
 
-class Picture(NamedTuple):
-    """An image of the page; uri is a data URI."""
-
-    caption: str
-    alt: str
-    uri: str
-
-
-class Gan(NamedTuple):
-    """What the page shows of one GAN. folder: relative to the page's; problem: why there are no curves, or ""."""
-
-    folder: str
-    title: str
-    grids: list[Picture]
-    grids_found: int
-    curves: list[Picture]
-    problem: str
-
-
-def write_page(record: StudyRecord, folder: Path) -> None:
+def write_page(record: StudyRecord, findings: Findings, folder: Path) -> None:
     """Write folder/report.html from the record and what lies beside it; where a file is missing, so is its section."""
     facts, problem = read_facts(folder / "data.json")
     config = folder / "config.yaml"
@@ -59,18 +35,24 @@ def write_page(record: StudyRecord, folder: Path) -> None:
     page = environment.get_template("page.html.j2").render(
         name=f"{folder.resolve().parent.name}/{folder.resolve().name}",
         record=record,
-        headline=headline(record),
-        cautions=cautions(record, facts),
+        question=record.question,
+        headline=headline(record, findings),
+        findings=findings,
+        leaks=[explain_leak(effect, record.question) for effect in findings.leaks],
+        checks=run_checks(record, findings, facts, folder),
         unfinished=unfinished(record),
-        dots=dots(record) if record.results else None,
+        dots=dots(record, findings) if record.results else None,
+        differences=differences(record, findings),
+        comparisons=comparisons(findings),
         table=summary(record),
         curves=arm_curves(record),
         confusions=confusions(record),
         class_count=max((len(result.classes) for result in record.results), default=0),
         gans=gans(record, folder),
+        near_duplicates=jpeg(folder / "near_duplicates.png", "", "Pairs of alike images that lie in different parts"),
         facts=facts,
         facts_problem=problem,
-        findings=findings(facts),
+        found=describe_facts(facts),
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
         duration=duration(record.seconds),
         devices=sorted({f"{result.device}, {result.precision}" for result in record.results}),
@@ -80,48 +62,38 @@ def write_page(record: StudyRecord, folder: Path) -> None:
     (folder / FILE).write_bytes(page.encode("utf-8", "replace"))
 
 
-# ---- what a reader must know before believing it
-
-
-def cautions(record: StudyRecord, facts: dict[str, Any]) -> list[str]:
-    """What makes the comparison weaker than it looks."""
-    found = []
-    if missing := unfinished(record):
-        found.append(
-            f"{len(missing)} of {len(record.arms) * len(record.seeds)} trainings did not finish; they are listed below."
-        )
-    steps = sorted({result.optimizer_steps for result in record.results})
-    if len(steps) > 1:
-        found.append(f"The arms were not trained equally long: between {steps[0]} and {steps[-1]} optimizer steps.")
-    for seed in record.seeds:
-        if len({result.split_hash for result in record.results if result.seed == seed}) > 1:
-            found.append(f"The arms of seed {seed} saw different splits and can't be compared.")
-    there = sum(facts.get("images", {}).get("test", {}).values())
-    used = min((result.metrics["test"]["images"] for result in record.results), default=there)
-    if used < there:
-        found.append(
-            f"Only {used} of the {there} test images were looked at (trainer.limit_batches): the numbers mean little."
-        )
-    return found
-
-
-def unfinished(record: StudyRecord) -> list[tuple[str, str]]:
-    """(seed and arm, why) of every training without a result: what failed, then what has not run."""
-    finished = {(result.seed, result.arm) for result in record.results}
-    expected = [(seed, arm) for seed in record.seeds for arm in record.arms if (seed, arm) not in finished]
-    open_ones = [f"seed {seed}, {arm}" for seed, arm in expected]
-    return [*record.failed.items(), *((where, "not run yet") for where in open_ones if where not in record.failed)]
-
-
 # ---- figures
 
 
-def dots(record: StudyRecord) -> Picture:
-    """A dot for each seed of each arm, and the mean."""
+def dots(record: StudyRecord, findings: Findings) -> Picture:
+    """A dot for each seed of each arm, the mean, and its interval."""
     values = {arm: list(scores(record, arm).values()) for arm in record.arms}
     said = ", ".join(f"{arm} {percent(fmean(found))}" for arm, found in values.items() if found)
-    figure = figures.dot_plot(values, generated_arms(record), "balanced accuracy on test")
-    return Picture("", f"Mean balanced accuracy on test: {said}", svg(figure))
+    intervals = {}
+    if record.question.metric == "balanced_accuracy":  # which the dots are
+        intervals = {arm: (found.low, found.high) for arm, found in findings.estimates.items()}
+    figure = figures.dot_plot(values, generated_arms(record), "balanced accuracy on test", intervals)
+    return drawn("", f"Mean balanced accuracy on test: {said}", figure)
+
+
+def differences(record: StudyRecord, findings: Findings) -> Picture | None:
+    """Every comparison that was made, with its interval."""
+    rows = {
+        f"{pair.arm} − {pair.against}": (
+            100 * pair.comparison.difference,
+            100 * pair.comparison.low,
+            100 * pair.comparison.high,
+            pair.comparison.verdict,
+        )
+        for said in findings.arms
+        for pair in said.pairs
+    }
+    if not rows:
+        return None
+    metric = record.question.metric.replace("_", " ")
+    figure = figures.difference_plot(rows, 100 * record.question.margin, f"difference in {metric}, points")
+    shown = ", ".join(f"{name} {mean:+.1f} ({low:+.1f} to {high:+.1f})" for name, (mean, low, high, _) in rows.items())
+    return drawn("", f"Paired differences in points: {shown}", figure)
 
 
 def arm_curves(record: StudyRecord) -> list[tuple[str, list[Picture]]]:
@@ -137,7 +109,7 @@ def arm_curves(record: StudyRecord) -> list[tuple[str, list[Picture]]]:
         for what, lines in (("accuracy", ACCURACY), ("loss", LOSS)):
             ylim = figures.limits(everything, list(lines))
             figure = figures.curves(found, lines, ylim=ylim, percent=what == "accuracy", marked=marked)
-            pictures.append(Picture(what, f"{arm}: {what} in training and validation by epoch", svg(figure)))
+            pictures.append(drawn(what, f"{arm}: {what} in training and validation by epoch", figure))
         shown.append((arm, pictures))
     return shown
 
@@ -150,60 +122,8 @@ def confusions(record: StudyRecord) -> list[Picture]:
         if results:
             counts = np.sum([result.metrics["test"]["confusion"] for result in results], axis=0).tolist()
             figure = figures.confusion_matrix(counts, results[0].classes)
-            pictures.append(Picture(arm, f"{arm}: rows of the confusion matrix {counts}", svg(figure)))
+            pictures.append(drawn(arm, f"{arm}: rows of the confusion matrix {counts}", figure))
     return pictures
-
-
-def gans(record: StudyRecord, folder: Path) -> list[Gan]:
-    """The GANs of the first seed that left pictures: seed_N/gan, or one in seed_N/gan/CLASS for each class."""
-    for seed in record.seeds:
-        found = sorted(path.parent for path in (folder / f"seed_{seed}" / "gan").glob("**/samples"))
-        if found:
-            return [_gan(here, folder) for here in found]
-    return []
-
-
-def _gan(here: Path, folder: Path) -> Gan:
-    """Grids, no more than GRIDS_SHOWN of them, evenly chosen with the first and the last; losses and scores."""
-    paths = sorted((here / "samples").glob("epoch_*.png"), key=_epoch)
-    places = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), GRIDS_SHOWN)).round().astype(int))
-    grids = [picture for place in places if (picture := _grid(paths[place])) is not None]
-    title, curves, problem = "", [], ""
-    try:
-        result = Result.load(here)
-    except ValueError as error:
-        problem = str(error).splitlines()[0]
-    else:
-        title = ", ".join(f"{name}: {number} training images, {result.generated.get(name, 0)} generated"
-                          for name, number in result.real.items())  # fmt: skip
-        for what, lines in (("loss", GAN_LOSS), ("discriminator's score: 1 is real", GAN_SCORE)):
-            figure = figures.curves([result.history], lines, x="step")
-            curves.append(Picture(what, f"GAN: {what} by step", svg(figure)))
-    return Gan(here.relative_to(folder).as_posix(), title, grids, len(paths), curves, problem)
-
-
-def _epoch(path: Path) -> int:
-    return int("".join(re.findall(r"\d", path.stem)) or 0)
-
-
-def _grid(path: Path) -> Picture | None:
-    """A grid of samples as JPEG, a fifth of its PNG, or None where the file can't be read (a run was cut short)."""
-    buffer = io.BytesIO()
-    try:
-        with Image.open(path) as image:
-            image.convert("RGB").save(buffer, "JPEG", quality=90, subsampling=0)
-    except OSError:
-        return None
-    epoch = f"epoch {_epoch(path)}"
-    return Picture(epoch, f"Generated images after {epoch}", data_uri(buffer.getvalue(), "image/jpeg"))
-
-
-def svg(figure: Figure) -> str:
-    return data_uri(figures.svg(figure), "image/svg+xml")
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 # ---- facts of the data
@@ -219,7 +139,7 @@ def read_facts(path: Path) -> tuple[dict[str, Any], str]:
         return {}, f"{path.name} can't be read: {error}"
 
 
-def findings(facts: dict[str, Any]) -> list[tuple[str, str]]:
+def describe_facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """(what, how many) for what data.json says of the source; what it lacks is left out."""
     dropped = facts.get("dropped_as_duplicates_of_a_more_protected_part", {})
     corrupt = facts.get("corrupt")

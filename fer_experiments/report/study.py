@@ -7,6 +7,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from fer_experiments.evaluation.result import Result, versions
+from fer_experiments.evaluation.verdict import Question
 
 FILE = "study.json"
 
@@ -22,12 +23,17 @@ class StudyRecord(BaseModel):
 
     arms: list[str]
     seeds: list[int]
+    question: Question = Field(default_factory=Question)
     results: list[Result] = Field(default_factory=list)
     failed: dict[str, str] = Field(default_factory=dict)
     seconds: float = 0.0
     work: dict[str, float] = Field(default_factory=dict)
     overhead: float | None = None
     versions: dict[str, str] = Field(default_factory=versions)
+    problems: list[str] = Field(default_factory=list)
+
+    def folder_of(self, result: Result, study: Path) -> Path:
+        return study / f"seed_{result.seed}" / result.arm
 
     def add(self, results: list[Result], failed: dict[str, str], work: dict[str, float], seconds: float) -> None:
         """A further seed is done, `seconds` after the study began."""

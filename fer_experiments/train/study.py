@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 from fer_experiments import progress
 from fer_experiments.data.module import ImageData
 from fer_experiments.evaluation.result import Result
+from fer_experiments.evaluation.verdict import Question
 from fer_experiments.report.files import write_report
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.train.arms import compose_arms
@@ -32,10 +33,11 @@ log = logging.getLogger(__name__)
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-class Study(Job):
+class Study(Job, Question):
     """seeds: a count, from the run's seed on, or a list; arms: names as compose_arms takes them.
 
-    workers: processes that run seeds side by side, each with its share of the processor's cores.
+    workers: processes that run seeds side by side, each with its share of the processor's cores. Question's fields
+    say what is asked of the results.
     """
 
     seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)]
@@ -56,7 +58,8 @@ class Study(Job):
         started = time.monotonic()
         arms = compose_arms(self.arms, config)
         seeds = self.seeds if isinstance(self.seeds, list) else [config.seed + n for n in range(self.seeds)]
-        record = StudyRecord(arms=[arm.name for arm in arms], seeds=seeds)
+        question = Question(**self.model_dump(include=set(Question.model_fields)))
+        record = StudyRecord(arms=[arm.name for arm in arms], seeds=seeds, question=question)
         workers = min(self.workers, len(seeds))
         run = _run_seed if workers == 1 else _run_seed_in_a_process
         calls = (joblib.delayed(run)(config.model_copy(update={"seed": n}), arms, folder) for n in seeds)

@@ -1,0 +1,276 @@
+"""What makes the answer believable, checked on the files of the runs: pass, warn or fail, and why."""
+
+import json
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from fer_experiments.data.synthetic import MANIFEST
+from fer_experiments.evaluation.result import Result
+from fer_experiments.evaluation.verdict import LEAK
+from fer_experiments.report.gans import gan_folders
+from fer_experiments.report.study import StudyRecord
+from fer_experiments.report.verdicts import Findings
+
+FEW_SEEDS = 5  # with fewer, the exact sign-flip test can't reach p = 0.05 whatever the arms do
+AUROC_WARN, AUROC_FAIL = 0.6, 0.9
+MEMORISED_WARN, MEMORISED_FAIL = 2.0, 10.0  # times the share of held-out images that lie as near
+NEAR_DUPLICATES_FAIL = 0.05  # of the test images
+
+Status = Literal["pass", "warn", "fail", "unknown"]
+
+
+class Check(NamedTuple):
+    """One finding; source: the files it was made from."""
+
+    name: str
+    status: Status
+    said: str
+    source: str
+
+
+def run_checks(record: StudyRecord, findings: Findings, facts: dict[str, Any], folder: Path) -> list[Check]:
+    """All checks, in the order of a reader's doubts. facts: data.json; what a run did not leave is unknown."""
+    if not record.results:
+        return []
+    audits = read_audits(record, folder)
+    return [
+        _finished(record, findings),
+        _seeds(record),
+        _same_splits(record),
+        _leakage(record, folder),
+        _near_duplicates(facts),
+        _shortcut(audits),
+        _memorisation(audits),
+        _equal_steps(record),
+        _test_images(record, facts),
+        _same_versions(record),
+        *_on_purpose(record),
+    ]
+
+
+def _finished(record: StudyRecord, findings: Findings) -> Check:
+    missing = unfinished(record)
+    left_out = [*record.problems, *findings.problems]
+    total = len(record.arms) * len(record.seeds)
+    said = f"{len(missing)} of {total} trainings did not finish; they are listed below." if missing else ""
+    said = " ".join([said, *left_out]).strip()
+    source = "study.json, seed_*/ARM/predictions.npz"
+    return Check("all trainings", "warn" if said else "pass", said or f"All {total} finished.", source)
+
+
+def unfinished(record: StudyRecord) -> list[tuple[str, str]]:
+    """(seed and arm, why) of every training without a result: what failed, then what has not run."""
+    finished = {(result.seed, result.arm) for result in record.results}
+    expected = [(seed, arm) for seed in record.seeds for arm in record.arms if (seed, arm) not in finished]
+    open_ones = [f"seed {seed}, {arm}" for seed, arm in expected]
+    return [*record.failed.items(), *((where, "not run yet") for where in open_ones if where not in record.failed)]
+
+
+def _seeds(record: StudyRecord) -> Check:
+    count = len({result.seed for result in record.results})
+    if count == 1:
+        said = "One seed: only these trained networks can be compared, nothing is known of another training's luck."
+    elif count < FEW_SEEDS:
+        said = f"{count} seeds tell little of the luck of training; {FEW_SEEDS} or more are better."
+    else:
+        said = f"{count} seeds, each with its own draw, initialisation, order and GAN."
+    return Check("seeds", "pass" if count >= FEW_SEEDS else "warn", said, "study.json")
+
+
+def _same_splits(record: StudyRecord) -> Check:
+    wrong = [seed for seed in record.seeds if len({one.split_hash for one in record.results if one.seed == seed}) > 1]
+    said = "All arms of a seed were trained and measured on the same split."
+    if wrong:
+        said = f"The arms of seed {', '.join(map(str, wrong))} saw different splits; only equal ones are compared."
+    return Check("same split for all arms", "fail" if wrong else "pass", said, "seed_*/ARM/result.json")
+
+
+def _leakage(record: StudyRecord, folder: Path) -> Check:
+    """From the files themselves: what was trained on, against what was measured on."""
+    leaked, unread = [], []
+    honest = [result for result in record.results if LEAK not in result.arm]
+    for result in honest:
+        try:
+            found = _leaked(result, record.folder_of(result, folder))
+        except (OSError, ValueError, KeyError) as error:
+            unread.append(f"seed {result.seed}, {result.arm}: {error}")
+        else:
+            leaked += [f"seed {result.seed}, {result.arm}: {what}" for what in found]
+    name, source = "no leakage", "training.csv, split.csv, manifest.csv"
+    if leaked:
+        return Check(name, "fail", f"{'; '.join(leaked)}.", source)
+    if unread:
+        return Check(name, "unknown", f"Can't be checked: {'; '.join(unread)}", source)
+    said = (
+        f"In {len(honest)} trainings no training image, nor a pixel-identical one, lies in validation or test, and all "
+        "generated images come from GANs of the same split."
+    )
+    return Check(name, "pass", said, source)
+
+
+def _leaked(result: Result, folder: Path) -> list[str]:
+    """Sentences on what a training saw but should not have. Raises what reading its files raises."""
+    split = _read_csv(_beside(folder, "split.csv"))
+    training = _read_csv(folder / "training.csv")
+    real = split[split["path"].isin(training.loc[training["origin"] == "real", "path"])]
+    held_out = split[split["split"] != "train"]
+    found = []
+    if (real["split"] != "train").any():
+        found.append("was trained on validation or test images")
+    if real["content_hash"].isin(held_out["content_hash"]).any():
+        found.append("was trained on images whose pixel-identical copies are in validation or test")
+    files = training.loc[training["origin"] == "generated", "path"]
+    for manifest in {Path(file).parent.parent / MANIFEST for file in files}:
+        if set(_read_csv(manifest)["split_hash"]) != {result.split_hash}:
+            found.append(f"its generated images come from another split ({manifest})")
+    return found
+
+
+def _beside(folder: Path, name: str) -> Path:
+    """A training's own file, or the one that the arms of its seed share."""
+    return folder / name if (folder / name).is_file() else folder.parent / name
+
+
+@lru_cache(maxsize=64)
+def _read_csv(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+
+
+def _near_duplicates(facts: dict[str, Any]) -> Check:
+    name, source = "near-duplicates across parts", "data.json, near_duplicates.csv"
+    found = facts.get("near_duplicates")
+    if found is None:
+        return Check(name, "unknown", "Not looked for.", source)
+    pairs, touched = found["pairs"], found["test_images"]
+    if not pairs:
+        return Check(name, "pass", "None found (perceptual hash).", source)
+    total = max(1, sum(facts.get("images", {}).get("test", {}).values()))
+    said = (
+        f"{pairs} pairs of alike images lie in different parts; {touched} of {total} test images are in one. "
+        "Pictures below. They make test scores too good for all arms alike."
+    )
+    return Check(name, "fail" if touched / total >= NEAR_DUPLICATES_FAIL else "warn", said, source)
+
+
+# ---- the audits of the generated images
+
+
+def read_audits(record: StudyRecord, folder: Path) -> list[dict[str, Any]]:
+    """audit.json of every honest GAN and of every folder of images that an arm brought along."""
+    found = []
+    for file in audit_files(record, folder):
+        try:
+            found.append(json.loads(file.read_bytes()))
+        except (OSError, ValueError):
+            found.append({"problem": f"{file} can't be read"})
+    return found
+
+
+def audit_files(record: StudyRecord, folder: Path) -> list[Path]:
+    """audit.json in each arm's folder, and in the GAN's beside it."""
+    places = {record.folder_of(result, folder) for result in record.results if LEAK not in result.arm}
+    of_gans = {file for gan in gan_folders(record, folder) for file in gan.glob("**/audit.json")}
+    return sorted(of_gans | {file for place in places if (file := place / "audit.json").is_file()})
+
+
+def _shortcut(audits: list[dict[str, Any]]) -> Check:
+    said = (
+        "A small network tells generated from real training images with AUROC {worst:.2f} at most (0.5: not at all, "
+        "1: always). What it sees the classifier can take for the class."
+    )
+    return _worst("no shortcut", audits, lambda one: one["probe"]["auroc"], said, (AUROC_WARN, AUROC_FAIL))
+
+
+def _memorisation(audits: list[dict[str, Any]]) -> Check:
+    said = (
+        "The share of generated images that lie nearer to a training image than {expected:.0%} of held-out images do "
+        "is {share:.0%} at most: {worst:.1f} times what a model without memory gives."
+    )
+
+    def times(one: dict[str, Any]) -> float:
+        return float(one["memorisation"]["share"] / one["memorisation"]["expected"])
+
+    return _worst("no memorisation", audits, times, said, (MEMORISED_WARN, MEMORISED_FAIL))
+
+
+def _worst(
+    name: str,
+    audits: list[dict[str, Any]],
+    value: Callable[[dict[str, Any]], float],
+    said: str,
+    limits: tuple[float, float],
+) -> Check:
+    """The largest value over the audits that have it."""
+    source = "audit.json beside each GAN's images"
+    measured = [one for one in audits if _has(value, one)]
+    if not measured:
+        reasons = sorted({_reason(one) for one in audits})
+        return Check(name, "unknown", "; ".join(reasons) or "No generated images were audited.", source)
+    worst = max(measured, key=value)
+    numbers = {"worst": value(worst), **worst.get("memorisation", {})}
+    status: Status = "pass" if value(worst) < limits[0] else "warn" if value(worst) < limits[1] else "fail"
+    return Check(name, status, said.format(**numbers), source)
+
+
+def _has(value: Callable[[dict[str, Any]], float], audit: dict[str, Any]) -> bool:
+    try:
+        value(audit)
+    except (KeyError, TypeError):
+        return False
+    return True
+
+
+def _reason(audit: dict[str, Any]) -> str:
+    return str(audit.get("problem") or audit.get("probe", {}).get("not_measured") or "not measured")
+
+
+# ---- the comparison itself
+
+
+def _equal_steps(record: StudyRecord) -> Check:
+    steps = sorted({result.optimizer_steps for result in record.results})
+    said = f"Every arm was trained for {steps[0]:,} optimizer steps."
+    if len(steps) > 1:
+        said = f"The arms were not trained equally long: between {steps[0]:,} and {steps[-1]:,} optimizer steps."
+    return Check("equal cost", "pass" if len(steps) == 1 else "fail", said, "seed_*/ARM/result.json")
+
+
+def _test_images(record: StudyRecord, facts: dict[str, Any]) -> Check:
+    name, source = "test part", "seed_*/ARM/result.json, data.json"
+    there = sum(facts.get("images", {}).get("test", {}).values())
+    used = min(result.metrics["test"]["images"] for result in record.results)
+    absent = sorted(
+        {label for one in record.results for label, recall in one.metrics["test"]["recall"].items() if recall is None}
+    )
+    if used < there:
+        return Check(name, "fail", f"Only {used:,} of the {there:,} test images were looked at.", source)
+    if absent:
+        said = f"The test part has no image of {', '.join(absent)}: nothing is said of it, the means are of the others."
+        return Check(name, "warn", said, source)
+    return Check(name, "pass", f"{used:,} real images, some of every class.", source)
+
+
+def _same_versions(record: StudyRecord) -> Check:
+    mixed = [
+        f"{package} {', '.join(versions)}"
+        for package in sorted({package for one in record.results for package in one.versions})
+        if len(versions := sorted({one.versions.get(package, "unknown") for one in record.results})) > 1
+    ]
+    for what in ("device", "precision"):
+        if len(values := sorted({getattr(one, what) for one in record.results})) > 1:
+            mixed.append(f"{what}s {', '.join(values)}")
+    said = f"Results of different environments are compared: {'; '.join(mixed)}." if mixed else (
+        "All trainings ran with the same versions, on the same kind of device, in the same precision."
+    )  # fmt: skip
+    return Check("same environment", "warn" if mixed else "pass", said, "versions in seed_*/ARM/result.json")
+
+
+def _on_purpose(record: StudyRecord) -> Iterable[Check]:
+    leaks = [arm for arm in record.arms if LEAK in arm]
+    if leaks:
+        said = f"{', '.join(leaks)} saw test images on purpose, to show what that does; no verdict rests on them."
+        yield Check("leak on purpose", "warn", said, "study.json")

@@ -1,0 +1,78 @@
+"""What the page shows of the GANs: grids of samples, curves, and generated images beside their nearest real ones."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fer_experiments.evaluation.result import Result
+from fer_experiments.report import figures
+from fer_experiments.report.pictures import Picture, drawn, jpeg
+from fer_experiments.report.study import StudyRecord
+
+GRIDS_SHOWN = 12
+LOSS = {"gan/loss_discriminator": "discriminator", "gan/loss_generator": "generator"}
+SCORE = {"gan/score_real": "real images", "gan/score_generated": "generated images"}
+
+
+class Gan(NamedTuple):
+    """What the page shows of one GAN. folder: relative to the page's; problem: why there are no curves, or ""."""
+
+    folder: str
+    title: str
+    grids: list[Picture]
+    grids_found: int
+    curves: list[Picture]
+    nearest: Picture | None
+    problem: str
+
+
+def gan_folders(record: StudyRecord, folder: Path) -> list[Path]:
+    """Where the GANs of the results can lie, seed by seed: beside the arms that share them, or in a lone training."""
+    places = [record.folder_of(result, folder) for result in record.results]
+    own = [folder / f"seed_{seed}" / "gan" for seed in record.seeds]
+    beside = [gan for place in places for gan in (place.parent / "gan", place / "gan")]
+    return [gan for gan in dict.fromkeys([*own, *beside]) if gan.is_dir()]
+
+
+def gans(record: StudyRecord, folder: Path) -> list[Gan]:
+    """The GANs of the first seed that left pictures: seed_N/gan, or one in seed_N/gan/CLASS for each class."""
+    for place in gan_folders(record, folder):
+        found = sorted(path.parent for path in place.glob("**/samples"))
+        if found:
+            return [_gan(here, folder) for here in found]
+    return []
+
+
+def _gan(here: Path, folder: Path) -> Gan:
+    """Grids, no more than GRIDS_SHOWN of them, evenly chosen with the first and the last; losses and scores."""
+    paths = sorted((here / "samples").glob("epoch_*.png"), key=_epoch)
+    places = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), GRIDS_SHOWN)).round().astype(int))
+    grids = [picture for place in places if (picture := _grid(paths[place])) is not None]
+    title, curves, problem = "", [], ""
+    try:
+        result = Result.load(here)
+    except ValueError as error:
+        problem = str(error).splitlines()[0]
+    else:
+        title = ", ".join(f"{name}: {number} training images, {result.generated.get(name, 0)} generated"
+                          for name, number in result.real.items())  # fmt: skip
+        for what, lines in (("loss", LOSS), ("discriminator's score: 1 is real", SCORE)):
+            figure = figures.curves([result.history], lines, x="step")
+            curves.append(drawn(what, f"GAN: {what} by step", figure))
+    nearest = jpeg(here / "nearest.png", "", "Generated images, each above the training image that is nearest to it")
+    return Gan(_relative(here, folder), title, grids, len(paths), curves, nearest, problem)
+
+
+def _relative(here: Path, folder: Path) -> str:
+    return (here.relative_to(folder) if here.is_relative_to(folder) else here).as_posix()
+
+
+def _epoch(path: Path) -> int:
+    return int("".join(re.findall(r"\d", path.stem)) or 0)
+
+
+def _grid(path: Path) -> Picture | None:
+    epoch = f"epoch {_epoch(path)}"
+    return jpeg(path, epoch, f"Generated images after {epoch}")

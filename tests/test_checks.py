@@ -1,0 +1,168 @@
+"""The checks pass where all is well, and each finds what it is for."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from fer_experiments.report.checks import run_checks, unfinished
+from fer_experiments.report.verdicts import find_verdicts
+from tests.results import finished, study, written
+
+FACTS = {
+    "images": {"test": {"angry": 10, "happy": 10}},
+    "near_duplicates": {"pairs": 0, "test_images": 0},
+}
+SCORES = {"none": dict.fromkeys(range(5), 0.7), "dcgan": dict.fromkeys(range(5), 0.8)}
+
+
+@pytest.fixture
+def good(tmp_path):
+    record = written(tmp_path, SCORES, list(range(5)))
+    write_audit(tmp_path, 0.5, 0.05)
+    return record
+
+
+def write_audit(folder, auroc, share, seed=0):
+    gan = folder / f"seed_{seed}" / "gan"
+    gan.mkdir(parents=True, exist_ok=True)
+    audit = {"probe": {"auroc": auroc}, "memorisation": {"share": share, "expected": 0.05}}
+    (gan / "audit.json").write_text(json.dumps(audit))
+
+
+def checked(record, folder, facts=FACTS):
+    return {check.name: check for check in run_checks(record, find_verdicts(record, folder), facts, folder)}
+
+
+def test_a_clean_study_passes_every_check(good, tmp_path):
+    assert {check.status for check in checked(good, tmp_path).values()} == {"pass"}
+
+
+def test_a_study_without_results_has_nothing_to_check(tmp_path):
+    assert checked(study({"none": {}}, [0]), tmp_path) == {}
+
+
+def test_every_training_without_a_result_is_listed_with_why(tmp_path):
+    record = written(tmp_path, {"none": {0: 0.7}, "dcgan": {}}, [0, 1], {"seed 0, dcgan": "OSError: full"})
+    assert unfinished(record) == [
+        ("seed 0, dcgan", "OSError: full"),
+        ("seed 1, none", "not run yet"),
+        ("seed 1, dcgan", "not run yet"),
+    ]
+    check = checked(record, tmp_path)["all trainings"]
+    assert (check.status, check.said) == ("warn", "3 of 4 trainings did not finish; they are listed below.")
+
+
+@pytest.mark.parametrize(("count", "status"), [(1, "warn"), (4, "warn"), (5, "pass")])
+def test_few_seeds_are_a_warning(tmp_path, count, status):
+    record = written(tmp_path, {"none": dict.fromkeys(range(count), 0.7)}, list(range(count)))
+    assert checked(record, tmp_path)["seeds"].status == status
+
+
+def test_unequal_steps_and_different_splits_fail(good, tmp_path):
+    good.results[-1] = finished("dcgan", 4, 0.8, optimizer_steps=9, split_hash="another")
+    found = checked(good, tmp_path)
+    assert found["equal cost"].status == found["same split for all arms"].status == "fail"
+    assert "between 4 and 9 optimizer steps" in found["equal cost"].said
+    assert "seed 4 saw different splits" in found["same split for all arms"].said
+
+
+def test_a_test_image_in_training_is_found(good, tmp_path):
+    path = tmp_path / "seed_3" / "none" / "training.csv"
+    table = pd.read_csv(path)
+    table.loc[0, "path"] = "test007"
+    table.to_csv(path, index=False)
+    check = checked(good, tmp_path)["no leakage"]
+    assert check.status == "fail"
+    assert "seed 3, none: was trained on validation or test images" in check.said
+
+
+def test_a_pixel_identical_copy_in_training_is_found(good, tmp_path):
+    path = tmp_path / "seed_3" / "split.csv"
+    table = pd.read_csv(path)
+    table.loc[0, "content_hash"] = "test007"
+    table.to_csv(path, index=False)
+    check = checked(good, tmp_path)["no leakage"]
+    assert check.status == "fail"
+    assert "pixel-identical copies" in check.said
+
+
+@pytest.mark.parametrize(("split", "status"), [("split0", "pass"), ("another", "fail")])
+def test_generated_images_of_another_split_are_found(good, tmp_path, split, status):
+    images = tmp_path / "seed_0" / "gan" / "synthetic"
+    images.mkdir()
+    pd.DataFrame({"split_hash": [split]}).to_csv(images / "manifest.csv", index=False)
+    path = tmp_path / "seed_0" / "dcgan" / "training.csv"
+    row = {"path": str(images / "angry" / "00000000.png"), "label": "angry", "origin": "generated", "times": 1}
+    pd.concat([pd.read_csv(path), pd.DataFrame([row])]).to_csv(path, index=False)
+    check = checked(good, tmp_path)["no leakage"]
+    assert check.status == status
+    assert ("come from another split" in check.said) == (status == "fail")
+
+
+def test_leakage_that_cannot_be_checked_is_unknown(good, tmp_path):
+    (tmp_path / "seed_1" / "none" / "training.csv").unlink()
+    check = checked(good, tmp_path)["no leakage"]
+    assert check.status == "unknown"
+    assert "training.csv" in check.said
+
+
+@pytest.mark.parametrize(("touched", "status"), [(0, "pass"), (1, "fail")])
+def test_near_duplicates_are_told(good, tmp_path, touched, status):
+    facts = FACTS | {"near_duplicates": {"pairs": touched, "test_images": touched}}
+    assert checked(good, tmp_path, facts)["near-duplicates across parts"].status == status
+    many = facts | {"images": {"test": {"angry": 10, "happy": 90}}}
+    assert touched == 0 or checked(good, tmp_path, many)["near-duplicates across parts"].status == "warn"
+    assert checked(good, tmp_path, {})["near-duplicates across parts"].status == "unknown"
+
+
+@pytest.mark.parametrize(("auroc", "status"), [(0.55, "pass"), (0.7, "warn"), (0.95, "fail")])
+def test_the_worst_probe_of_all_gans_counts(good, tmp_path, auroc, status):
+    write_audit(tmp_path, auroc, 0.05, seed=3)
+    check = checked(good, tmp_path)["no shortcut"]
+    assert check.status == status
+    assert f"AUROC {auroc:.2f} at most" in check.said
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.08, "pass"), (0.2, "warn"), (0.9, "fail")])
+def test_memorised_images_are_told(good, tmp_path, share, status):
+    write_audit(tmp_path, 0.5, share, seed=1)
+    check = checked(good, tmp_path)["no memorisation"]
+    assert check.status == status
+    assert f"is {share:.0%} at most" in check.said
+
+
+def test_an_audit_that_measured_nothing_is_unknown_with_its_reason(good, tmp_path):
+    audit = {"probe": {"not_measured": "too few images"}, "memorisation": {"not_measured": "too few images"}}
+    (tmp_path / "seed_0" / "gan" / "audit.json").write_text(json.dumps(audit))
+    check = checked(good, tmp_path)["no shortcut"]
+    assert (check.status, check.said) == ("unknown", "too few images")
+    (tmp_path / "seed_0" / "gan" / "audit.json").write_text("{")
+    assert "can't be read" in checked(good, tmp_path)["no memorisation"].said
+
+
+def test_few_test_images_and_an_absent_class_are_told(good, tmp_path):
+    many = FACTS | {"images": {"test": {"angry": 40, "happy": 40}}}
+    check = checked(good, tmp_path, many)["test part"]
+    assert (check.status, check.said) == ("fail", "Only 20 of the 80 test images were looked at.")
+    for result in good.results:
+        result.metrics["test"]["recall"]["angry"] = None
+    check = checked(good, tmp_path)["test part"]
+    assert check.status == "warn"
+    assert "no image of angry" in check.said
+
+
+def test_mixed_versions_and_devices_are_named(good, tmp_path):
+    good.results[0] = finished("none", 0, 0.7, versions={"torch": "2.8"}, device="cuda")
+    check = checked(good, tmp_path)["same environment"]
+    assert check.status == "warn"
+    assert "torch 2.8, unknown" in check.said
+    assert "devices cpu, cuda" in check.said
+
+
+def test_a_leak_on_purpose_is_told_and_fails_no_other_check(tmp_path):
+    record = written(tmp_path, SCORES | {"dcgan@leak": {0: 0.9}}, list(range(5)))
+    (tmp_path / "seed_0" / "dcgan@leak" / "training.csv").unlink()
+    found = checked(record, tmp_path)
+    assert "dcgan@leak saw test images on purpose" in found["leak on purpose"].said
+    assert found["no leakage"].status == "pass"
