@@ -14,11 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.verdict import LEAK
 from fer_experiments.spec import build
 from fer_experiments.train.cnn import Arm, arm_name
 from fer_experiments.train.config import Config, to_dict
-
-LEAK = "leak"
 
 
 def compose_arms(names: list[str], config: Config) -> list[Arm]:
@@ -36,9 +35,9 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
     used: set[tuple[str, str]] = set()
     for name in names:
         plain, at, suffix = name.partition("@")
-        if at and suffix != LEAK:
+        if at and at + suffix != LEAK:
             raise ConfigError(
-                f"train.arms: {name}: unknown suffix @{suffix}; only @{LEAK} is known, as in {plain}@{LEAK}"
+                f"train.arms: {name}: unknown suffix @{suffix}; only {LEAK} is known, as in {plain}{LEAK}"
             )
         balance, _, augment = plain.partition("+")
         options = {"balance": balance, "augment": augment or choices["augment"]}
@@ -50,7 +49,7 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
                     node[key] = value
                     used.add((group, key))
             built[group] = build(group, node)
-        arms.append(Arm(arm_name(**options) + at + suffix, built["balance"], built["augment"], leak=suffix == LEAK))
+        arms.append(Arm(arm_name(**options) + at + suffix, built["balance"], built["augment"], leak=bool(at)))
     for group in changed:
         for key in changed[group]:
             if (group, key) not in used:
