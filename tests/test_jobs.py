@@ -174,6 +174,82 @@ def test_grey_folders_work_with_one_channel_and_three(run, tmp_path, channels):
     assert Image.open(file).mode == "L"
 
 
+# gan.checkpoint
+
+
+@pytest.fixture
+def checkpoint(run, tmp_path) -> Path:
+    """Of a GAN of the class angry, with the images that it left in checkpoint.parents[1] / "synthetic"."""
+    return run("train=dcgan", folder=tmp_path / "trained") / "checkpoints" / "last.ckpt"
+
+
+def manifest_of(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "synthetic" / "manifest.csv")
+
+
+def test_a_checkpoint_gives_its_own_images_again_without_training(run, checkpoint):
+    folder = run("train=dcgan", f"gan.checkpoint={checkpoint}")
+    trained = checkpoint.parents[1]
+    pd.testing.assert_frame_equal(manifest_of(folder), manifest_of(trained))
+    for file in manifest_of(folder)["file"]:
+        assert (folder / "synthetic" / file).read_bytes() == (trained / "synthetic" / file).read_bytes()
+    assert not any((folder / name).exists() for name in ("result.json", "checkpoints", "samples"))
+
+
+def test_a_study_takes_a_checkpoint_for_all_its_arms(run, checkpoint, caplog):
+    with caplog.at_level(logging.INFO):
+        folder = run("train.arms=[none,dcgan,dcgan+traditional]", f"gan.checkpoint={checkpoint}")
+    record = StudyRecord.model_validate_json((folder / "study.json").read_text())
+    assert [result.generated for result in record.results] == [{}, {"angry": 8}, {"angry": 8}]
+    assert len(manifest_of(folder / "seed_0" / "gan")) == 8
+    assert not (folder / "seed_0" / "gan" / "checkpoints").exists()
+    assert f"GAN of angry: not trained; 8 images of {checkpoint} written to" in caplog.text
+    assert "<html" in (folder / "report.html").read_text()
+
+
+def test_a_study_of_two_seeds_refuses_the_checkpoint_of_the_first_for_the_second(run, checkpoint, tmp_path):
+    with pytest.raises(RuntimeError, match=r"(?s)1 of 4 .*seed 1, dcgan: ConfigError.*one checkpoint serves one seed"):
+        run("train.arms=[none,dcgan]", "train.seeds=2", f"gan.checkpoint={checkpoint}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["seed=1"],
+            r"trained on the split \w+, but this run's split is \w+; the GAN may have seen validation or test",
+        ),
+        (["gan.target_class=happy"], r"makes images of angry, but happy is needed; .*gan\.checkpoint=null"),
+        (["data.grey=true"], r"makes images of 3 channel\(s\), but these data are read with 1; set data\.grey"),
+    ],
+)
+def test_a_checkpoint_that_does_not_suit_the_run_is_refused(run, checkpoint, tmp_path, overrides, message):
+    with pytest.raises(ConfigError, match=r"gan\.checkpoint=.*last\.ckpt: " + message):
+        run("train=dcgan", f"gan.checkpoint={checkpoint}", *overrides)
+    assert not (tmp_path / "run" / "synthetic").exists()
+
+
+def test_one_checkpoint_does_not_serve_two_classes(run, tmp_path):
+    counts = "data.counts={angry: 5, fear: 6, happy: 9}"
+    gan = run("train=dcgan", counts, folder=tmp_path / "gan")
+    with pytest.raises(ConfigError, match="makes images of angry, but fear is needed; one checkpoint serves one class"):
+        run("train=cnn", "balance=dcgan", counts, f"gan.checkpoint={gan}/checkpoints/last.ckpt")
+
+
+def test_a_checkpoint_that_is_not_there_stops_before_any_work(run, tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"gan\.checkpoint=.*none\.ckpt.*: there is no such file; give checkpoints/last"
+    ):
+        run(f"gan.checkpoint={tmp_path}/none.ckpt")
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_file_that_is_no_checkpoint_is_named_with_its_key(run, tmp_path):
+    (tmp_path / "text.ckpt").write_text("hello")
+    with pytest.raises(ConfigError, match=r"gan\.checkpoint=.*text\.ckpt: is no checkpoint of train=dcgan"):
+        run("train=dcgan", f"gan.checkpoint={tmp_path}/text.ckpt")
+
+
 # train=study
 
 

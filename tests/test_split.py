@@ -257,6 +257,53 @@ def test_imbalance_that_is_exceeded_already_is_refused_with_both_numbers():
         split(THREE, imbalance=1.5)
 
 
+# Test counts
+
+
+@pytest.mark.parametrize("table", [THREE, CARVED])
+def test_test_counts_narrow_the_test_part_and_no_other(table):
+    whole, made = split(table), split(table, test_counts={"cat": 15, "dog": 7})
+    assert made.counts("test") == {"cat": 15, "dog": 7}
+    assert paths(made, "test") < paths(whole, "test")
+    for part in ("train", "valid"):
+        assert paths(made, part) == paths(whole, part)
+
+
+def test_test_counts_are_drawn_by_test_seed_alone():
+    drawn = {
+        (seed, test_seed): paths(split(THREE, seed, test_seed=test_seed, test_counts={"cat": 9, "dog": 9}), "test")
+        for seed in (0, 1)
+        for test_seed in (0, 1)
+    }
+    assert drawn[0, 0] == drawn[1, 0] != drawn[0, 1] == drawn[1, 1]
+
+
+def test_smaller_test_counts_are_contained_in_larger_ones():
+    drawn = [paths(split(THREE, test_counts={"cat": n, "dog": 20}), "test") for n in (1, 2, 10, 29, 30)]
+    for smaller, larger in pairwise(drawn):
+        assert smaller < larger
+
+
+def test_test_counts_as_large_as_there_are_change_nothing():
+    assert split(THREE, test_counts={"cat": 30, "dog": 50}).hash == split(THREE).hash
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"cat": 3, "dog": 3, "cow": 1}, r"data\.test_counts: no class cow; give one count for each of cat, dog, or"),
+        ({"cat": 3}, r"data\.test_counts: no count for dog; give one count for each of cat, dog, or .*=null"),
+        (
+            {"cat": 31, "dog": 3},
+            r"data\.test_counts=\{cat: 31\}: there are 30 test images of cat; give fewer, .*data\.test_fraction",
+        ),
+    ],
+)
+def test_test_counts_that_cant_be_had_are_refused(wanted, message):
+    with pytest.raises(ConfigError, match=message):
+        split(THREE, test_counts=wanted)
+
+
 # Classes
 
 
@@ -357,6 +404,18 @@ def test_the_more_protected_part_keeps_a_duplicate(seed):
     assert paths(made, "valid") == set(valid["path"])
     lost = {part: int((table["part"] == part).sum()) - len(paths(made, part)) for part in ("train", "valid")}
     assert made.report["dropped_as_duplicates_of_a_more_protected_part"] == lost
+
+
+@pytest.mark.parametrize("parts", [("train",), PARTS])
+@pytest.mark.parametrize("seed", range(3))
+def test_duplicates_of_test_images_that_are_not_drawn_are_in_no_part(seed, parts):
+    table = random_duplicates(seed, parts)
+    whole, made = split(table), split(table, test_counts={f"class {place}": 5 for place in range(3)})
+    assert set(made.counts("test").values()) == {5}
+    hashes = [set(one.table.loc[one.table["split"] == "test", "content_hash"]) for one in (whole, made)]
+    others = made.table.loc[made.table["split"] != "test", "content_hash"]
+    assert not others.isin(hashes[0]).any()
+    assert hashes[1] < hashes[0]
 
 
 def test_carving_loses_no_image():

@@ -27,6 +27,7 @@ class Source(Spec, ABC):
     parts: dict[Part, Part | None] | None
     valid_fraction: Fraction
     test_fraction: Fraction
+    test_counts: Annotated[dict[str, Count], Field(min_length=1)] | None
     test_seed: Annotated[int, Field(ge=0)]
     channels: Literal[1, 3]
     grey: bool

@@ -1,7 +1,7 @@
 """Which image is for training, validation or test: stratified, by seed, exact duplicates on one side.
 
 The way of an image: the source's parts -> duplicates across parts dropped from the less protected part -> the missing
-parts carved out of train -> training images drawn by data.counts and data.imbalance.
+parts carved out of train -> test images drawn by data.test_counts -> training images by data.counts and data.imbalance.
 """
 
 import hashlib
@@ -72,6 +72,7 @@ def make_split(index: pd.DataFrame, source: Source, seed: int) -> Split:
     table, dropped = _drop_straddling(table)
     report["dropped_as_duplicates_of_a_more_protected_part"] = dropped
     table = _carve_test(table, source, classes)
+    table = _draw_test(table, source, classes)
     table = _carve_valid_and_draw(table, source, classes, seed)
     _check_every_class_everywhere(table, classes, given)
     table = table.sort_values(["split", "content_hash", "path"], kind="stable")  # mixes the classes
@@ -189,6 +190,33 @@ def _carve_test(table: pd.DataFrame, source: Source, classes: tuple[str, ...]) -
     wanted = {name: _share(source.test_fraction, int(available.get(name, 0))) for name in classes}
     drawn = _draw(train, wanted, _shuffled_groups(train, np.random.default_rng([source.test_seed, 1])))
     return table.assign(split=table["split"].where(~table.index.isin(drawn), "test"))
+
+
+def _draw_test(table: pd.DataFrame, source: Source, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Leave as many test images as data.test_counts says; those not drawn go to no part, nor do their duplicates."""
+    if source.test_counts is None:
+        return table
+    shown = ", ".join(classes)
+    for what, names in (
+        ("no class", set(source.test_counts) - set(classes)),
+        ("no count for", set(classes) - set(source.test_counts)),
+    ):
+        if names:
+            raise ConfigError(
+                f"data.test_counts: {what} {', '.join(sorted(names))}; give one count for each of {shown}, "
+                "or data.test_counts=null"
+            )
+    test = table[table["split"] == "test"]
+    for name, count in source.test_counts.items():
+        available = int((test["label"] == name).sum())
+        if count > available:
+            raise ConfigError(
+                f"data.test_counts={{{name}: {count}}}: there are {available} test images of {name}; give fewer, or "
+                "carve more out of train with data.parts={test: null} and data.test_fraction"
+            )
+    groups = _shuffled_groups(test, np.random.default_rng([source.test_seed, 3]))
+    drawn = _draw(test, source.test_counts, [[place] for group in groups for place in group])
+    return table[(table["split"] != "test") | table.index.isin(drawn)]
 
 
 def _carve_valid_and_draw(table: pd.DataFrame, source: Source, classes: tuple[str, ...], seed: int) -> pd.DataFrame:

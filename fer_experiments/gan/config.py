@@ -1,10 +1,11 @@
 """What conf/gan/ configures."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from fer_experiments.spec import Spec
+from fer_experiments.spec import Spec, UserPath
 
 Positive = Annotated[int, Field(ge=1)]
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -12,6 +13,7 @@ Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 class GANConfig(Spec):
     target_class: str | None
+    checkpoint: UserPath | None
     latent_dim: Annotated[int, Field(ge=1, le=4096)]
     width: Annotated[int, Field(ge=1, le=512)]
     image_size: Literal[32, 64, 128]
@@ -23,6 +25,13 @@ class GANConfig(Spec):
     betas: list[Beta]
     picture_epochs: list[Positive]
     checkpoint_every: Positive
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _a_file(cls, checkpoint: Path | None) -> Path | None:
+        if checkpoint is not None and not checkpoint.is_file():
+            raise ValueError("there is no such file; give checkpoints/last.ckpt of a run with train=dcgan, or null")
+        return checkpoint
 
     @field_validator("betas")
     @classmethod

@@ -36,7 +36,7 @@ class TrainDCGAN(Job):
         needed = images_needed(config.balance, data, config.seed)
         label = target_class(config, data)
         if label not in needed:
-            log.info("balance asks for no images of %s; the GAN is trained, and 64 are written", label)
+            log.info("balance asks for no images of %s; 64 are written", label)
         count = needed.get(label, 64)
         write_data(folder, data, {label: count})
         synthetic = train_gan(config, data, label, count, folder)
@@ -61,8 +61,11 @@ def images_needed(balance: Strategy, data: ImageData, seed: int) -> dict[str, in
 def train_gan(config: Config, data: ImageData, label: str, count: int, folder: Path, leak: bool = False) -> Path:
     """Train on the training images of one class, write `count` images; the folder synthetic/ is returned.
 
-    leak: on the test images as well, in as many steps.
+    leak: on the test images as well, in as many steps. With gan.checkpoint that GAN's images are written, nothing is
+    trained, and there is no result.json.
     """
+    if config.gan.checkpoint is not None:
+        return _use_checkpoint(config.gan.checkpoint, leak_to_gan(data) if leak else data, label, count, folder)
     started = time.monotonic()
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     settings = config.gan
@@ -119,6 +122,35 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
     last = {name.removeprefix("gan/"): value for name, value in model.history[-1].items() if name.startswith("gan/")}
     write_hyperparameters(trainer.logger, result, settings.model_dump(), last)
     result.save(folder)
+    return folder / "synthetic"
+
+
+def _use_checkpoint(path: Path, data: ImageData, label: str, count: int, folder: Path) -> Path:
+    """Write `count` images of a trained GAN. Raises ConfigError where it is not of this class, data and split."""
+    where = f"gan.checkpoint={path}"
+    try:
+        trained = TrainedGenerator.load(path)
+    except ConfigError as error:
+        raise ConfigError(f"gan.checkpoint={error}") from None
+    if trained.label != label:
+        raise ConfigError(
+            f"{where}: makes images of {trained.label}, but {label} is needed; one checkpoint serves one class. Give "
+            f"one of {label}, or train with gan.checkpoint=null"
+        )
+    channels = data.source.stored_channels
+    if trained.stored_channels != channels:
+        raise ConfigError(
+            f"{where}: makes images of {trained.stored_channels} channel(s), but these data are read with {channels}; "
+            "set data.grey and data.channels as in its run, or train with gan.checkpoint=null"
+        )
+    if trained.split_hash != data.split.hash:
+        raise ConfigError(
+            f"{where}: trained on the split {trained.split_hash}, but this run's split is {data.split.hash}; the GAN "
+            "may have seen validation or test images. Set the data keys and the seed as in its run (one checkpoint "
+            "serves one seed), or train with gan.checkpoint=null"
+        )
+    trained.write(folder / "synthetic", range(count))
+    log.info("GAN of %s: not trained; %d images of %s written to %s", label, count, path, folder / "synthetic")
     return folder / "synthetic"
 
 

@@ -1,24 +1,33 @@
 """What runs leave behind beside their own results: the split, the facts of the data, the device."""
 
 import json
+import logging
 import platform
 from pathlib import Path
 
 import lightning
 import torch
 
+from fer_experiments.data.duplicates import find_near_duplicates
 from fer_experiments.data.module import ImageData
+
+log = logging.getLogger(__name__)
 
 
 def write_data(folder: Path, data: ImageData, generated: dict[str, int]) -> None:
-    """Write split.csv and data.json."""
+    """Write split.csv, data.json, and near_duplicates.csv with its picture."""
     folder.mkdir(parents=True, exist_ok=True)
     data.split.save(folder / "split.csv")
+    near = find_near_duplicates(data.cache.images, data.split)
+    near.save(folder, data.cache.images)
+    if near.pairs:
+        log.info("%d pairs of nearly identical images lie in different parts: see near_duplicates.csv", near.pairs)
     facts = {
         "split_hash": data.split.hash,
         "classes": list(data.classes),
         "generated": generated,
         **data.split.report,
+        "near_duplicates": near.summary(),
         "cache": str(data.cache.folder),
         "cache_bytes": data.cache.bytes,
     }

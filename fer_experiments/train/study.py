@@ -66,8 +66,8 @@ class Study(Job, Question):
         # loky gives each of its processes cores / workers threads.
         for done in joblib.Parallel(workers, backend="loky", return_as="generator")(calls):
             if not record.results and not record.failed:
-                for name in ("split.csv", "data.json"):
-                    shutil.copy(done.folder / name, folder)
+                for file in [done.folder / "split.csv", done.folder / "data.json", *done.folder.glob("near_dup*.*")]:
+                    shutil.copy(file, folder)
             record.add(done.results, done.failed, done.work, time.monotonic() - started)
             record.save(folder)
             write_report(record, folder)
