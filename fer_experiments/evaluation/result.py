@@ -4,11 +4,12 @@ import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 FILE = "result.json"
+Protocol = Literal["clean", "leak"]
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
 
 
@@ -23,7 +24,11 @@ def arm_name(balance: str, augment: str) -> str:
 
 
 class Result(BaseModel):
-    """One training of a GAN or a classifier. `metrics` is {part: classification_metrics}, for a GAN {}."""
+    """One training of a GAN or a classifier. `metrics` is {part: classification_metrics}, for a GAN {}.
+
+    protocol: leak where test images were in the GAN's training and chose the classifier's epoch, as data/leak.py has
+    it; split_hash is the clean split's then, too, since the arm is measured on the same test images.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,6 +44,7 @@ class Result(BaseModel):
     metrics: dict[str, dict[str, Any]]
     history: list[dict[str, float]]
     split_hash: str
+    protocol: Protocol = "clean"
     seconds: float
     device: str
     precision: str

@@ -1,4 +1,7 @@
-"""Arms by name: "dcgan+traditional" is conf/balance/dcgan.yaml with conf/augment/traditional.yaml."""
+"""Arms by name: "dcgan+traditional" is conf/balance/dcgan.yaml with conf/augment/traditional.yaml.
+
+"dcgan+traditional@leak" is the same arm under the leak on purpose (data/leak.py).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from hydra.errors import HydraException
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import arm_name
+from fer_experiments.evaluation.verdict import LEAK
 from fer_experiments.spec import build
 from fer_experiments.train.cnn import Arm
 from fer_experiments.train.config import Config, to_dict
@@ -21,7 +25,7 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
     """The arms that `names` name; an arm without + takes the run's augment.
 
     What the run changed in its own balance and augment (balance.sampling_strategy=0.95) reaches every arm that has
-    such a key. Raises ConfigError for an unknown name, and for a change that no arm has a key for.
+    such a key. Raises ConfigError for an unknown name or suffix, and for a change that no arm has a key for.
     """
     choices = HydraConfig.get().runtime.choices
     changed = {
@@ -31,7 +35,12 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
     arms = []
     used: set[tuple[str, str]] = set()
     for name in names:
-        balance, _, augment = name.partition("+")
+        plain, at, suffix = name.partition("@")
+        if at and at + suffix != LEAK:
+            raise ConfigError(
+                f"train.arms: {name}: unknown suffix @{suffix}; only {LEAK} is known, as in {plain}{LEAK}"
+            )
+        balance, _, augment = plain.partition("+")
         options = {"balance": balance, "augment": augment or choices["augment"]}
         built = {}
         for group, option in options.items():
@@ -41,7 +50,7 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
                     node[key] = value
                     used.add((group, key))
             built[group] = build(group, node)
-        arms.append(Arm(arm_name(**options), built["balance"], built["augment"]))
+        arms.append(Arm(arm_name(**options) + at + suffix, built["balance"], built["augment"], leak=bool(at)))
     for group in changed:
         for key in changed[group]:
             if (group, key) not in used:

@@ -18,6 +18,7 @@ from torchvision.utils import make_grid, save_image
 
 from fer_experiments.balance import Generate
 from fer_experiments.classifier.probe import MOST, NotMeasured, shortcut_probe
+from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.module import EVALUATION_BATCH, ImageData, Images, InOrder
 from fer_experiments.data.synthetic import read_synthetic
 from fer_experiments.errors import ConfigError
@@ -32,13 +33,16 @@ FILE = "audit.json"
 COLUMNS_SHOWN = 8
 
 
-def audit_arms(config: Config, data: ImageData, arms: dict[Path, Arm], synthetic: dict[str, Path]) -> None:
+def audit_arms(
+    config: Config, data: ImageData, arms: dict[Path, Arm], synthetic: dict[str, Path], leak: bool = False
+) -> None:
     """Audit what the GANs trained here wrote, into their folders, and what arms brought (balance.synthetic).
 
     arms: {folder: arm}; several classes that an arm brings get a folder each in it. synthetic: find_synthetic's
-    {class: folder of its generated images}, each inside its GAN's folder.
+    {class: folder of its generated images}, each inside its GAN's folder. leak: as there.
     """
     trained: Counter[str] = Counter()
+    seen = leak_to_gan(data) if leak else data
     for folder, arm in arms.items():
         planned = arm.balance.plan(data.split.labels("train"), config.seed).generated
         if arm.balance.needs_images:
@@ -46,9 +50,9 @@ def audit_arms(config: Config, data: ImageData, arms: dict[Path, Arm], synthetic
         elif isinstance(arm.balance, Generate) and arm.balance.synthetic is not None:
             for label, count in planned.items():
                 there = folder / label if len(planned) > 1 else folder
-                audit_generated(config, data, label, count, arm.balance.synthetic, there)
+                audit_generated(config, seen, label, count, arm.balance.synthetic, there)
     for label, images in synthetic.items():
-        audit_generated(config, data, label, trained[label], images, images.parent)
+        audit_generated(config, seen, label, trained[label], images, images.parent)
 
 
 def audit_generated(config: Config, data: ImageData, label: str, count: int, synthetic: Path, folder: Path) -> None:
@@ -76,7 +80,7 @@ def _audit(config: Config, data: ImageData, label: str, count: int, synthetic: P
     generated = read_synthetic(synthetic, {label: count}, data.split.hash, config.data.stored_channels)
     train, held_out = (_of_class(data, part, label) for part in ("train", "valid"))
     # One view of all, so that each image is seen as the classifier sees it.
-    rows = np.concatenate([train, held_out])
+    rows = np.concatenate([train.index, held_out.index])
     labels = np.zeros(len(rows) + count, dtype=np.int64)
     images = Images(data.cache.images, rows, labels, size, bottleneck, generated.images)
     real, made = (list(range(start, stop)) for start, stop in ((0, len(train)), (len(rows), len(images))))
@@ -84,7 +88,7 @@ def _audit(config: Config, data: ImageData, label: str, count: int, synthetic: P
     probe = shortcut_probe(images[real[:MOST]][0], images[made[:MOST]][0], config.seed)
     features = _features(images)
     distances, places = nearest(features[made], features[real])
-    paths = data.split.table.loc[train[places.numpy()], "path"].to_numpy()
+    paths = train["path"].to_numpy()[places.numpy()]
     table = pd.DataFrame({"generated": generated.files, "nearest": paths, "distance": distances.numpy()})
     order = np.argsort(distances.numpy(), kind="stable")
     table.iloc[order].to_csv(folder / "nearest.csv", index=False, errors="surrogateescape")
@@ -102,9 +106,10 @@ def _audit(config: Config, data: ImageData, label: str, count: int, synthetic: P
     }
 
 
-def _of_class(data: ImageData, part: str, label: str) -> np.ndarray:
-    """Rows in the cache of a part's images of one class."""
-    return data.split.rows(part)[data.split.labels(part) == label]
+def _of_class(data: ImageData, part: str, label: str) -> pd.DataFrame:
+    """A part's images of one class, indexed by the row in the cache."""
+    table = data.split.table
+    return table[(table["split"] == part) & (table["label"] == label)]
 
 
 def _features(images: Images) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 from fer_experiments.augment import Augment
 from fer_experiments.balance import Generate, Plan, Strategy
 from fer_experiments.classifier.module import MONITOR, Classifier
+from fer_experiments.data.leak import leak_to_selection
 from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.errors import ConfigError
@@ -40,11 +41,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Arm:
-    """A named combination of a balancing strategy and an augmentation."""
+    """A named combination of a balancing strategy and an augmentation; leak: with test images where none must be."""
 
     name: str
     balance: Strategy
     augment: Augment
+    leak: bool = False
 
 
 class TrainCNN(Job):
@@ -67,8 +69,13 @@ def images_for_all(config: Config, data: ImageData, arms: Iterable[Arm]) -> dict
     return dict(needed)
 
 
-def find_synthetic(config: Config, data: ImageData, arms: Iterable[Arm], folder: Path) -> dict[str, Path]:
-    """{class: folder of its generated images} for what the arms need and don't bring; trains a GAN for each class."""
+def find_synthetic(
+    config: Config, data: ImageData, arms: Iterable[Arm], folder: Path, leak: bool = False
+) -> dict[str, Path]:
+    """{class: folder of its generated images} for what the arms need and don't bring; trains a GAN for each class.
+
+    The arms are all clean, or with `leak` all leaking.
+    """
     needed = images_for_all(config, data, [arm for arm in arms if arm.balance.needs_images])
     named = config.gan.target_class
     if needed and named is not None and set(needed) != {named}:
@@ -78,7 +85,7 @@ def find_synthetic(config: Config, data: ImageData, arms: Iterable[Arm], folder:
         )
     several = len(needed) > 1
     return {
-        label: train_gan(config, data, label, count, folder / label if several else folder)
+        label: train_gan(config, data, label, count, folder / label if several else folder, leak)
         for label, count in sorted(needed.items())
     }
 
@@ -102,8 +109,13 @@ def load_generated(
 
 
 def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[str, Path], folder: Path) -> Result:
-    """Train, choose the epoch on validation, measure on test; predictions.npz and result.json are left in `folder`."""
+    """Train, choose the epoch on validation, measure on test; predictions.npz and result.json are left in `folder`.
+
+    For a leaking arm the test images stand in for validation. Whatever it is trained on stays.
+    """
     started = time.monotonic()
+    if arm.leak:
+        data = leak_to_selection(data)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     labels = data.split.labels("train")
     plan = arm.balance.plan(labels, config.seed)
@@ -142,7 +154,8 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         selected_epoch=int(torch.load(chosen, weights_only=True, map_location="cpu")["epoch"]) + 1,
         metrics=metrics,
         history=model.history,
-        split_hash=data.split.hash,
+        split_hash=data.split.clean_hash,
+        protocol="leak" if arm.leak else "clean",
         seconds=time.monotonic() - started,
         device=device_name(trainer),
         precision=config.trainer.arithmetic(trainer.strategy.root_device),

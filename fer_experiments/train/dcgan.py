@@ -12,6 +12,7 @@ import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from fer_experiments.balance import Strategy
+from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
@@ -57,16 +58,20 @@ def images_needed(balance: Strategy, data: ImageData, seed: int) -> dict[str, in
     return balance.plan(data.split.labels("train"), seed).generated
 
 
-def train_gan(config: Config, data: ImageData, label: str, count: int, folder: Path) -> Path:
+def train_gan(config: Config, data: ImageData, label: str, count: int, folder: Path, leak: bool = False) -> Path:
     """Train on the training images of one class, write `count` images; the folder synthetic/ is returned.
 
-    With gan.checkpoint that GAN's images are written, nothing is trained, and there is no result.json.
+    leak: on the test images as well, in as many steps. With gan.checkpoint that GAN's images are written, nothing is
+    trained, and there is no result.json.
     """
     if config.gan.checkpoint is not None:
-        return _use_checkpoint(config.gan.checkpoint, data, label, count, folder)
+        return _use_checkpoint(config.gan.checkpoint, leak_to_gan(data) if leak else data, label, count, folder)
     started = time.monotonic()
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     settings = config.gan
+    clean_count = data.split.counts("train")[label]
+    if leak:
+        data = leak_to_gan(data)
     places = np.flatnonzero(data.split.labels("train") == label)
     images = ImageDataModule(
         data,
@@ -74,6 +79,7 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
         batch_size=settings.batch_size,
         seed=config.seed,
         train_indices=places,
+        steps_per_epoch=-(-clean_count // settings.batch_size),
     )
     model = build_gan(config, data, label)
     checkpoints = ModelCheckpoint(
@@ -107,7 +113,8 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
         selected_epoch=trainer.current_epoch,
         metrics={},
         history=model.history,
-        split_hash=data.split.hash,
+        split_hash=data.split.clean_hash,
+        protocol="leak" if leak else "clean",
         seconds=seconds,
         device=device_name(trainer),
         precision=config.trainer.arithmetic(trainer.strategy.root_device),

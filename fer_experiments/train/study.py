@@ -94,13 +94,16 @@ def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
     write_data(done.folder, data, images_for_all(config, data, arms))
     done.work["data"] = time.monotonic() - started
     started = time.monotonic()
-    synthetic, broken = _synthetic(config, data, arms, done.folder / "gan")
+    made = {leak: _synthetic(config, data, arms, done.folder, leak) for leak in (False, True)}
     done.work["gan"] = time.monotonic() - started
     started = time.monotonic()
-    audit_arms(config, data, {done.folder / arm.name: arm for arm in arms}, synthetic)
+    for leak, (synthetic, _) in made.items():
+        folders = {done.folder / arm.name: arm for arm in arms if arm.leak == leak}
+        audit_arms(config, data, folders, synthetic, leak)
     done.work["audit"] = time.monotonic() - started
     for number, arm in enumerate(arms, start=1):
         log.info("--- seed %d, arm %d of %d: %s", config.seed, number, len(arms), arm.name)
+        synthetic, broken = made[arm.leak]
         try:
             if broken is not None and arm.balance.needs_images:
                 raise broken
@@ -128,10 +131,11 @@ def _run_seed_in_a_process(config: Config, arms: list[Arm], folder: Path) -> Don
 
 
 def _synthetic(
-    config: Config, data: ImageData, arms: list[Arm], folder: Path
+    config: Config, data: ImageData, arms: list[Arm], folder: Path, leak: bool
 ) -> tuple[dict[str, Path], Exception | None]:
-    """find_synthetic, or what broke it, which only the arms that need its images are to meet."""
+    """find_synthetic for the arms that leak or don't, or what broke it, which only the arms in need are to meet."""
+    needy = [arm for arm in arms if arm.leak == leak]
     try:
-        return find_synthetic(config, data, arms, folder), None
+        return find_synthetic(config, data, needy, folder / ("gan_leak" if leak else "gan"), leak), None
     except Exception as error:
         return {}, error
