@@ -269,6 +269,8 @@ def test_several_folders_need_a_place_for_the_report(tmp_path, capsys):
     assert "--out: is needed with several folders" in capsys.readouterr().err
     (tmp_path / "1" / "data.json").write_text('{"files": 4711}')
     assert main([*folders, "--out", str(tmp_path / "out")]) == 0
-    assert "4711" in (tmp_path / "out" / "report.html").read_text()
-    assert f"2 trainings reported in {tmp_path / 'out'}" in capsys.readouterr().out
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "4711" in page
+    assert f"<title>{tmp_path.name}/out:" in page
+    assert f"report of 2 finished trainings in {tmp_path / 'out'}" in capsys.readouterr().out
     assert not (tmp_path / "0" / "report.html").exists()
