@@ -23,11 +23,11 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def write_job(
-    folder: Path, *overrides: str, train: str = "cnn", arm: str = "dcgan", seed: int = 0, **keys: dict
+    folder: Path, *overrides: str, train: str = "cnn", experiment: str = "quick", augment: str = "none", **keys: dict
 ) -> None:
     """What Hydra leaves of a job; keys: groups of the configuration, such as gan={"epochs": 25}."""
-    config = {"seed": seed, "train": {"arms": ["none", "dcgan"], "seeds": 2}, "gan": {"epochs": 25}, **keys}
-    choices = {"train": train, "experiment": "quick", "balance": arm, "augment": "none"}
+    config = {"seed": 0, "train": {"arms": ["none", "dcgan"], "seeds": 2}, "gan": {"epochs": 25}, **keys}
+    choices = {"train": train, "experiment": experiment, "balance": "dcgan", "augment": augment}
     files = {"overrides": list(overrides), "config": config, "hydra": {"hydra": {"runtime": {"choices": choices}}}}
     (folder / ".hydra").mkdir(parents=True)
     for name, content in files.items():
@@ -125,6 +125,14 @@ def test_a_record_that_is_none_is_named(tmp_path, content):
         StudyRecord.load(tmp_path)
 
 
+def test_arms_of_a_lost_record_take_the_run_s_augmentation(tmp_path):
+    write_job(tmp_path, train="study", augment="traditional")
+    config = {"seed": 3, "train": {"arms": ["none", "dcgan+none"], "seeds": [3]}}
+    (tmp_path / ".hydra" / "config.yaml").write_text(yaml.safe_dump(config))
+    write_result(tmp_path / "seed_3" / "dcgan", finished("dcgan", 3, 0.7))
+    assert [where for where, _ in unfinished(collect([tmp_path]))] == ["seed 3, none+traditional"]
+
+
 # ---- broken files
 
 
@@ -173,6 +181,31 @@ def test_a_run_that_left_a_key_alone_is_named_by_its_default(tmp_path):
     write_job(tmp_path / "b")
     write_result(tmp_path / "b", finished("dcgan", 0, 0.6))
     assert collect([tmp_path]).arms == ["dcgan [gan.epochs=100]", "dcgan [gan.epochs=25]"]
+
+
+def test_a_chosen_file_is_a_setting_whether_typed_or_not(tmp_path):
+    write_job(tmp_path / "a", "experiment=paper", "balance=dcgan", experiment="paper")
+    write_job(tmp_path / "b", "seed=1", "accelerator=cpu")
+    for seed, name in enumerate("ab"):
+        write_result(tmp_path / name, finished("dcgan", seed, 0.7))
+    assert collect([tmp_path]).arms == ["dcgan [experiment=paper]", "dcgan [experiment=quick]"]
+
+
+def test_a_leak_still_ends_the_name_of_its_arm(tmp_path):
+    for name, epochs in (("a", 100), ("b", 300)):
+        write_job(tmp_path / name, f"gan.epochs={epochs}", gan={"epochs": epochs})
+        write_result(tmp_path / name / "x", finished("dcgan@leak", 0, 0.7))
+    arms = [result.arm for result in collect([tmp_path]).results]
+    assert arms == ["dcgan [gan.epochs=100]@leak", "dcgan [gan.epochs=300]@leak"]
+
+
+def test_a_job_of_another_program_is_passed_over(tmp_path):
+    sweep(tmp_path, a=100)
+    (tmp_path / "other" / ".hydra").mkdir(parents=True)
+    for name, content in (("overrides", []), ("config", {}), ("hydra", {"hydra": {"runtime": {"choices": {}}}})):
+        (tmp_path / "other" / ".hydra" / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    record = collect([tmp_path])
+    assert (record.arms, record.problems) == (["dcgan"], [])
 
 
 def test_settings_of_the_gan_don_t_part_arms_without_generated_images(tmp_path):
@@ -269,6 +302,8 @@ def test_several_folders_need_a_place_for_the_report(tmp_path, capsys):
     assert "--out: is needed with several folders" in capsys.readouterr().err
     (tmp_path / "1" / "data.json").write_text('{"files": 4711}')
     assert main([*folders, "--out", str(tmp_path / "out")]) == 0
-    assert "4711" in (tmp_path / "out" / "report.html").read_text()
-    assert f"2 trainings reported in {tmp_path / 'out'}" in capsys.readouterr().out
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "4711" in page
+    assert f"<title>{tmp_path.name}/out:" in page
+    assert f"report of 2 finished trainings in {tmp_path / 'out'}" in capsys.readouterr().out
     assert not (tmp_path / "0" / "report.html").exists()

@@ -1,6 +1,7 @@
 """The page of results: what its first sentence claims, and that it shows what is there and survives what is not."""
 
 import base64
+import math
 import re
 import subprocess
 import sys
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from fer_experiments.evaluation.calibration import Bin
 from fer_experiments.report import figures
 from fer_experiments.report.answer import headline
+from fer_experiments.report.calibration import reliabilities
 from fer_experiments.report.gans import GRIDS_SHOWN, gans
 from fer_experiments.report.page import arm_curves, confusions, describe_facts, duration, write_page
-from fer_experiments.report.study import StudyRecord
+from fer_experiments.report.study import StudyRecord, comparison, summary
 from fer_experiments.report.verdicts import find_verdicts
 from tests.results import HISTORY, finished, study, write_gan, written
 
@@ -79,6 +82,41 @@ def test_confusion_is_summed_over_seeds():
 @pytest.mark.parametrize("name", [r"$\nonsense{$", "a$b", "\udcff", "\x00", "怒り", "<script>"])
 def test_any_class_name_can_be_drawn(name):
     assert b"<script" not in figures.svg(figures.confusion_matrix([[1, 0], [0, 1]], [name, "happy"]))
+
+
+def test_reliability_has_a_bar_for_each_bin_with_images():
+    bins = [Bin(0, None, None), Bin(2, 0.4, 0.5), Bin(4, 0.9, 0.75)]
+    bars = figures.reliability_diagram(bins).axes[0].patches
+    assert [(round(bar.get_x() + bar.get_width() / 2, 3), bar.get_height()) for bar in bars] == [
+        (0.5, 0.5), (0.833, 0.75)
+    ]  # fmt: skip
+    assert bars[0].get_alpha() < bars[1].get_alpha() == 1
+
+
+def test_reliability_of_an_arm_is_of_all_its_seeds(tmp_path):
+    record = written(tmp_path, {"none": {0: 0.7, 1: 0.8}, "dcgan": {0: 0.8}}, [0, 1])
+    assert [picture.caption.split(": ")[0] for picture in reliabilities(record, tmp_path)] == ["none", "dcgan"]
+    assert reliabilities(record, tmp_path)[0].caption.endswith(", 2 seeds together")
+    (tmp_path / "seed_1" / "none" / "predictions.npz").write_bytes(b"")
+    assert reliabilities(record, tmp_path)[0].caption.endswith(", 1 seed")
+    assert reliabilities(record, tmp_path / "elsewhere") == []
+
+
+# ---- the tables
+
+
+def test_metrics_that_a_result_lacks_are_empty_cells():
+    record = study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0])
+    more = {"macro_f1": 0.65, "auroc": 0.9, "ece": 0.1, "recall": {"angry": None, "happy": 0.8},
+            "precision": {"angry": None, "happy": 0.5}}  # fmt: skip
+    record.results[1].metrics["test"].update(more)
+    table = comparison(record).set_index("arm")
+    assert table.loc["none", ["macro_f1", "auroc", "ece", "precision_happy"]].isna().all()
+    assert table.loc["dcgan", ["macro_f1", "auroc", "ece", "precision_happy"]].tolist() == [0.65, 0.9, 0.1, 0.5]
+    assert math.isnan(table.loc["dcgan", "recall_angry"])
+    shown = summary(record).set_index("arm")[["macro F1", "AUROC", "ECE", "recall angry", "recall happy"]]
+    assert shown.loc["none"].tolist() == ["", "", "", "70.00%", "70.00%"]
+    assert shown.loc["dcgan"].tolist() == ["65.00%", "0.9000", "0.1000", "", "80.00%"]
 
 
 def test_the_same_figure_gives_the_same_bytes():

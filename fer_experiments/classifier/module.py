@@ -10,7 +10,7 @@ from torch.optim import Adam, Optimizer
 
 from fer_experiments.classifier.step import METRICS, classification_step
 from fer_experiments.errors import NonFiniteError
-from fer_experiments.evaluation.metrics import classification_metrics
+from fer_experiments.evaluation.metrics import validation_metrics
 
 MONITOR = "valid/balanced_accuracy"
 
@@ -59,8 +59,7 @@ class Classifier(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         logits, labels = (torch.cat(parts) for parts in zip(*self._valid, strict=True))
         self._valid.clear()
-        metrics = classification_metrics(logits, labels, self.classes)
-        values = {f"valid/{name}": metrics[name] for name in ("loss", "accuracy", "balanced_accuracy")}
+        values = {f"valid/{name}": value for name, value in validation_metrics(logits, labels).items()}
         if self._train:
             means = torch.stack(self._train).mean(0).tolist()
             self._train.clear()

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     for title, lines in (("without a result", missing), ("not used as they are", record.problems)):
         if lines:
             print("\n  ".join([f"{title}:", *lines]))
-    print(f"{len(record.results)} trainings reported in {out}")
+    print(f"report of {len(record.results)} finished trainings in {out}")
     return 0
 
 

@@ -203,7 +203,8 @@ def _telling_keys(trainings: Sequence[Training]) -> list[str]:
 
 def _name(one: Training, keys: Sequence[str]) -> str:
     settings = ", ".join(f"{key}={_value(one, key)}" for key in keys)
-    return f"{one.arm} [{settings}]" if settings else one.arm
+    arm, at, leak = one.arm.partition("@")  # which ends a name
+    return f"{arm} [{settings}]{at}{leak}" if settings else one.arm
 
 
 def _value(one: Training, key: str) -> str:

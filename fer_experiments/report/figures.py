@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from fer_experiments.evaluation.calibration import Bin
+
 TRAIN, VALID, GENERATED, SIMPLE = "#2b6cb0", "#c2410c", "#c2410c", "#2b6cb0"
 VERDICT = {"helps": "#15803d", "hurts": "#b91c1c", "equivalent": "#2b6cb0", "undecided": "#6b7280"}
 History = Sequence[Mapping[str, float]]
@@ -162,6 +164,29 @@ def _line(axes: Axes, histories: Sequence[History], x: str, key: str, name: str,
     mean = pd.concat(tables).groupby(x)[key].mean()
     marker = "." if len(mean) <= 20 else ""  # a single epoch must be seen too
     axes.plot(mean.index, mean.to_numpy(), color=colour, linewidth=1.8, marker=marker, label=name)
+
+
+def reliability_diagram(bins: Sequence[Bin]) -> Figure:
+    """A bar for each bin: how often images of such confidence were right; the deeper its colour, the more images.
+
+    On the dashed line confidence is true; bars below it are too sure of themselves.
+    """
+    figure = Figure(figsize=(2.9, 2.7), layout="constrained")
+    axes = figure.subplots()
+    most = max(one.images for one in bins)
+    for place, one in enumerate(bins):
+        if one.accuracy is not None:
+            depth = 0.25 + 0.75 * one.images / most
+            axes.bar((place + 0.5) / len(bins), one.accuracy, 0.9 / len(bins), color=SIMPLE, alpha=depth)
+    axes.plot([0, 1], [0, 1], color="#6b7280", linestyle="--", linewidth=1)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PERCENT)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("accuracy")
+    axes.spines[["right", "top"]].set_visible(False)
+    return figure
 
 
 def svg(figure: Figure) -> bytes:

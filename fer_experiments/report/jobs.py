@@ -48,7 +48,9 @@ class JobFolder:
         if job == "cnn":
             return [(seed, arm_name(self.choices["balance"], self.choices["augment"]))]
         seeds = train["seeds"] if isinstance(train["seeds"], list) else [seed + n for n in range(train["seeds"])]
-        return [(number, arm) for number in seeds for arm in train["arms"]]
+        parts = [arm.partition("+") for arm in train["arms"]]  # an arm without + takes the run's augment
+        arms = [arm_name(balance, augment or self.choices["augment"]) for balance, _, augment in parts]
+        return [(number, arm) for number in seeds for arm in arms]
 
 
 def read_job(folder: Path) -> JobFolder:

@@ -33,7 +33,7 @@ def write_page(record: StudyRecord, findings: Findings, folder: Path, out: Path 
         lstrip_blocks=True,
     )
     page = environment.get_template("page.html.j2").render(
-        name=f"{folder.resolve().parent.name}/{folder.resolve().name}",
+        name="/".join((out or folder).resolve().parts[-2:]),
         record=record,
         question=record.question,
         headline=headline(record, findings),

@@ -1,6 +1,7 @@
 """A study's record, and its tables."""
 
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from fer_experiments.evaluation.result import Result, versions
 from fer_experiments.evaluation.verdict import Question
 
 FILE = "study.json"
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "loss", "ece")
 
 
 def training(seed: int, arm: str) -> str:
@@ -68,7 +70,7 @@ class StudyRecord(BaseModel):
 
 
 def comparison(record: StudyRecord) -> pd.DataFrame:
-    """One row for each finished arm and seed: counts, steps, and metrics on test."""
+    """One row for each finished arm and seed: counts, steps, and metrics on test, NaN where undefined."""
     rows = []
     for result in record.results:
         test = result.metrics["test"]
@@ -81,10 +83,9 @@ def comparison(record: StudyRecord) -> pd.DataFrame:
                 "generated": sum(result.generated.values()),
                 "optimizer_steps": result.optimizer_steps,
                 "selected_epoch": result.selected_epoch,
-                "accuracy": test["accuracy"],
-                "balanced_accuracy": test["balanced_accuracy"],
-                "loss": test["loss"],
-                **{f"recall_{name}": value for name, value in test["recall"].items()},
+                **{name: _number(test.get(name)) for name in METRICS},  # older results lack some
+                **{f"recall_{name}": _number(value) for name, value in test["recall"].items()},
+                **{f"precision_{name}": _number(value) for name, value in test.get("precision", {}).items()},
                 "test_images": test["images"],
                 "split_hash": result.split_hash,
                 "seconds": round(result.seconds, 1),
@@ -109,13 +110,25 @@ def summary(record: StudyRecord) -> pd.DataFrame:
                 "arm": arm,
                 "seeds": str(len(of_arm)),
                 "training images": training_images(first),
-                "accuracy": f"{mean['accuracy']:.2%}",
-                "balanced accuracy": f"{mean['balanced_accuracy']:.2%}",
-                "loss": f"{mean['loss']:.4f}",
-                **{f"recall {name}": f"{mean[f'recall_{name}']:.2%}" for name in first.classes},
+                "accuracy": _shown(mean["accuracy"], ".2%"),
+                "balanced accuracy": _shown(mean["balanced_accuracy"], ".2%"),
+                "macro F1": _shown(mean["macro_f1"], ".2%"),
+                "AUROC": _shown(mean["auroc"], ".4f"),
+                "loss": _shown(mean["loss"], ".4f"),
+                "ECE": _shown(mean["ece"], ".4f"),
+                **{f"recall {name}": _shown(mean[f"recall_{name}"], ".2%") for name in first.classes},
             }
         )
     return pd.DataFrame(rows).fillna("")
+
+
+def _number(value: float | None) -> float:
+    """A table's cell; None, which is undefined or unknown, is NaN and in the file empty."""
+    return math.nan if value is None else value
+
+
+def _shown(value: float, form: str) -> str:
+    return "" if math.isnan(value) else format(value, form)
 
 
 def training_images(result: Result) -> str:
