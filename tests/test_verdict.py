@@ -81,6 +81,18 @@ def test_the_comparison_arm_has_the_same_augmentation():
     assert verdicts(*arms)["dcgan+traditional"].against == "none+traditional"
 
 
+def test_arms_of_a_sweep_are_compared_with_what_was_given_no_other_settings():
+    arms = [arm("none [data.bottleneck=null]", 0.6), arm("none [data.bottleneck=64]", 0.7), arm("oversample", 0.5)]
+    arms += [arm("dcgan [data.bottleneck=64, gan.epochs=9]", 0.8), arm("dcgan [data.bottleneck=null]", 0.5, 0.1)]
+    found = verdicts(*arms)
+    assert set(found) == {one.name for one in arms[2:]}
+    for name, against in zip(
+        list(found)[1:], ("none [data.bottleneck=64]", "none [data.bottleneck=null]"), strict=True
+    ):
+        assert found[name].against == against
+    assert found["oversample"].against is None
+
+
 def test_without_a_simple_arm_of_the_same_augmentation_it_is_undecided():
     found = verdicts(arm("none", 0.6), arm("dcgan+traditional", 0.9))["dcgan+traditional"]
     assert found.verdict == "undecided"

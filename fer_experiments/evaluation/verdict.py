@@ -1,6 +1,5 @@
 """Which arms help, against which other arm: the rules of a comparison of several arms at once."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,10 +40,19 @@ class Arm:
     generated: bool
 
     @property
+    def plain(self) -> str:
+        """ "dcgan+traditional" of "dcgan+traditional [gan.epochs=100]"."""
+        return self.name.partition(" [")[0]
+
+    @property
+    def settings(self) -> set[str]:
+        """{"gan.epochs=100"} of that: what sets it apart from runs of the same name."""
+        return set(self.name.partition(" [")[2].removesuffix("]").split(", ")) - {""}
+
+    @property
     def augmentation(self) -> str:
-        """ "traditional" for "dcgan+traditional [gan.epochs=100]", else "none"."""
-        found = re.match(r"[^+@ ]*\+([^@ ]+)", self.name)
-        return found.group(1) if found else "none"
+        """ "traditional" of that; "none" where the name has no +."""
+        return self.plain.removesuffix(LEAK).partition("+")[2] or "none"
 
 
 @dataclass(frozen=True)
@@ -75,23 +83,22 @@ def judge(arms: Sequence[Arm], labels: Array, question: Question) -> list[ArmVer
 
     A simple arm is compared with the baseline. An arm with generated images is compared with the best simple arm of
     the same augmentation, chosen on validation, and helps only if it beats that one and the baseline. helps and hurts
-    need the interval to leave out 0 also after Holm's correction for all comparisons made.
+    need the interval to leave out 0 also after Holm's correction for all comparisons made. No arm is compared with one
+    that was given a setting which it lacks.
     """
-    by_name = {arm.name: arm for arm in arms}
-    baseline = by_name.get(question.baseline)
-    rivals = {arm.name: _rivals(arm, arms, baseline) for arm in arms if arm is not baseline}
-    pairs = _compare_all(
-        [(by_name[name], rival) for name, found in rivals.items() for rival in found], labels, question
-    )
-    return [_verdict(by_name[name], found, baseline, pairs, question) for name, found in rivals.items()]
+    judged = [arm for arm in arms if arm.plain != question.baseline]
+    rivals = {arm.name: _rivals(arm, arms, question) for arm in judged}
+    pairs = _compare_all([(arm, rival) for arm in judged for rival in rivals[arm.name]], labels, question)
+    return [_verdict(arm, rivals[arm.name], pairs, question) for arm in judged]
 
 
-def _rivals(arm: Arm, arms: Sequence[Arm], baseline: Arm | None) -> list[Arm]:
-    """The arms to compare with, the one that the verdict names first."""
-    if not arm.generated:
-        return [] if baseline is None else [baseline]
-    simple = [other for other in arms if not other.generated and other.augmentation == arm.augmentation]
-    best = max(simple, key=lambda other: other.validation, default=None)
+def _rivals(arm: Arm, arms: Sequence[Arm], question: Question) -> list[Arm]:
+    """The arms to compare with, the one that the verdict names first, the baseline last."""
+    simple = [other for other in arms if not other.generated and other is not arm and other.settings <= arm.settings]
+    likest = sorted(simple, key=lambda other: -len(other.settings))
+    baseline = next((other for other in likest if other.plain == question.baseline), None)
+    alike = [other for other in simple if other.augmentation == arm.augmentation]
+    best = max(alike, key=lambda other: other.validation, default=None) if arm.generated else None
     return list({other.name: other for other in (best, baseline) if other is not None}.values())
 
 
@@ -125,9 +132,7 @@ def _common(a: Arm, b: Arm) -> tuple[Array, Array]:
     return a.predictions[[row for row, _ in rows]], b.predictions[[row for _, row in rows]]
 
 
-def _verdict(
-    arm: Arm, rivals: list[Arm], baseline: Arm | None, pairs: dict[tuple[str, str], Paired], question: Question
-) -> ArmVerdict:
+def _verdict(arm: Arm, rivals: list[Arm], pairs: dict[tuple[str, str], Paired], question: Question) -> ArmVerdict:
     mine = [pairs[arm.name, rival.name] for rival in rivals if (arm.name, rival.name) in pairs]
 
     def said(verdict: Verdict, explanation: str) -> ArmVerdict:
@@ -138,18 +143,17 @@ def _verdict(
         return said("undecided", f"There is no arm to compare {arm.name} with; {wanted} in train.arms would be one.")
     if not mine or mine[0].against != rivals[0].name:
         return said("undecided", f"{arm.name} and {rivals[0].name} have no finished seed of the same split in common.")
-    first = mine[0].comparison
+    first, last = mine[0].comparison, mine[-1].comparison
     if not arm.generated or first.verdict != "helps":
         return said(first.verdict, first.explanation)
-    if baseline is None:
+    if rivals[-1].plain != question.baseline:
         return said(
             "undecided", f"{first.explanation} But there is no arm {question.baseline} to compare with as well."
         )
-    if mine[-1].against != baseline.name:
-        return said("undecided", f"{first.explanation} But it has no finished seed in common with {baseline.name}.")
-    second = mine[-1].comparison
-    if second.verdict != "helps":
-        return said("undecided", f"Better than {rivals[0].name}, but not than {baseline.name}: {second.explanation}")
+    if mine[-1].against != rivals[-1].name:
+        return said("undecided", f"{first.explanation} But it has no finished seed in common with {rivals[-1].name}.")
+    if last.verdict != "helps":
+        return said("undecided", f"Better than {rivals[0].name}, but not than {rivals[-1].name}: {last.explanation}")
     return said("helps", first.explanation)
 
 

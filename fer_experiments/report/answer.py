@@ -15,14 +15,12 @@ PAPER_GAIN = 0.095  # 81.50 to 91.00 % accuracy, Surono et al. 2023
 
 
 def headline(record: StudyRecord, findings: Findings) -> str:
-    """The verdict on the arm with generated images that is best on validation, and in a word on the other ones."""
+    """The verdict on the arm with generated images that is best on validation."""
     if not record.results:
         all_failed = len(record.failed) >= len(record.arms) * len(record.seeds)
         return f"No answer: {'every training failed' if all_failed else 'no training has finished'}."
-    best = findings.best
-    if best is not None:
-        others = [said for said in findings.arms if said.generated and said.arm != best.arm]
-        return " ".join([_sentence(best, record.question), *map(_in_a_word, others)])
+    if findings.best is not None:
+        return _sentence(findings.best, record.question)
     generated = generated_arms(record)
     lost = [arm for arm in record.arms if not record.of_arm(arm) and any(arm in where for where in record.failed)]
     also = f" (failed: {', '.join(lost)})" if lost else ""
@@ -41,20 +39,27 @@ def _sentence(said: ArmVerdict, question: Question) -> str:
     gains = "gains" if comparison.difference >= 0 else "loses"
     many = "one seed" if comparison.seeds == 1 else f"{comparison.seeds} seeds"
     within = f" of {100 * question.margin:g} points or more" if said.verdict == "equivalent" else ""
+    corrected = comparison.verdict == "undecided" and comparison.low * comparison.high > 0
+    doubt = "; not enough, corrected for all comparisons made" if corrected and comparison.seeds > 1 else ""
     return (
         f"{SAID[said.verdict]}{within}: {said.arm} {gains} {100 * abs(comparison.difference):.1f} points of {metric} "
-        f"against {said.against} ({interval(comparison, question)}, {many}, {comparison.images:,} test images)."
+        f"against {said.against} ({interval(comparison, question)}, {many}, {comparison.images:,} test images{doubt})."
     )
 
 
-def _in_a_word(said: ArmVerdict) -> str:
-    word = f"is {said.verdict}" if said.verdict in ("equivalent", "undecided") else said.verdict
-    return f"{said.arm} {word}{f' against {said.against}' if said.against else ''}."
+def in_a_word(findings: Findings) -> str:
+    """The other arms with generated images: "dcgan hurts against none." """
+    words = []
+    for said in findings.arms:
+        if said.generated and said is not findings.best:
+            word = f"is {said.verdict}" if said.verdict in ("equivalent", "undecided") else said.verdict
+            words.append(f"{said.arm} {word}{f' against {said.against}' if said.against else ''}.")
+    return " ".join(words)
 
 
 def interval(comparison: Comparison, question: Question) -> str:
-    """ "95 % interval -1.3 to +0.5"."""
-    return f"{100 * question.level:g} % interval {100 * comparison.low:+.1f} to {100 * comparison.high:+.1f}"
+    """ "95% interval -1.3 to +0.5"."""
+    return f"{100 * question.level:g}% interval {100 * comparison.low:+.1f} to {100 * comparison.high:+.1f}"
 
 
 def explain_leak(effect: LeakEffect, question: Question) -> str:

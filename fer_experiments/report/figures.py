@@ -86,7 +86,7 @@ def dot_plot(
 
 def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], margin: float, xlabel: str) -> Figure:
     """{"A - B": (difference, low, high, verdict)} in points, first on top; the band is +-margin, where none counts."""
-    figure = Figure(figsize=(5.6, 1.0 + 0.38 * len(differences)), layout="constrained")
+    figure = Figure(figsize=(7.2, 0.9 + 0.36 * len(differences)), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
     axes.axvline(0, color="#374151", linewidth=1, zorder=1)

@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fer_experiments.report.answer import headline
+from fer_experiments.report.answer import headline, in_a_word
 from fer_experiments.report.page import write_page
 from fer_experiments.report.study import StudyRecord, comparison, summary
-from fer_experiments.report.verdicts import comparisons, find_verdicts
+from fer_experiments.report.verdicts import comparisons, find_verdicts, generated_first
 
 
 def _escape_bars(text: str) -> str:
@@ -37,9 +37,9 @@ def write_report(record: StudyRecord, folder: Path, out: Path | None = None) -> 
     table = summary(record)
     findings = find_verdicts(record, folder)
     findings.save(out, record.question)
-    answer = headline(record, findings)
+    answer = f"{headline(record, findings)} {in_a_word(findings)}".strip()
     parts = [answer, _markdown(table), _markdown(comparisons(findings))]
-    parts += [f"- {said.arm}: {said.verdict}. {said.explanation}" for said in findings.arms]
+    parts += [f"- {said.arm}: {said.verdict}. {said.explanation}" for said in generated_first(findings.arms)]
     markdown = "\n\n".join(part for part in parts if part) + "\n"
     (out / "comparison.md").write_text(markdown, encoding="utf-8", errors="surrogateescape")
     write_page(record, findings, folder, out)

@@ -9,12 +9,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fer_experiments.report import figures
-from fer_experiments.report.answer import explain_leak, generated_arms, headline, percent, scores
+from fer_experiments.report.answer import explain_leak, generated_arms, headline, in_a_word, percent, scores
+from fer_experiments.report.calibration import reliabilities
 from fer_experiments.report.checks import run_checks, unfinished
 from fer_experiments.report.gans import gans
 from fer_experiments.report.pictures import Picture, drawn, jpeg
 from fer_experiments.report.study import StudyRecord, summary
-from fer_experiments.report.verdicts import Findings, comparisons
+from fer_experiments.report.verdicts import Findings, comparisons, generated_first
 
 FILE = "report.html"
 ACCURACY = {"train/accuracy": "training", "valid/accuracy": "validation"}
@@ -37,7 +38,9 @@ def write_page(record: StudyRecord, findings: Findings, folder: Path, out: Path 
         record=record,
         question=record.question,
         headline=headline(record, findings),
-        findings=findings,
+        others=in_a_word(findings),
+        verdicts=generated_first(findings.arms),
+        estimates=findings.estimates,
         leaks=[explain_leak(effect, record.question) for effect in findings.leaks],
         checks=run_checks(record, findings, facts, folder),
         unfinished=unfinished(record),
@@ -47,6 +50,7 @@ def write_page(record: StudyRecord, findings: Findings, folder: Path, out: Path 
         table=summary(record),
         curves=arm_curves(record),
         confusions=confusions(record),
+        reliabilities=reliabilities(record, folder),
         class_count=max((len(result.classes) for result in record.results), default=0),
         gans=gans(record, folder),
         near_duplicates=jpeg(folder / "near_duplicates.png", "", "Pairs of alike images that lie in different parts"),
@@ -85,7 +89,7 @@ def differences(record: StudyRecord, findings: Findings) -> Picture | None:
             100 * pair.comparison.high,
             pair.comparison.verdict,
         )
-        for said in findings.arms
+        for said in generated_first(findings.arms)
         for pair in said.pairs
     }
     if not rows:

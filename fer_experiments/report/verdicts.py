@@ -103,10 +103,15 @@ def _arm(name: str, trainings: Sequence[_Training], question: Question) -> Arm |
     )
 
 
+def generated_first(arms: Sequence[ArmVerdict]) -> list[ArmVerdict]:
+    """In the order of a reader's interest."""
+    return sorted(arms, key=lambda said: not said.generated)
+
+
 def comparisons(findings: Findings) -> pd.DataFrame:
     """One row a comparison, as a person reads it; the verdict of an arm stands in the row that it names."""
     rows = []
-    for said in findings.arms:
+    for said in generated_first(findings.arms):
         for number, pair in enumerate(said.pairs):
             one = pair.comparison
             rows.append(
