@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "gan": {"data", "augment", "evaluation"},
     "classifier": {"data", "augment", "evaluation"},
     "report": {"data", "augment", "evaluation", "balance", "gan", "classifier"},
-    "bench": {"data", "evaluation", "classifier", "gan", "report", "train", "__main__"},
+    "bench": {"balance", "data", "evaluation", "classifier", "gan", "report", "train", "__main__"},
     "train": {"data", "augment", "evaluation", "balance", "gan", "classifier", "report"},
 }
 

@@ -1,14 +1,18 @@
 """The benchmark: its references are faithful, its table says what was measured. Nothing is timed here."""
 
 import inspect
+import itertools
+import json
 
+import pandas as pd
 import pytest
 import torch
 
 from fer_experiments.bench import __main__ as bench
-from fer_experiments.bench import cases, quality, tutorial
+from fer_experiments.bench import cases, quality, same_arm, tutorial
 from fer_experiments.bench.report import full_report
 from fer_experiments.classifier.networks import CNN
+from fer_experiments.evaluation.predictions import Predictions
 
 
 def test_the_usual_network_is_ours_in_another_order():
@@ -137,3 +141,17 @@ def test_quality_compares_studies(run, tmp_path, monkeypatch, capsys):
     assert [line.split("|")[1].strip() for line in lines[-2:]] == ["fp32", "bf16-mixed"]
     floors = [line.split("|")[5] for line in lines[-2:]]
     assert floors[0] == floors[1]  # the same real images, the same features
+
+
+def test_the_same_arm_under_two_names_differs_in_the_luck_of_training_alone(tmp_path, capsys):
+    tiny = ["data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"]
+    same_arm.main(["--studies=2", "--seeds=2", f"--out={tmp_path}", "trainer=smoke", "classifier.image_size=32", *tiny])
+    assert "2 studies of 2 seeds: " in capsys.readouterr().out
+    found = json.loads((tmp_path / "same_arm.json").read_text())
+    assert [one["images"] for one in found] == [24, 24]
+    for study, seed in itertools.product(range(2), range(2)):
+        first, second = (tmp_path / f"study_{study}" / f"seed_{seed}" / name for name in ("none", "again"))
+        tables = [pd.read_csv(folder / "training.csv").sort_values("path") for folder in (first, second)]
+        assert tables[0].equals(tables[1])
+        logits = [Predictions.load(folder, "test").logits for folder in (first, second)]
+        assert (logits[0] != logits[1]).any()
