@@ -18,11 +18,6 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-def arm_name(balance: str, augment: str) -> str:
-    """Say "dcgan+traditional", or "dcgan" without augmentation."""
-    return balance if augment == "none" else f"{balance}+{augment}"
-
-
 class Result(BaseModel):
     """One training of a GAN or a classifier. `metrics` is {part: classification_metrics}, for a GAN {}.
 

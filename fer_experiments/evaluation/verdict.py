@@ -7,10 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.statistics import Array, Comparison, Metric, Verdict, compare, holm
 from fer_experiments.spec import Spec
-
-LEAK = "@leak"  # ends the name of an arm whose GAN and whose choice of epoch saw the test images, on purpose
 
 
 class Question(Spec):
@@ -40,19 +39,22 @@ class Arm:
     generated: bool
 
     @property
+    def parsed(self) -> ArmName:
+        return ArmName.parse(self.name)
+
+    @property
     def plain(self) -> str:
-        """ "dcgan+traditional" of "dcgan+traditional [gan.epochs=100]"."""
-        return self.name.partition(" [")[0]
+        """Without what sets runs of one name apart."""
+        return str(replace(self.parsed, settings=""))
 
     @property
     def settings(self) -> set[str]:
-        """{"gan.epochs=100"} of that: what sets it apart from runs of the same name."""
-        return set(self.name.partition(" [")[2].removesuffix("]").split(", ")) - {""}
+        """What sets it apart."""
+        return set(self.parsed.settings.split(", ")) - {""}
 
     @property
     def augmentation(self) -> str:
-        """ "traditional" of that; "none" where the name has no +."""
-        return self.plain.removesuffix(LEAK).partition("+")[2] or "none"
+        return self.parsed.augment or "none"
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def _verdict(arm: Arm, rivals: list[Arm], pairs: dict[tuple[str, str], Paired], 
 
 
 def _doing_nothing(baseline: str, augmentation: str) -> str:
-    return baseline if augmentation == "none" else f"{baseline.partition('+')[0]}+{augmentation}"
+    return str(replace(ArmName.parse(baseline), augment=augmentation))
 
 
 @dataclass(frozen=True)
@@ -181,10 +183,11 @@ def leak_effects(arms: Sequence[Arm], labels: Array, question: Question) -> list
     by_name = {arm.name: arm for arm in arms}
     asked = partial(compare, labels=labels, metric=question.metric, margin=question.margin, level=question.level)
     found = []
-    for arm in arms:
+    for arm in (arm for arm in arms if arm.generated and not arm.parsed.leak):
         for against in (_doing_nothing(question.baseline, arm.augmentation), question.baseline):
-            names = [(arm.name, against), (arm.name + LEAK, against + LEAK)]
-            if arm.generated and by_name.keys() >= {name for pair in names for name in pair}:
+            pair = arm.name, against
+            names = [pair, tuple(str(ArmName.parse(name).leaking()) for name in pair)]
+            if by_name.keys() >= {name for pair in names for name in pair}:
                 clean, leaky = (_common(by_name[a], by_name[b]) for a, b in names)
                 if len(clean[0]) and len(leaky[0]):
                     found.append(LeakEffect(arm.name, against, asked(*clean), asked(*leaky)))

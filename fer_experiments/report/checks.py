@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from fer_experiments.data.synthetic import MANIFEST
+from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.result import Result
-from fer_experiments.evaluation.verdict import LEAK
 from fer_experiments.report.gans import gan_folders
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.report.verdicts import Findings
@@ -92,7 +92,7 @@ def _same_splits(record: StudyRecord) -> Check:
 def _leakage(record: StudyRecord, folder: Path) -> Check:
     """From the files themselves: what was trained on, against what was measured on."""
     leaked, unread = [], []
-    honest = [result for result in record.results if LEAK not in result.arm]
+    honest = [result for result in record.results if not ArmName.parse(result.arm).leak]
     for result in honest:
         try:
             found = _leaked(result, record.folder_of(result, folder))
@@ -172,7 +172,7 @@ def read_audits(record: StudyRecord, folder: Path) -> list[dict[str, Any]]:
 
 def audit_files(record: StudyRecord, folder: Path) -> list[Path]:
     """audit.json in each arm's folder, and in the GAN's beside it."""
-    places = {record.folder_of(result, folder) for result in record.results if LEAK not in result.arm}
+    places = {record.folder_of(result, folder) for result in record.results if not ArmName.parse(result.arm).leak}
     of_gans = {file for gan in gan_folders(record, folder) for file in gan.glob("**/audit.json")}
     return sorted(of_gans | {file for place in places if (file := place / "audit.json").is_file()})
 
@@ -270,7 +270,7 @@ def _same_versions(record: StudyRecord) -> Check:
 
 
 def _on_purpose(record: StudyRecord) -> Iterable[Check]:
-    leaks = [arm for arm in record.arms if LEAK in arm]
+    leaks = [arm for arm in record.arms if ArmName.parse(arm).leak]
     if leaks:
         said = f"{', '.join(leaks)} saw test images on purpose, to show what that does; no verdict rests on them."
         yield Check("leak on purpose", "warn", said, "study.json")

@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.result import FILE as RESULT
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.jobs import HYDRA, JobFolder, job_of, read_job
@@ -203,8 +204,7 @@ def _telling_keys(trainings: Sequence[Training]) -> list[str]:
 
 def _name(one: Training, keys: Sequence[str]) -> str:
     settings = ", ".join(f"{key}={_value(one, key)}" for key in keys)
-    arm, at, leak = one.arm.partition("@")  # which ends a name
-    return f"{arm} [{settings}]{at}{leak}" if settings else one.arm
+    return str(replace(ArmName.parse(one.arm), settings=settings))
 
 
 def _value(one: Training, key: str) -> str:

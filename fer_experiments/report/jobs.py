@@ -1,13 +1,13 @@
 """What Hydra left of a job's configuration: the settings that a result was made with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from fer_experiments.evaluation.result import arm_name
+from fer_experiments.evaluation.arms import ArmName
 
 HYDRA = ".hydra"
 # What changes no result, or is said by the arm and the seed already.
@@ -46,11 +46,11 @@ class JobFolder:
             return []
         seed, train = self.config["seed"], self.config["train"]
         if job == "cnn":
-            return [(seed, arm_name(self.choices["balance"], self.choices["augment"]))]
+            return [(seed, str(ArmName(self.choices["balance"], self.choices["augment"])))]
         seeds = train["seeds"] if isinstance(train["seeds"], list) else [seed + n for n in range(train["seeds"])]
-        parts = [arm.partition("+") for arm in train["arms"]]  # an arm without + takes the run's augment
-        arms = [arm_name(balance, augment or self.choices["augment"]) for balance, _, augment in parts]
-        return [(number, arm) for number in seeds for arm in arms]
+        names = [ArmName.parse(arm) for arm in train["arms"]]  # an arm without + takes the run's augment
+        arms = [replace(name, augment=name.augment or self.choices["augment"]) for name in names]
+        return [(number, str(arm)) for number in seeds for arm in arms]
 
 
 def read_job(folder: Path) -> JobFolder:

@@ -13,7 +13,7 @@ import pandas as pd
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.statistics import Estimate, estimate, score
-from fer_experiments.evaluation.verdict import LEAK, Arm, ArmVerdict, LeakEffect, Question, judge, leak_effects
+from fer_experiments.evaluation.verdict import Arm, ArmVerdict, LeakEffect, Question, judge, leak_effects
 from fer_experiments.report.study import StudyRecord
 
 FILE = "verdict.json"
@@ -73,7 +73,7 @@ def find_verdicts(record: StudyRecord, folder: Path) -> Findings:
     labels = trainings[0].test.labels
     arms = [arm for name in record.arms if (arm := _arm(name, trainings, record.question)) is not None]
     question = record.question
-    found = judge([arm for arm in arms if LEAK not in arm.name], labels, question)
+    found = judge([arm for arm in arms if not arm.parsed.leak], labels, question)
     validation = {arm.name: arm.validation for arm in arms}
     return Findings(
         estimates={arm.name: estimate(arm.predictions, labels, question.metric, question.level) for arm in arms},

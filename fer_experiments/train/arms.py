@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,8 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 
 from fer_experiments.errors import ConfigError
-from fer_experiments.evaluation.result import arm_name
-from fer_experiments.evaluation.verdict import LEAK
+from fer_experiments.evaluation.arms import LEAK, ArmName
 from fer_experiments.spec import build
 from fer_experiments.train.cnn import Arm
 from fer_experiments.train.config import Config, to_dict
@@ -40,8 +40,8 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
             raise ConfigError(
                 f"train.arms: {name}: unknown suffix @{suffix}; only {LEAK} is known, as in {plain}{LEAK}"
             )
-        balance, _, augment = plain.partition("+")
-        options = {"balance": balance, "augment": augment or choices["augment"]}
+        parsed = ArmName.parse(name)
+        options = {"balance": parsed.balance, "augment": parsed.augment or choices["augment"]}
         built = {}
         for group, option in options.items():
             node = _option(group, option, f"train.arms: {name}")
@@ -50,7 +50,8 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
                     node[key] = value
                     used.add((group, key))
             built[group] = build(group, node)
-        arms.append(Arm(arm_name(**options) + at + suffix, built["balance"], built["augment"], leak=bool(at)))
+        full = str(replace(parsed, augment=options["augment"]))
+        arms.append(Arm(full, built["balance"], built["augment"], parsed.leak))
     for group in changed:
         for key in changed[group]:
             if (group, key) not in used:

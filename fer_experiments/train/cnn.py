@@ -24,9 +24,10 @@ from fer_experiments.data.leak import leak_to_selection
 from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.predictions import Predictions, save_predictions
-from fer_experiments.evaluation.result import Result, arm_name
+from fer_experiments.evaluation.result import Result
 from fer_experiments.report.tensorboard import write_hyperparameters, write_test_results
 from fer_experiments.train.audit import audit_arms
 from fer_experiments.train.dcgan import images_needed, train_gan
@@ -53,7 +54,7 @@ class TrainCNN(Job):
     def run(self, config: Config, folder: Path) -> None:
         data = ImageData.prepare(config.data, config.seed)
         chosen = HydraConfig.get().runtime.choices
-        arm = Arm(arm_name(chosen["balance"], chosen["augment"]), config.balance, config.augment)
+        arm = Arm(str(ArmName(chosen["balance"], chosen["augment"])), config.balance, config.augment)
         write_data(folder, data, images_for_all(config, data, [arm]))
         synthetic = find_synthetic(config, data, [arm], folder / "gan")
         audit_arms(config, data, {folder: arm}, synthetic)
