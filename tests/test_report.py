@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fer_experiments.evaluation.calibration import Bin
 from fer_experiments.report import figures
@@ -54,6 +55,20 @@ def test_dot_plot_has_a_dot_for_each_seed_and_the_mean():
     assert [len(dots.get_offsets()) for dots in axes.collections] == [2, 1]
     assert [text.get_text() for text in axes.texts] == ["60.0%", "90.0%", "no result"]
     assert axes.yaxis_inverted()  # the first arm on top
+
+
+def test_dot_plot_has_a_line_for_each_interval():
+    axes = figures.dot_plot({"none": [0.5, 0.7], "dcgan": [0.9, 0.8]}, [], "score", {"none": (0.4, 0.8)}).axes[0]
+    assert [list(line.get_xdata()) for line in axes.lines if line.get_linewidth() == 5] == [[0.4, 0.8]]
+
+
+def test_difference_plot_has_an_interval_for_each_pair_and_a_band_of_the_margin():
+    rows = {"dcgan − none": (-3.0, -5.0, -1.0, "hurts"), "oversample − none": (0.1, -0.2, 0.4, "equivalent")}
+    axes = figures.difference_plot(rows, 0.5, "points").axes[0]
+    assert [list(line.get_xdata()) for line in axes.lines[1:]] == [[-5.0, -1.0], [-0.2, 0.4]]
+    assert [text.get_text() for text in axes.texts] == ["-3.0  hurts", "+0.1  equivalent"]
+    assert (axes.patches[0].get_x(), axes.patches[0].get_width()) == (-0.5, 1.0)
+    assert axes.yaxis_inverted()
 
 
 def test_curves_show_every_seed_and_their_mean():
@@ -184,6 +199,24 @@ def test_page_needs_no_other_file_and_opens_with_the_answer(tmp_path):
         "split0",
     ):
         assert shown in page
+
+
+def test_page_shows_near_duplicates_and_nearest_images_where_there_are_some(tmp_path):
+    record = written(tmp_path, {"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0])
+    write_gan(tmp_path / "seed_0" / "gan", [5])
+    (tmp_path / "data.json").write_text("{}")
+    titles = "Near-duplicates across parts", "Generated images and their nearest training images"
+    assert not any(title in rendered(record, tmp_path) for title in titles)
+    for place in (tmp_path / "near_duplicates.png", tmp_path / "seed_0" / "gan" / "nearest.png"):
+        Image.new("RGB", (8, 8)).save(place)
+    assert all(title in rendered(record, tmp_path) for title in titles)
+
+
+def test_page_tells_what_the_leak_is_worth(tmp_path):
+    names = {"none": 0.7, "dcgan": 0.72, "none@leak": 0.75, "dcgan@leak": 0.9}
+    page = rendered(written(tmp_path, {arm: {0: score} for arm, score in names.items()}, [0]), tmp_path)
+    assert "What a leak would have shown" in page
+    assert "the leak is worth +13.0 points here" in page
 
 
 def test_page_says_what_is_missing(tmp_path):
