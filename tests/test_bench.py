@@ -3,16 +3,19 @@
 import inspect
 import itertools
 import json
+import re
+import shutil
 
 import pandas as pd
 import pytest
 import torch
 
 from fer_experiments.bench import __main__ as bench
-from fer_experiments.bench import cases, quality, same_arm, tutorial
+from fer_experiments.bench import bottleneck, cases, quality, same_arm, tutorial
 from fer_experiments.bench.report import full_report
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.evaluation.predictions import Predictions
+from tests.conftest import write_images
 
 
 def test_the_usual_network_is_ours_in_another_order():
@@ -155,3 +158,14 @@ def test_the_same_arm_under_two_names_differs_in_the_luck_of_training_alone(tmp_
         assert tables[0].equals(tables[1])
         logits = [Predictions.load(folder, "test").logits for folder in (first, second)]
         assert (logits[0] != logits[1]).any()
+
+
+def test_only_what_went_through_other_pixels_is_told_apart(two_classes, capsys):
+    for folder in two_classes.iterdir():
+        shutil.rmtree(folder)
+        write_images(folder, 100, size=(48, 48), seed=len(folder.name))
+    settings = ["data=folder", f"data.root={two_classes}", "classifier.image_size=48", "gan.image_size=32"]
+    bottleneck.main(["--seeds=1", *settings])
+    alike, through = re.findall(r"(\d\.\d\d) \(", capsys.readouterr().out)
+    assert float(alike) < 0.7
+    assert float(through) > 0.9
