@@ -8,8 +8,8 @@ seed s on image i, d_si = mean + a_s + b_i + c_si, the mean over S seeds and n i
 
 Its parts are estimated from the spread of the seeds' scores and from the jackknife over test images (stratified by
 class), both of a seed's score and of the mean over the seeds. The interval is Student's with Satterthwaite's degrees of
-freedom: no random resampling, the same numbers each time. tests/test_calibration.py measures how often it holds the
-truth.
+freedom, and never narrower than that of the seeds' scores alone. There is no random resampling: the same numbers each
+time. tests/test_calibration.py measures how often the interval holds the truth.
 """
 
 import math
@@ -33,21 +33,56 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds with its interval; a score's in [0, 1], a difference's in [-1, 1].
+class Spread:
+    """Estimates of var(a)/S, var(b)/n and var(c)/(S n), and the degrees of freedom of their two sources."""
 
-    seed_variance, image_variance and joint_variance are the estimates of var(a)/S, var(b)/n and var(c)/(S n).
-    """
+    seeds: float
+    images: float
+    both: float
+    seed_freedom: float
+    image_freedom: float
+
+    def reach(self, p: float) -> float:
+        """How far the mean lies below its p quantile: Student's times the standard error (Satterthwaite 1946).
+
+        Never less than with the seeds' scores alone, whose spread among two or three may be small by chance.
+        """
+        return max(error * float(stats.t.ppf(p, freedom)) for error, freedom in self._students)
+
+    def p_value(self, mean: float) -> float:
+        """Two-sided, of 0: the smallest 1 - level at which mean +- reach leaves it out."""
+        return max(_p_value(mean, *one) for one in self._students)
+
+    def of_more(self, seeds: float, images: float) -> "Spread":
+        """With so many times as many seeds and images."""
+        more = (self.seed_freedom + 1) * seeds - 1, self.image_freedom * images
+        return Spread(self.seeds / seeds, self.images / images, self.both / (seeds * images), *more)
+
+    @property
+    def _students(self) -> list[tuple[float, float]]:
+        """Standard error and degrees of freedom: of all, by Satterthwaite, and of the seeds' scores alone."""
+        by_seeds, by_images = self.seeds + self.both, self.images + self.both
+        variance = self.seeds + by_images
+        if self.seed_freedom == 0:
+            return [(math.sqrt(variance), self.image_freedom)]
+        parts = by_seeds**2 / self.seed_freedom + by_images**2 / self.image_freedom
+        freedom = variance**2 / parts if parts > 0 else self.seed_freedom
+        return [(math.sqrt(variance), freedom), (math.sqrt(by_seeds), self.seed_freedom)]
+
+
+def _p_value(mean: float, error: float, freedom: float) -> float:
+    return 2 * float(stats.t.sf(abs(mean) / error, freedom)) if error > 0 else float(mean == 0)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its interval: a score's in [0, 1], a difference's in [-1, 1]."""
 
     mean: float
     low: float
     high: float
-    standard_error: float
-    degrees_of_freedom: float
-    seed_variance: float
-    image_variance: float
-    joint_variance: float
     p_value: float
+    spread: Spread
 
 
 @dataclass(frozen=True)
@@ -135,12 +170,11 @@ def compare(
             "more can."
         )
     elif verdict == "undecided":
-        explanation = f"{measured}: {_what_would_settle(found, margin, level, seeds, images, _freedom(labels))}"
+        explanation = f"{measured}: {_what_would_settle(found, margin, level, seeds, images)}"
     elif verdict == "equivalent":
         explanation = f"{measured}: within {100 * margin:g} points either way."
     else:
         explanation = f"{measured}: {'better' if verdict == 'helps' else 'worse'} by more than chance."
-    quantiles = stats.t.ppf([(1 + level) / 2, POWER], found.degrees_of_freedom)
     return Comparison(
         difference=found.mean,
         low=low,
@@ -152,7 +186,7 @@ def compare(
         broken=float(broken.mean()),
         verdict=verdict,
         explanation=explanation,
-        resolvable=min(1.0, float(quantiles.sum()) * found.standard_error),
+        resolvable=min(1.0, found.spread.reach((1 + level) / 2) + found.spread.reach(POWER)),
         seeds=seeds,
         images=images,
     )
@@ -239,46 +273,21 @@ def _variance(influence: Array, labels: Array) -> Array:
 # ---- from scores to an interval
 
 
-def _freedom(labels: Array) -> int:
-    return max(1, len(labels) - len(np.unique(labels)))
-
-
 def _estimate(scores: Array, influence: Array, labels: Array, level: float) -> Estimate:
     """scores (S,) or differences of scores, and the influence (S, N) of each image on them."""
     if not 0 < level < 1:
         raise ValueError(f"level={level}: must lie between 0 and 1")
     seeds, mean = len(scores), float(scores.mean())
-    images = float(_variance(influence.mean(0), labels))  # var(b)/n + var(c)/(S n)
-    spread, joint = 0.0, 0.0  # var(a)/S + var(c)/(S n); var(c)/(S n)
+    by_images = float(_variance(influence.mean(0), labels))  # var(b)/n + var(c)/(S n)
+    by_seeds, both = 0.0, 0.0  # var(a)/S + var(c)/(S n); var(c)/(S n)
     if seeds > 1:
-        spread = float(scores.var(ddof=1)) / seeds
-        joint = max(0.0, float(_variance(influence, labels).mean()) - images) / (seeds - 1)
-    variance = images + max(0.0, spread - joint)
-    freedom = _satterthwaite(variance, spread, seeds - 1, images, _freedom(labels))
-    error = math.sqrt(variance)
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    p_value = 2 * float(stats.t.sf(abs(mean) / error, freedom)) if error > 0 else float(mean == 0)
-    return Estimate(
-        mean=mean,
-        low=mean - half,
-        high=mean + half,
-        standard_error=error,
-        degrees_of_freedom=freedom,
-        seed_variance=max(0.0, spread - joint),
-        image_variance=max(0.0, images - joint),
-        joint_variance=joint,
-        p_value=p_value,
-    )
-
-
-def _satterthwaite(
-    variance: float, by_seeds: float, seed_freedom: float, by_images: float, image_freedom: float
-) -> float:
-    """Degrees of freedom of `variance`, which was put together from two estimates of their own."""
-    if seed_freedom == 0:
-        return image_freedom
-    spread = by_seeds**2 / seed_freedom + by_images**2 / image_freedom
-    return variance**2 / spread if spread > 0 else seed_freedom
+        by_seeds = float(scores.var(ddof=1)) / seeds
+        both = max(0.0, float(_variance(influence, labels).mean()) - by_images) / (seeds - 1)
+        both = min(both, by_images)
+    freedom = max(1, len(labels) - len(np.unique(labels)))
+    spread = Spread(max(0.0, by_seeds - both), by_images - both, both, seeds - 1, freedom)
+    half = spread.reach((1 + level) / 2)
+    return Estimate(mean, mean - half, mean + half, spread.p_value(mean), spread)
 
 
 def _verdict(found: Estimate, margin: float, seeds: int) -> Verdict:
@@ -291,19 +300,12 @@ def _verdict(found: Estimate, margin: float, seeds: int) -> Verdict:
     return "hurts" if found.high < 0 else "undecided"
 
 
-def _what_would_settle(
-    found: Estimate, margin: float, level: float, seeds: int, images: int, image_freedom: int
-) -> str:
+def _what_would_settle(found: Estimate, margin: float, level: float, seeds: int, images: int) -> str:
     """How many seeds, or test images, would leave out 0 or fit the margin if the difference stayed as it is."""
     wanted = max(abs(found.mean), margin - abs(found.mean))
-    a, b, c = found.seed_variance, found.image_variance, found.joint_variance
 
     def enough(more_seeds: float, more_images: float) -> bool:
-        both = c / (more_seeds * more_images)
-        by_seeds, by_images = a / more_seeds + both, b / more_images + both
-        variance = by_seeds + by_images - both
-        freedom = _satterthwaite(variance, by_seeds, seeds * more_seeds - 1, by_images, image_freedom * more_images)
-        return float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance) < wanted
+        return found.spread.of_more(more_seeds, more_images).reach((1 + level) / 2) < wanted
 
     enough_seeds = next((n for n in _growing(seeds, MOST_SEEDS) if enough(n / seeds, 1.0)), None)
     enough_images = next((n for n in _growing(images, MOST_TIMES * images) if enough(1.0, n / images)), None)

@@ -18,7 +18,7 @@ from fer_experiments.data.module import ImageData
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import Question
 from fer_experiments.report.files import write_report
-from fer_experiments.report.study import StudyRecord
+from fer_experiments.report.study import StudyRecord, training
 from fer_experiments.train.arms import compose_arms
 from fer_experiments.train.audit import audit_arms
 from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_for_all, train_classifier
@@ -110,7 +110,7 @@ def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
             result = train_classifier(config, data, arm, synthetic, done.folder / arm.name)
         except Exception as error:
             log.exception("seed %d, %s failed", config.seed, arm.name)
-            done.failed[f"seed {config.seed}, {arm.name}"] = f"{type(error).__name__}: {error}"
+            done.failed[training(config.seed, arm.name)] = f"{type(error).__name__}: {error}"
         else:
             done.results.append(result)
             log.info("%s", describe(result))
