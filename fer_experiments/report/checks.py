@@ -150,7 +150,7 @@ def _near_duplicates(facts: dict[str, Any]) -> Check:
         return Check(name, "pass", "None found (perceptual hash).", source)
     total = max(1, sum(facts.get("images", {}).get("test", {}).values()))
     said = (
-        f"{pairs} pairs of alike images lie in different parts; {touched} of {total} test images are in one. "
+        f"{pairs} pairs of alike images lie in different parts; {touched:,} of {total:,} test images are in one. "
         "Pictures below. They make test scores too good for all arms alike."
     )
     return Check(name, "fail" if touched / total >= NEAR_DUPLICATES_FAIL else "warn", said, source)

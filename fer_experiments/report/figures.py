@@ -85,13 +85,16 @@ def dot_plot(
 
 
 def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], margin: float, xlabel: str) -> Figure:
-    """{"A - B": (difference, low, high, verdict)} in points, first on top; the band is +-margin, where none counts."""
+    """{"A - B": (difference, low, high, verdict)} in points, first on top; the band is +-margin, where none counts.
+
+    A verdict in brackets is that of a second comparison.
+    """
     figure = Figure(figsize=(7.2, 0.9 + 0.36 * len(differences)), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
     axes.axvline(0, color="#374151", linewidth=1, zorder=1)
     for row, (mean, low, high, verdict) in enumerate(differences.values()):
-        colour = VERDICT[verdict]
+        colour = VERDICT[verdict.strip("()")]
         axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
         axes.scatter([mean], [row], s=42, color=colour, zorder=3)
         axes.annotate(

@@ -87,10 +87,10 @@ def differences(record: StudyRecord, findings: Findings) -> Picture | None:
             100 * pair.comparison.difference,
             100 * pair.comparison.low,
             100 * pair.comparison.high,
-            pair.comparison.verdict,
+            said.verdict if number == 0 else f"({pair.comparison.verdict})",
         )
         for said in generated_first(findings.arms)
-        for pair in said.pairs
+        for number, pair in enumerate(said.pairs)
     }
     if not rows:
         return None

@@ -124,7 +124,7 @@ def comparisons(findings: Findings) -> pd.DataFrame:
                     "p (Holm)": f"{pair.interval_p_value:.3g}",
                     "sign-flip p (Holm)": f"{pair.sign_flip_p_value:.3g}",
                     "P(better)": f"{one.probability_of_outperforming:.0%}",
-                    "images fixed / broken": f"{one.fixed:.0f} / {one.broken:.0f}",
+                    "fixed / broken": f"{one.fixed:.0f} / {one.broken:.0f}",
                     "resolvable": f"{100 * one.resolvable:.1f}",
                     "seeds": str(one.seeds),
                 }
