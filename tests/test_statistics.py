@@ -79,7 +79,8 @@ def test_parts_of_the_variance_are_those_of_the_model():
         share = 0.7 + rng.choice([-0.05, 0.05], (6, 1)) + rng.choice([-0.2, 0.2], 200)
         right = rng.random((6, 200)) < share
         one = estimate(np.where(right, 0, 1), np.zeros(200, dtype=int), "accuracy")
-        found.append((one.spread.seeds, one.spread.images, one.spread.both))
+        spread = one.spread
+        found.append((spread.by_seeds - spread.both, spread.by_images - spread.both, spread.both))
     seed, image = 0.05**2 / 6, 0.2**2 / 200
     joint = (0.7 * 0.3 - 0.05**2 - 0.2**2) / 6 / 200
     np.testing.assert_allclose(np.mean(found, axis=0), [seed, image, joint], rtol=0.12)

@@ -34,10 +34,14 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Spread:
-    """Estimates of var(a)/S, var(b)/n and var(c)/(S n), and the degrees of freedom of their two sources."""
+    """How far a mean over seeds spreads, from two sources with degrees of freedom of their own.
 
-    seeds: float
-    images: float
+    by_seeds estimates var(a)/S + var(c)/(S n) from the seeds' scores, by_images var(b)/n + var(c)/(S n) from the
+    images; both: var(c)/(S n), which is in either.
+    """
+
+    by_seeds: float
+    by_images: float
     both: float
     seed_freedom: float
     image_freedom: float
@@ -55,19 +59,21 @@ class Spread:
 
     def of_more(self, seeds: float, images: float) -> "Spread":
         """With so many times as many seeds and images."""
-        more = (self.seed_freedom + 1) * seeds - 1, self.image_freedom * images
-        return Spread(self.seeds / seeds, self.images / images, self.both / (seeds * images), *more)
+        both = self.both / (seeds * images)
+        shared = min(self.both, self.by_seeds)
+        by_seeds = (self.by_seeds - shared) / seeds + shared / (seeds * images)
+        by_images = (self.by_images - self.both) / images + both
+        return Spread(by_seeds, by_images, both, (self.seed_freedom + 1) * seeds - 1, self.image_freedom * images)
 
     @property
     def _students(self) -> list[tuple[float, float]]:
         """Standard error and degrees of freedom: of all, by Satterthwaite, and of the seeds' scores alone."""
-        by_seeds, by_images = self.seeds + self.both, self.images + self.both
-        variance = self.seeds + by_images
+        variance = max(0.0, self.by_seeds - self.both) + self.by_images
         if self.seed_freedom == 0:
             return [(math.sqrt(variance), self.image_freedom)]
-        parts = by_seeds**2 / self.seed_freedom + by_images**2 / self.image_freedom
+        parts = self.by_seeds**2 / self.seed_freedom + self.by_images**2 / self.image_freedom
         freedom = variance**2 / parts if parts > 0 else self.seed_freedom
-        return [(math.sqrt(variance), freedom), (math.sqrt(by_seeds), self.seed_freedom)]
+        return [(math.sqrt(variance), freedom), (math.sqrt(self.by_seeds), self.seed_freedom)]
 
 
 def _p_value(mean: float, error: float, freedom: float) -> float:
@@ -285,7 +291,7 @@ def _estimate(scores: Array, influence: Array, labels: Array, level: float) -> E
         both = max(0.0, float(_variance(influence, labels).mean()) - by_images) / (seeds - 1)
         both = min(both, by_images)
     freedom = max(1, len(labels) - len(np.unique(labels)))
-    spread = Spread(max(0.0, by_seeds - both), by_images - both, both, seeds - 1, freedom)
+    spread = Spread(by_seeds, by_images, both, seeds - 1, freedom)
     half = spread.reach((1 + level) / 2)
     return Estimate(mean, mean - half, mean + half, spread.p_value(mean), spread)
 
