@@ -1,17 +1,18 @@
 """Balancing strategies: one contract over all of them, and the meaning of sampling_strategy."""
 
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 
 from fer_experiments.__main__ import CONF_DIR
-from fer_experiments.balance.sampling import images_to_add
+from fer_experiments.balance import Plan, Strategy
+from fer_experiments.balance.sampling import images_to_add, images_to_keep
 from fer_experiments.errors import ConfigError
 
 STRATEGIES = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))
-BALANCING = sorted(set(STRATEGIES) - {"none"})
 SETS = {
     "paper": {"angry": 820, "happy": 900},
     "tiny": {"angry": 3, "happy": 50},
@@ -24,41 +25,133 @@ def labels_of(counts: dict[str, int]) -> np.ndarray:
     return np.random.default_rng(0).permutation(labels)
 
 
+BUILT: dict[tuple[str, ...], Strategy] = {}  # frozen; a composition takes a tenth of a second
+
+
 @pytest.fixture
-def strategy(read):
-    return lambda name, *overrides: read("train=cnn", f"balance={name}", *overrides).balance
+def strategy(request):
+    def built(*settings: str) -> Strategy:
+        """Of conf/balance/NAME.yaml, the first of settings; the others change it."""
+        if settings not in BUILT:
+            name, *overrides = settings
+            BUILT[settings] = request.getfixturevalue("read")("train=cnn", f"balance={name}", *overrides).balance
+        return BUILT[settings]
+
+    return built
+
+
+def mass(plan: Plan, labels: np.ndarray) -> list[float]:
+    """Of each class: places in an epoch, real, repeated or made, times the weight in the loss."""
+    places = Counter(labels[plan.indices].tolist()) + Counter(plan.generated) + Counter(plan.interpolated)
+    weights = weights_of(plan, len(np.unique(labels)))
+    return [places[label] * float(weight) for label, weight in zip(sorted(places), weights, strict=True)]
+
+
+def weights_of(plan: Plan, classes: int) -> torch.Tensor:
+    """As they are at the end of training."""
+    plan.objective.start_epoch(0.99)
+    return plan.objective(torch.zeros(classes, classes), torch.arange(classes))[1]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("counts", SETS.values(), ids=SETS)
 class TestEveryStrategy:
-    def test_keeps_every_real_image(self, strategy, name, counts):
-        plan = strategy(name).plan(labels_of(counts), seed=0)
-        assert set(plan.indices) == set(range(sum(counts.values())))
+    def test_uses_every_real_image_or_says_that_it_does_not(self, strategy, name, counts):
+        chosen, labels = strategy(name), labels_of(counts)
+        plan = chosen.plan(labels, seed=0)
+        assert set(plan.indices) <= set(range(len(labels)))
+        assert set(labels[plan.indices]) == set(counts)
+        assert (len(set(plan.indices)) == len(labels)) == chosen.keeps_all
 
     def test_same_seed_same_plan(self, strategy, name, counts):
         first, second = (strategy(name).plan(labels_of(counts), seed=3) for _ in range(2))
         assert np.array_equal(first.indices, second.indices)
-        assert first.generated == second.generated
+        assert (first.generated, first.interpolated) == (second.generated, second.interpolated)
+        logits, labels = torch.randn(5, len(counts)), torch.arange(5) % len(counts)
+        for one, other in zip(first.objective(logits, labels), second.objective(logits, labels), strict=True):
+            assert torch.equal(one, other)
 
     def test_balanced_images_are_left_as_they_are(self, strategy, name, counts):
         plan = strategy(name).plan(labels_of(dict.fromkeys(counts, 20)), seed=0)
-        assert len(plan.indices) == 20 * len(counts)
+        assert sorted(plan.indices) == list(range(20 * len(counts)))
         assert not plan.generated
-        assert plan.class_weights is None or torch.allclose(plan.class_weights, torch.ones(len(counts)))
+        assert not plan.interpolated
+
+    def test_balanced_images_leave_no_class_preferred(self, strategy, name, counts):
+        """Renaming the classes renames the losses and the predictions, and changes nothing else."""
+        classes = len(counts)
+        objective = strategy(name).plan(labels_of(dict.fromkeys(counts, 20)), seed=0).objective
+        objective.start_epoch(0.99)
+        logits, labels, order = torch.randn(6, classes), torch.arange(6) % classes, torch.randperm(classes)
+        renamed = logits[:, order], order.argsort()[labels]
+        for one, other in zip(objective(logits, labels), objective(*renamed), strict=True):
+            torch.testing.assert_close(one, other)
+        torch.testing.assert_close(objective.predict(logits).softmax(1), logits.softmax(1))
+
+    def test_the_mass_of_the_classes_is_even_where_promised(self, strategy, name, counts):
+        chosen, labels = strategy(name), labels_of(counts)
+        found = mass(chosen.plan(labels, seed=0), labels)
+        assert (found == pytest.approx([found[0]] * len(found), rel=1e-5)) == chosen.evens
+
+    def test_small_classes_are_never_worse_off(self, strategy, name, counts):
+        labels = labels_of(counts)
+        found = dict(zip(sorted(counts), mass(strategy(name).plan(labels, seed=0), labels), strict=True))
+        for one, other in combinations(counts, 2):
+            small, large = sorted((one, other), key=lambda label: counts[label])
+            assert found[small] / found[large] >= counts[small] / counts[large] * (1 - 1e-5)
+
+    def test_losses_are_finite_and_fall_where_the_logit_of_the_class_grows(self, strategy, name, counts):
+        objective = strategy(name).plan(labels_of(counts), seed=0).objective
+        logits = (100 * torch.randn(50, len(counts))).requires_grad_()
+        labels = torch.arange(50) % len(counts)
+        losses, weights = objective(logits, labels)
+        assert losses.isfinite().all()
+        assert (losses >= 0).all()
+        assert (weights > 0).all()
+        (gradient,) = torch.autograd.grad(losses.sum(), logits)
+        assert gradient.isfinite().all()
+        assert (gradient.gather(1, labels[:, None]) <= 0).all()
 
 
-@pytest.mark.parametrize("name", BALANCING)
-@pytest.mark.parametrize("counts", SETS.values(), ids=SETS)
-def test_every_class_gets_the_same_weight_in_the_end(strategy, name, counts):
-    """Places in an epoch, real, repeated or generated, times the weight in the loss."""
-    labels = labels_of(counts)
-    plan = strategy(name).plan(labels, seed=0)
-    places = Counter(labels[plan.indices].tolist())
-    places.update(plan.generated)
-    weights = torch.ones(len(counts)) if plan.class_weights is None else plan.class_weights
-    mass = [places[label] * float(weight) for label, weight in zip(sorted(counts), weights, strict=True)]
-    assert mass == pytest.approx([mass[0]] * len(mass), rel=1e-5)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_images_between_two_are_those_that_are_planned(strategy, name):
+    counts = SETS["seven"]
+    chosen, labels = strategy(name), labels_of(counts)
+    planned = chosen.plan(labels, seed=0).interpolated
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), 6, 6, 3), dtype=np.uint8)
+    if not planned:
+        with pytest.raises(NotImplementedError, match="plans no interpolated images"):
+            chosen.interpolate(images, labels, seed=0)
+        return
+    made, names = chosen.interpolate(images, labels, seed=0)
+    assert Counter(names.tolist()) == planned
+    assert made.shape == (len(names), 6, 6, 3)
+    assert made.dtype == np.uint8
+    again, other = (chosen.interpolate(images, labels, seed)[0] for seed in (0, 1))
+    assert np.array_equal(made, again)
+    assert not np.array_equal(made, other)
+
+
+def test_smote_makes_images_on_the_line_between_two_of_the_class(strategy):
+    labels = np.array(["rare"] * 2 + ["often"] * 9)
+    images = np.zeros((11, 4, 4, 1), dtype=np.uint8)
+    images[0], images[2:] = 200, 255  # the rare ones are even grey, 200 and 0
+    made, names = strategy("smote").interpolate(images, labels, seed=0)
+    assert names.tolist() == ["rare"] * 7
+    assert all(len(np.unique(image)) == 1 and image.max() <= 200 for image in made)
+    assert len(np.unique(made)) > 2
+
+
+def test_smote_refuses_a_class_of_one_image(strategy):
+    with pytest.raises(ConfigError, match=r"balance=smote: rare has one training image.*balance=oversample"):
+        strategy("smote").plan(labels_of({"rare": 1, "often": 5}), seed=0)
+
+
+def test_undersample_draws_by_seed_and_keeps_the_smallest_class(strategy):
+    labels = labels_of({"rare": 3, "often": 50})
+    first, second = (strategy("undersample").plan(labels, seed=seed).indices for seed in (0, 1))
+    assert not np.array_equal(first, second)
+    assert Counter(labels[first].tolist()) == {"rare": 3, "often": 3}
 
 
 def test_oversample_repeats_as_evenly_as_can_be(strategy):
@@ -75,8 +168,52 @@ def test_oversample_draws_by_seed(strategy):
 
 
 def test_class_weights_are_n_over_k_times_n_c(strategy):
-    weights = strategy("class_weight").plan(labels_of({"angry": 820, "happy": 900}), seed=0).class_weights
-    assert weights.tolist() == pytest.approx([1720 / (2 * 820), 1720 / (2 * 900)])
+    plan = strategy("class_weight").plan(labels_of({"angry": 820, "happy": 900}), seed=0)
+    assert weights_of(plan, 2).tolist() == pytest.approx([1720 / (2 * 820), 1720 / (2 * 900)])
+
+
+def test_class_balanced_weights_are_those_of_the_effective_numbers(strategy):
+    counts = {"a": 10, "b": 1000}
+    plan = strategy("class_balanced", "balance.beta=0.99").plan(labels_of(counts), seed=0)
+    effective = [sum(0.99**k for k in range(n)) for n in counts.values()]  # 1 + beta + ... + beta^(n - 1)
+    wanted = [2 / number / sum(1 / other for other in effective) for number in effective]
+    assert weights_of(plan, 2).tolist() == pytest.approx(wanted)
+
+
+def test_beta_of_zero_weights_nothing(strategy):
+    plan = strategy("class_balanced", "balance.beta=0.0").plan(labels_of(SETS["seven"]), seed=0)
+    assert weights_of(plan, 7).tolist() == pytest.approx([1.0] * 7)
+
+
+@pytest.mark.parametrize("name", ["class_weight", "class_balanced", "ldam_drw"])
+def test_deferred_weights_are_even_until_their_time(strategy, name):
+    objective = strategy(name, "balance.defer=0.8").plan(labels_of(SETS["tiny"]), seed=0).objective
+    weights = {}
+    for done in (0.0, 0.79, 0.8, 0.99, 0.5):
+        objective.start_epoch(done)
+        weights[done] = objective(torch.zeros(2, 2), torch.arange(2))[1].tolist()
+    assert weights[0.0] == weights[0.79] == weights[0.5] == [1.0, 1.0]
+    assert weights[0.8] == weights[0.99]
+    assert weights[0.8][0] > 1 > weights[0.8][1]
+
+
+def test_margins_are_the_fourth_root_and_the_largest_is_half(strategy):
+    plan = strategy("ldam_drw").plan(labels_of({"a": 16, "b": 256}), seed=0)
+    assert plan.cosine_head == 30
+    logits = torch.zeros(2, 2)
+    margins = np.array([0.5, 0.25]) * 30  # (16 / 256)^(1/4) = 1/2
+    assert plan.objective(logits, torch.arange(2))[0].tolist() == pytest.approx(np.log1p(np.exp(margins)).tolist())
+
+
+def test_post_hoc_adjustment_changes_predictions_alone(strategy):
+    labels = labels_of({"angry": 100, "happy": 900})
+    plan = strategy("logit_adjustment_post_hoc", "balance.tau=2.0").plan(labels, seed=0)
+    logits = torch.zeros(2, 2)
+    assert plan.objective(logits, torch.arange(2))[0].tolist() == pytest.approx([np.log(2)] * 2)
+    odds = plan.objective.predict(logits).softmax(1)[0]
+    assert float(odds[0] / odds[1]) == pytest.approx(81.0)  # (0.9 / 0.1)^2
+    trained = strategy("logit_adjustment", "balance.tau=2.0").plan(labels, seed=0).objective
+    assert torch.equal(trained.predict(logits), logits)
 
 
 def test_dcgan_asks_for_the_papers_eighty_images(strategy):
@@ -117,6 +254,38 @@ def test_sampling_strategy_of_seven_classes():
     assert images_to_add({"b": 10, "f": 10}, labels) == {"b": 7, "f": 3}
 
 
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [
+        ("auto", {"happy": 820}),
+        ("majority", {"happy": 820}),
+        ("not minority", {"happy": 820}),
+        ("not majority", {}),
+        ("all", {"happy": 820}),
+        (0.95, {"happy": 863}),
+        (1.0, {"happy": 820}),
+        ({"happy": 850}, {"happy": 850}),
+        ({"happy": 90, "angry": 80}, {"happy": 90, "angry": 80}),
+    ],
+)
+def test_sampling_strategy_of_leaving_out(wanted, kept):
+    assert images_to_keep(wanted, labels_of(SETS["paper"])) == kept
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("minority", "cannot be used with under-sampler"),
+        ({"bored": 9}, "bored.*is/are not present in the data"),
+        ({"happy": 1000}, "should be less or equal to the original number of samples"),
+        (0.5, "should be less or equal to the original number of samples"),
+    ],
+)
+def test_impossible_ways_of_leaving_out_are_refused(wanted, message):
+    with pytest.raises(ConfigError, match=rf"balance\.sampling_strategy=.*({message})"):
+        images_to_keep(wanted, labels_of(SETS["paper"]))
+
+
 @pytest.mark.parametrize("count", range(1, 200))
 def test_a_ratio_is_rounded_not_truncated(count):
     """imbalanced-learn itself takes int(0.95 * 900 - 820), which is 34 or 35 by luck of the floats."""
@@ -130,7 +299,8 @@ def test_a_ratio_is_rounded_not_truncated(count):
     [
         ({"bored": 900}, "paper", "bored.*is/are not present in the data"),
         ({"angry": 100}, "paper", "should be greater or equal to the original number of samples"),
-        (0.5, "paper", "the ratio is 0.911 already"),
+        (0.5, "paper", "should be greater or equal to the original number of samples"),
+        ("majority", "paper", "cannot be used with over-sampler"),
         (0.5, "seven", "only when the type of target is binary"),
     ],
 )

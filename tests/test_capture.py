@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 
+from fer_experiments.balance import Objective
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.gan.module import DCGAN
@@ -143,7 +144,7 @@ GAN = {"latent_dim": 8, "width": 4, "channels": 3, "image_size": 32, "discrimina
 def classifier() -> Classifier:
     torch.manual_seed(0)
     network = CNN(2, image_size=22, dropout=0.0)
-    return Classifier(network, classes=["a", "b"], learning_rate=1e-3, provenance={})
+    return Classifier(network, classes=["a", "b"], learning_rate=1e-3, objective=Objective(), provenance={})
 
 
 def dcgan() -> DCGAN:

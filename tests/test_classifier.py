@@ -7,6 +7,9 @@ from torch import nn
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 
+from fer_experiments.augment import Mixing
+from fer_experiments.balance import Objective
+from fer_experiments.classifier.cosine import CosineLinear, with_cosine_head
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.classifier.step import classification_step
@@ -73,11 +76,16 @@ def fit(model: Classifier, batches, epochs: int) -> lightning.Trainer:
     return trainer
 
 
-def build(class_weights: torch.Tensor | None = None) -> Classifier:
+def build(objective: Objective | None = None, mixing: Mixing | None = None) -> Classifier:
     torch.manual_seed(0)
     network = CNN(2, channels=1, image_size=22)
     return Classifier(
-        network, classes=["dark", "light"], learning_rate=1e-3, class_weights=class_weights, provenance={}
+        network,
+        classes=["dark", "light"],
+        learning_rate=1e-3,
+        objective=objective or Objective(),
+        mixing=mixing,
+        provenance={},
     )
 
 
@@ -111,15 +119,76 @@ def test_a_step_gives_the_unweighted_loss_and_minimises_the_weighted_one():
     weighted = (weights[labels] * losses).sum() / weights[labels].sum()
     gradients = torch.autograd.grad(weighted, list(network.parameters()))
     before = [parameter.detach().clone() for parameter in network.parameters()]
-    loss, accuracy = classification_step(network, SGD(network.parameters(), 1.0), images, labels, weights)
+    optimizer = SGD(network.parameters(), 1.0)
+    loss, accuracy = classification_step(network, optimizer, images, labels, Objective(weights=weights))
     assert loss.item() == pytest.approx(losses.mean().item(), rel=1e-5)
     assert accuracy.item() == pytest.approx((logits.argmax(1) == labels).float().mean().item())
     for parameter, old, gradient in zip(network.parameters(), before, gradients, strict=True):
         torch.testing.assert_close(parameter.detach(), old - gradient)
 
 
+def test_a_step_on_mixed_images_minimises_the_mean_over_both_labels():
+    torch.manual_seed(0)
+    network = CNN(2, channels=1, image_size=22, dropout=0.0)
+    images, labels = dark_and_light()[0]
+    weights = torch.tensor([1.0, 9.0])
+    share = torch.linspace(0.05, 0.95, 16)
+    mixed, partners = images.flip(0), 1 - labels
+    logits = network(mixed)
+    log_p = logits.log_softmax(1)
+    both = [(share * weights[labels], labels), ((1 - share) * weights[partners], partners)]
+    total = -sum((weight * log_p[range(16), of]).sum() for weight, of in both) / sum(weight.sum() for weight, _ in both)
+    gradients = torch.autograd.grad(total, list(network.parameters()))
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    optimizer = SGD(network.parameters(), 1.0)
+    given = {"mixing": lambda images, labels: (mixed, partners, share)}
+    found = classification_step(network, optimizer, images, labels, Objective(weights=weights), **given)
+    plain = -sum((part * log_p[range(16), of]).sum() for part, of in ((share, labels), (1 - share, partners))) / 16
+    assert found[0].item() == pytest.approx(plain.item(), rel=1e-5)
+    for parameter, old, gradient in zip(network.parameters(), before, gradients, strict=True):
+        torch.testing.assert_close(parameter.detach(), old - gradient)
+
+
+def test_mixing_and_post_hoc_adjustment_reach_the_module():
+    plain, mixed, shifted = build(), build(mixing=Mixing(1.0)), build(Objective(shift=torch.tensor([50.0, 0.0])))
+    for model in (plain, mixed, shifted):
+        torch.manual_seed(2)
+        fit(model, dark_and_light(), epochs=1)
+    assert mixed.history[0]["train/loss"] != pytest.approx(plain.history[0]["train/loss"])
+    assert shifted.history[0]["train/loss"] == pytest.approx(plain.history[0]["train/loss"])
+    assert shifted.predict_step(dark_and_light()[0], 0)[0].argmax(1).tolist() == [0] * 16
+
+
+def test_deferred_weights_start_in_their_epoch():
+    weights = torch.tensor([1.0, 9.0])
+    deferred, plain = build(Objective(weights=weights, defer=0.5)), build()
+    for model in (deferred, plain):
+        torch.manual_seed(2)
+        fit(model, dark_and_light(), epochs=4)
+    same = [
+        one["valid/loss"] == other["valid/loss"] for one, other in zip(deferred.history, plain.history, strict=True)
+    ]
+    assert same == [True, True, False, False]
+
+
+def test_a_cosine_head_takes_the_place_of_the_last_layer():
+    network = with_cosine_head(CNN(2, channels=1, image_size=22), 2, scale=30.0)
+    assert isinstance(network.to_logits, CosineLinear)
+    assert isinstance(network.hidden[0], nn.Linear)  # not the last
+    logits = network(torch.rand(5, 1, 22, 22))
+    assert logits.shape == (5, 2)
+    assert logits.abs().max() <= 30.0 + 1e-4
+    features = torch.randn(4, 1024)
+    torch.testing.assert_close(network.to_logits(features), network.to_logits(7 * features))
+
+
+def test_a_network_without_a_last_linear_layer_is_refused():
+    with pytest.raises(ValueError, match=r"classifier\.network=Sequential: has no nn\.Linear with 2 outputs"):
+        with_cosine_head(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), 2, 30.0)
+
+
 def test_the_class_weights_of_the_module_reach_its_step():
-    models = build(), build(torch.tensor([1.0, 9.0]))
+    models = build(), build(Objective(weights=torch.tensor([1.0, 9.0])))
     for model in models:
         torch.manual_seed(2)  # the same dropout
         fit(model, dark_and_light(), epochs=1)

@@ -12,8 +12,10 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
+from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.report.verdicts import find_verdicts
@@ -297,6 +299,32 @@ def test_study_compares_all_arms_fairly(study):
     assert record.work["classifiers"] + record.work["gan"] == pytest.approx(sum(r.seconds for r in trainings), rel=0.1)
     assert record.overhead == pytest.approx(record.seconds / sum(record.work.values()) - 1)
     assert {r.precision for r in trainings} == {"fp32"}
+
+
+def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
+    strategies = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))
+    folder = run(f"train.arms=[{','.join(strategies)}]", "data.counts={angry: 3, fear: 9, happy: 12, sad: 10}")
+    record = StudyRecord.load(folder)
+    assert not record.failed
+    results = {result.arm: result for result in record.results}
+    assert sorted(results) == strategies
+    assert len({result.optimizer_steps for result in results.values()}) == 1
+    assert len({result.split_hash for result in results.values()}) == 1
+    found = {arm: Predictions.load(folder / "seed_0" / arm, "test") for arm in strategies}
+    for arm, test in found.items():
+        assert np.isfinite(test.logits).all(), arm
+        assert np.array_equal(test.content_hash, found["none"].content_hash), arm
+        table = pd.read_csv(folder / "seed_0" / arm / "training.csv")
+        origins = {"real", *{"dcgan": ["generated"], "smote": ["interpolated"]}.get(arm, [])}
+        assert set(table["origin"]) == origins, arm
+    assert results["undersample"].real == {"angry": 3, "fear": 3, "happy": 3, "sad": 3}
+    assert results["smote"].interpolated == {"angry": 9, "fear": 3, "sad": 2}
+    assert results["smote"].generated == {}
+    assert {said.arm for said in find_verdicts(record, folder).arms if said.generated} == {"dcgan"}
+    pd.testing.assert_frame_equal(
+        pd.read_csv(folder / "seed_0" / "none" / "training.csv"),
+        pd.read_csv(folder / "seed_0" / "focal" / "training.csv"),
+    )
 
 
 def test_seeds_side_by_side_give_the_same_study(run, tmp_path):

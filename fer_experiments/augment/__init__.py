@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from fer_experiments.augment.mixing import Mixing as Mixing
 from fer_experiments.spec import Spec
 
 

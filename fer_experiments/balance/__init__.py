@@ -1,5 +1,32 @@
 """Balancing strategies: which images, how many generated ones, which loss. None of them imports a GAN."""
 
-from fer_experiments.balance.strategies import ClassWeight, Generate, Oversample, Plan, Strategy, Unchanged
+from fer_experiments.balance.adjustment import BalancedSoftmax, LogitAdjustment
+from fer_experiments.balance.focal import FocalLoss
+from fer_experiments.balance.generate import Generate
+from fer_experiments.balance.ldam import LDAM
+from fer_experiments.balance.mixing import Mixup, Remix
+from fer_experiments.balance.objective import Objective
+from fer_experiments.balance.resampling import Oversample, Undersample
+from fer_experiments.balance.smote import Smote
+from fer_experiments.balance.strategy import Plan, Strategy
+from fer_experiments.balance.unchanged import Unchanged
+from fer_experiments.balance.weighting import ClassBalanced, ClassWeight
 
-__all__ = ["ClassWeight", "Generate", "Oversample", "Plan", "Strategy", "Unchanged"]
+__all__ = [
+    "LDAM",
+    "BalancedSoftmax",
+    "ClassBalanced",
+    "ClassWeight",
+    "FocalLoss",
+    "Generate",
+    "LogitAdjustment",
+    "Mixup",
+    "Objective",
+    "Oversample",
+    "Plan",
+    "Remix",
+    "Smote",
+    "Strategy",
+    "Unchanged",
+    "Undersample",
+]

@@ -9,7 +9,7 @@ from pydantic import Field
 from fer_experiments.errors import ConfigError
 
 SamplingStrategy = (
-    Literal["auto", "minority", "not minority", "not majority", "all"]
+    Literal["auto", "minority", "majority", "not minority", "not majority", "all"]
     | Annotated[float, Field(gt=0.0, le=1.0)]
     | dict[str, int]
 )
@@ -21,18 +21,41 @@ def images_to_add(strategy: SamplingStrategy, labels: np.ndarray) -> dict[str, i
     900 and 820 images: auto adds 80 to the second, the ratio 0.95 adds 35, {second: 900} adds 80. Raises ConfigError
     with imbalanced-learn's words: unknown class, a total below what there is, a ratio with more than two classes.
     """
-    from imblearn.utils import check_sampling_strategy  # over a second, which arms that add nothing don't need
-
     counts = Counter(labels.tolist())
+    if isinstance(strategy, float) and len(counts) == 2:
+        (_, majority), (minority, _) = counts.most_common()
+        found = _checked(strategy, labels, "over-sampling", {minority: round(strategy * majority)})
+    else:
+        found = _checked(strategy, labels, "over-sampling")
+    return {name: number for name, number in found.items() if number > 0}
+
+
+def images_to_keep(strategy: SamplingStrategy, labels: np.ndarray) -> dict[str, int]:
+    """{class: images to keep}, classes of which all stay left out; labels (N,) are class names.
+
+    900 and 820 images: auto keeps 820 of the first, the ratio 0.95 keeps 863, {first: 850} keeps 850. Raises
+    ConfigError with imbalanced-learn's words.
+    """
+    counts = Counter(labels.tolist())
+    if isinstance(strategy, float) and len(counts) == 2:
+        (majority, _), (_, minority) = counts.most_common()
+        found = _checked(strategy, labels, "under-sampling", {majority: round(minority / strategy)})
+    else:
+        found = _checked(strategy, labels, "under-sampling")
+    return {name: number for name, number in found.items() if number < counts[name]}
+
+
+def _checked(
+    strategy: SamplingStrategy,
+    labels: np.ndarray,
+    kind: Literal["over-sampling", "under-sampling"],
+    totals: dict[str, int] | None = None,
+) -> dict[str, int]:
+    """totals: what a ratio means, rounded; imbalanced-learn truncates (0.95 * 900 may be 854.99...)."""
+    from imblearn.utils import check_sampling_strategy  # over a second, which arms that resample nothing don't need
+
     try:
-        if isinstance(strategy, float) and len(counts) == 2:
-            # imbalanced-learn truncates the wanted total (0.95 * 900 may be 854.99...); rounded here.
-            (_, majority), (minority, present) = counts.most_common()
-            total = round(strategy * majority)
-            if total < present:
-                raise ValueError(f"the ratio is {present / majority:.3f} already; a smaller one would remove images")
-            strategy = {minority: total}
-        found = check_sampling_strategy(strategy, labels, "over-sampling")
+        found = check_sampling_strategy(totals or strategy, labels, kind)
     except ValueError as error:
         raise ConfigError(f"balance.sampling_strategy={strategy}: {error}") from None
-    return {str(name): int(number) for name, number in found.items() if number > 0}
+    return {str(name): int(number) for name, number in found.items()}

@@ -20,6 +20,7 @@ from torch.optim import Adam
 from torch.utils.flop_counter import FlopCounterMode
 
 from fer_experiments.__main__ import CONF_DIR
+from fer_experiments.balance import Objective
 from fer_experiments.bench import tutorial
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
@@ -86,7 +87,8 @@ def bare_step(model: str, images: Tensor, labels: Tensor, width: int = 64) -> Ca
 
     if model == "classifier":
         network, optimizer = ready(CNN(2, channels, size), 1e-3)
-        return lambda: classification_step(network, optimizer, images, labels)
+        objective = Objective()
+        return lambda: classification_step(network, optimizer, images, labels, objective)
     generator, step_g = ready(Generator(100, width, channels, size), 2e-4, (0.5, 0.999))
     discriminator, step_d = ready(Discriminator(width, channels, size), 2e-4, (0.5, 0.999))
     optimizers = (step_g, step_d)
@@ -178,7 +180,7 @@ def overhead(
         )
     else:
         network = CNN(2, 3, side)
-        module = Classifier(network, classes=["a", "b"], learning_rate=1e-3, provenance={})
+        module = Classifier(network, classes=["a", "b"], learning_rate=1e-3, objective=Objective(), provenance={})
     with tempfile.TemporaryDirectory() as folder:
         trainer = configured().trainer.build("overhead", 1, Path(folder), [], validate=False)
         trainer.fit(module, clock)

@@ -16,9 +16,10 @@ MONITOR = "valid/balanced_accuracy"
 
 
 class Classifier(lightning.LightningModule):
-    """Cross-entropy training of `network` on batches (images (B, C, S, S) in [0, 1], labels (B,)), optimized manually.
+    """Training of `network` on batches (images (B, C, S, S) in [0, 1], labels (B,)), optimized manually.
 
-    class_weights (K,) weigh the training loss; reported losses are unweighted. predict_step gives (logits, labels).
+    objective: as balance.Objective, what is minimised and how predictions are read; mixing: as augment.Mixing.
+    Reported losses are plain cross-entropies. predict_step gives (logits, labels).
     """
 
     def __init__(
@@ -27,16 +28,18 @@ class Classifier(lightning.LightningModule):
         *,
         classes: list[str],
         learning_rate: float,
-        class_weights: Tensor | None = None,
+        objective: nn.Module,
+        mixing: nn.Module | None = None,
+        label_smoothing: float = 0.0,
         provenance: dict[str, Any],
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=["network", "class_weights"])
+        self.save_hyperparameters(ignore=["network", "objective", "mixing"])
         self.automatic_optimization = False
         self.network = network.to(memory_format=torch.channels_last)
         self.classes, self.learning_rate = classes, learning_rate
-        self.class_weights: Tensor | None
-        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.objective: Any = objective
+        self.mixing, self.label_smoothing = mixing, label_smoothing
         self.history: list[dict[str, float]] = []
         self._train: list[Tensor] = []
         self._valid: list[tuple[Tensor, Tensor]] = []
@@ -44,17 +47,32 @@ class Classifier(lightning.LightningModule):
     def configure_optimizers(self) -> Optimizer:
         return Adam(self.parameters(), self.learning_rate, fused=True)
 
+    def on_train_epoch_start(self) -> None:
+        assert self.trainer.max_epochs is not None
+        self.objective.start_epoch(self.current_epoch / self.trainer.max_epochs)
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._train.append(self.step(*batch))
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """One update; returns classification_step's METRICS."""
         return classification_step(
-            self.network, self.optimizers(), images, labels, self.class_weights, self.manual_backward
+            self.network,
+            self.optimizers(),
+            images,
+            labels,
+            self.objective,
+            self.label_smoothing,
+            self.mixing,
+            self.manual_backward,
         )
 
+    def logits(self, images: Tensor) -> Tensor:
+        """images (B, C, S, S) in [0, 1] -> logits (B, K) of the prediction."""
+        return self.objective.predict(self.network(images))
+
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._valid.append((self.network(batch[0]), batch[1]))
+        self._valid.append((self.logits(batch[0]), batch[1]))
 
     def on_validation_epoch_end(self) -> None:
         logits, labels = (torch.cat(parts) for parts in zip(*self._valid, strict=True))
@@ -75,4 +93,4 @@ class Classifier(lightning.LightningModule):
     def predict_step(
         self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0
     ) -> tuple[Tensor, Tensor]:
-        return self.network(batch[0]), batch[1]
+        return self.logits(batch[0]), batch[1]

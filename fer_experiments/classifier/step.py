@@ -15,18 +15,36 @@ def classification_step(
     optimizer: Any,
     images: Tensor,
     labels: Tensor,
-    class_weights: Tensor | None = None,
+    objective: nn.Module,
+    smoothing: float = 0.0,
+    mixing: nn.Module | None = None,
     backward: Callable[[Tensor], Any] = torch.Tensor.backward,
 ) -> Tensor:
-    """A step of cross-entropy, weighted by class_weights (K,), on images (B, C, S, S) in [0, 1] and labels (B,) int64.
+    """A step on images (B, C, S, S) in [0, 1] and labels (B,) int64.
 
-    Returns METRICS (2,), detached: the unweighted loss in nats and the share of right answers, before the update.
+    objective(logits, labels, smoothing) gives losses (B,) and weights (B,), of which the weighted mean is minimised;
+    mixing(images, labels) mixed images, a second label of each and the share of the first (B,). Returns METRICS (2,),
+    detached: the plain cross-entropy in nats and the share of right answers, before the update.
     """
+    targets = [(labels, torch.ones_like(labels, dtype=images.dtype))]
+    if mixing is not None:
+        images, partners, share = mixing(images, labels)
+        targets = [(labels, share), (partners, 1 - share)]
     logits = network(images)
-    loss = F.cross_entropy(logits, labels, class_weights)
+    loss = _weighted_mean(objective, logits, targets, smoothing)
     optimizer.zero_grad()
     backward(loss)
     optimizer.step()
     with torch.no_grad():
-        plain = loss if class_weights is None else F.cross_entropy(logits, labels)
-        return torch.stack([plain, (logits.argmax(1) == labels).float().mean()])
+        plain = sum((share * F.cross_entropy(logits, aim, reduction="none")).mean() for aim, share in targets)
+        right = sum((share * (logits.argmax(1) == aim)).mean() for aim, share in targets)
+        return torch.stack([torch.as_tensor(plain), torch.as_tensor(right)]).float()
+
+
+def _weighted_mean(
+    objective: nn.Module, logits: Tensor, targets: list[tuple[Tensor, Tensor]], smoothing: float
+) -> Tensor:
+    """targets: labels (B,) and their shares (B,), which sum to 1 for each image."""
+    parts = [(*objective(logits, labels, smoothing), share) for labels, share in targets]
+    total = sum((weights * share * losses).sum() for losses, weights, share in parts)
+    return torch.as_tensor(total / sum((weights * share).sum() for _, weights, share in parts))

@@ -18,7 +18,7 @@ from fer_experiments.data.split import Split, make_split
 from fer_experiments.data.synthetic import GeneratedImages
 
 Batch = tuple[Tensor, Tensor]
-REAL, GENERATED = "real", "generated"
+REAL, GENERATED, INTERPOLATED = "real", "generated", "interpolated"
 EVALUATION_BATCH = 128
 LARGEST_RESIDENT_SHARE = 0.25  # of a GPU's free memory, for one part of the data; larger parts stay on the host
 
@@ -61,14 +61,16 @@ class Images(Dataset[Batch]):
         size: int,
         bottleneck: int | None = None,
         generated: np.ndarray | None = None,
+        made: str = GENERATED,
     ) -> None:
-        """labels holds those of `rows`, then those of `generated` (N, s, s, C)."""
+        """labels holds those of `rows`, then those of `generated` (N, s, s, C); made: GENERATED or INTERPOLATED."""
         self.cache = cache
         self.rows = rows
         self.labels = torch.from_numpy(labels)
         self.size = size
         self.bottleneck = bottleneck
         self.generated = generated
+        self.made = made
         assert len(labels) == len(rows) + (0 if generated is None else len(generated))
 
     def __len__(self) -> int:
@@ -81,8 +83,8 @@ class Images(Dataset[Batch]):
 
     @property
     def origin(self) -> list[str]:
-        """real or generated, for every image."""
-        return [REAL] * len(self.rows) + [GENERATED] * (len(self) - len(self.rows))
+        """REAL, GENERATED or INTERPOLATED, for every image."""
+        return [REAL] * len(self.rows) + [self.made] * (len(self) - len(self.rows))
 
     def __getitem__(self, indices: list[int]) -> Batch:
         chosen = np.asarray(indices)
@@ -195,17 +197,15 @@ class ImageDataModule(lightning.LightningDataModule):
         self.generated: GeneratedImages | None = None
         self.steps_per_epoch = steps_per_epoch or -(-len(chosen) // batch_size)
 
-    def inject(self, generated: GeneratedImages) -> None:
-        """Add generated images to the training part; the number of steps stays."""
+    def inject(self, generated: GeneratedImages, made: str = GENERATED) -> None:
+        """Add images, GENERATED or INTERPOLATED, to the training part; the number of steps stays."""
         self.generated = generated
         labels = self.data.class_indices(generated.labels)
         real = self.train_set
-        self.train_set = self._images(
-            real.rows, np.concatenate([real.labels.numpy(), labels]), generated=generated.images
-        )
+        self.train_set = self._images(real.rows, np.concatenate([real.labels.numpy(), labels]), generated.images, made)
 
     def training_table(self) -> pd.DataFrame:
-        """What the training part holds, one row an image: path, label, origin (real or generated), times (repeats)."""
+        """What the training part holds, one row an image: path, label, origin, times (repeats)."""
         paths = self.data.split.table.loc[self.train_set.rows, "path"].tolist()
         if self.generated is not None:
             paths += self.generated.files.tolist()
@@ -217,8 +217,11 @@ class ImageDataModule(lightning.LightningDataModule):
             .rename({"size": "times"}, axis=1)
         )
 
-    def _images(self, rows: np.ndarray, labels: np.ndarray, generated: np.ndarray | None = None) -> Images:
-        return Images(self.data.cache.images, rows, labels, self.image_size, self.data.source.bottleneck, generated)
+    def _images(
+        self, rows: np.ndarray, labels: np.ndarray, generated: np.ndarray | None = None, made: str = GENERATED
+    ) -> Images:
+        bottleneck = self.data.source.bottleneck
+        return Images(self.data.cache.images, rows, labels, self.image_size, bottleneck, generated, made)
 
     def part(self, name: str) -> Images:
         """The validation or test part."""

@@ -34,6 +34,7 @@ class Result(BaseModel):
     real: dict[str, int]
     generated: dict[str, int]
     repeated: dict[str, int]
+    interpolated: dict[str, int] = Field(default_factory=dict)
     optimizer_steps: int
     selected_epoch: int | None
     metrics: dict[str, dict[str, Any]]

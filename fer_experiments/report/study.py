@@ -81,6 +81,7 @@ def comparison(record: StudyRecord) -> pd.DataFrame:
                 "real": sum(result.real.values()),
                 "repeated": sum(result.repeated.values()),
                 "generated": sum(result.generated.values()),
+                "interpolated": sum(result.interpolated.values()),
                 "optimizer_steps": result.optimizer_steps,
                 "selected_epoch": result.selected_epoch,
                 **{name: _number(test.get(name)) for name in METRICS},  # older results lack some
@@ -138,5 +139,6 @@ def training_images(result: Result) -> str:
         part = f"{name} {result.real[name]}"
         part += f" + {result.generated[name]} generated" if result.generated.get(name) else ""
         part += f" + {result.repeated[name]} repeated" if result.repeated.get(name) else ""
+        part += f" + {result.interpolated[name]} interpolated" if result.interpolated.get(name) else ""
         parts.append(part)
     return ", ".join(parts)

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from fer_experiments.augment import Augment
 from fer_experiments.balance import Generate, Plan, Strategy
+from fer_experiments.classifier.cosine import with_cosine_head
 from fer_experiments.classifier.module import MONITOR, Classifier
 from fer_experiments.data.leak import leak_to_selection
-from fer_experiments.data.module import ImageData, ImageDataModule
+from fer_experiments.data.module import INTERPOLATED, ImageData, ImageDataModule, Images
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arms import ArmName
@@ -148,9 +149,10 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         arm=arm.name,
         seed=config.seed,
         classes=list(data.classes),
-        real=data.split.counts("train"),
+        real=used(labels, plan),
         generated=plan.generated,
         repeated=repeated(labels, plan),
+        interpolated=plan.interpolated,
         optimizer_steps=steps,
         selected_epoch=int(torch.load(chosen, weights_only=True, map_location="cpu")["epoch"]) + 1,
         metrics=metrics,
@@ -184,17 +186,33 @@ def build_images(config: Config, data: ImageData, arm: Arm, plan: Plan, syntheti
     generated = load_generated(config, data, arm, plan, synthetic)
     if generated is not None:
         images.inject(generated)
+    if plan.interpolated:
+        images.inject(interpolate(config, data, arm), INTERPOLATED)
     return images
+
+
+def interpolate(config: Config, data: ImageData, arm: Arm) -> GeneratedImages:
+    """What the arm's strategy makes of the training images, at the size at which a GAN's would come in."""
+    rows, labels = data.split.rows("train"), data.split.labels("train")
+    side = config.data.bottleneck or data.cache.images.shape[1]
+    real = Images(data.cache.images, rows, data.class_indices(labels), side)
+    pixels = real[list(range(len(real)))][0].permute(0, 2, 3, 1).numpy()
+    images, names = arm.balance.interpolate(pixels, labels, config.seed)
+    return GeneratedImages(images, names, np.array([f"{arm.name}/{place}" for place in range(len(names))]))
 
 
 def build_classifier(config: Config, data: ImageData, plan: Plan) -> Classifier:
     settings = config.classifier
     channels = config.data.channels
+    network = settings.build_network(len(data.classes), channels)
+    if plan.cosine_head is not None:
+        network = with_cosine_head(network, len(data.classes), plan.cosine_head)
     return Classifier(
-        settings.build_network(len(data.classes), channels),
+        network,
         classes=list(data.classes),
         learning_rate=settings.learning_rate,
-        class_weights=plan.class_weights,
+        objective=plan.objective,
+        mixing=plan.mixing,
         provenance={
             "split_hash": data.split.hash,
             "seed": config.seed,
@@ -219,21 +237,25 @@ def predictions_of(data: ImageData, outputs: dict[str, tuple[Tensor, Tensor]]) -
     return found
 
 
+def used(labels: np.ndarray, plan: Plan) -> dict[str, int]:
+    """{class: real training images that the plan has at least once}."""
+    return dict(sorted(Counter(labels[np.unique(plan.indices)].tolist()).items()))
+
+
 def repeated(labels: np.ndarray, plan: Plan) -> dict[str, int]:
     """{class: how many training places are repeats of a real image}, classes without repeats left out."""
     extra = Counter(labels[plan.indices].tolist())
-    extra.subtract(Counter(labels[np.unique(plan.indices)].tolist()))
+    extra.subtract(used(labels, plan))
     return {name: number for name, number in sorted(extra.items()) if number > 0}
 
 
 def describe_counts(labels: np.ndarray, plan: Plan) -> str:
     """ "820 angry + 80 generated, 900 happy"."""
+    added = {"generated": plan.generated, "repeated": repeated(labels, plan), "interpolated": plan.interpolated}
     parts = []
-    again = repeated(labels, plan)
-    for name, number in sorted(Counter(labels.tolist()).items()):
-        made = f" + {plan.generated[name]} generated" if plan.generated.get(name) else ""
-        made += f" + {again[name]} repeated" if name in again else ""
-        parts.append(f"{number} {name}{made}")
+    for name, number in used(labels, plan).items():
+        made = [f" + {counts[name]} {what}" for what, counts in added.items() if counts.get(name)]
+        parts.append(f"{number} {name}{''.join(made)}")
     return ", ".join(parts)
 
 

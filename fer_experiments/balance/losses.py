@@ -1,0 +1,54 @@
+"""Losses for imbalanced classes, with one signature: logits (B, K), labels (B,) int64, smoothing -> (B,) in nats.
+
+smoothing in [0, 1) is the share of the target that is spread evenly over the classes (Szegedy et al. 2016).
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class CrossEntropy(nn.Module):
+    """-log p_y, p = softmax(logits)."""
+
+    def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        return F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+
+
+class Focal(CrossEntropy):
+    """-(1 - p_y)^gamma log p_y: what is right already counts for little. Lin et al. 2017, equation 4."""
+
+    def __init__(self, gamma: float) -> None:
+        super().__init__()
+        self.gamma = gamma
+
+    def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        # log(1 - p_y) from the other classes: exact, and with a finite gradient, also where p_y rounds to 1.
+        others = logits.log_softmax(1).scatter(1, labels[:, None], float("-inf"))
+        return (self.gamma * others.logsumexp(1)).exp() * super().forward(logits, labels, smoothing)
+
+
+class LogitAdjusted(CrossEntropy):
+    """The cross-entropy of logits + shift (K,). With log priors: Ren et al. 2020, equation 4; Menon et al. 2021, 10."""
+
+    shift: Tensor
+
+    def __init__(self, shift: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("shift", shift)
+
+    def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        return super().forward(logits + self.shift, labels, smoothing)
+
+
+class Margin(CrossEntropy):
+    """The cross-entropy after the true class has lost margins[y] (K,) of its logit. Cao et al. 2019, equation 13."""
+
+    margins: Tensor
+
+    def __init__(self, margins: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("margins", margins)
+
+    def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        lost = F.one_hot(labels, len(self.margins)) * self.margins
+        return super().forward(logits - lost, labels, smoothing)

@@ -1,0 +1,49 @@
+"""What a strategy has the classifier minimise, and how its predictions are to be read."""
+
+import torch
+from torch import Tensor, nn
+
+from fer_experiments.balance.losses import CrossEntropy
+
+
+class Objective(nn.Module):
+    """Each image's loss and its weight; a batch's loss is the weighted mean.
+
+    weights (K,) of the classes, mean 1: they count from the share `defer` of training on, before that all are 1
+    (deferred re-weighting, Cao et al. 2019, algorithm 1). shift (K,) is added to the logits of predictions (post hoc
+    logit adjustment, Menon et al. 2021, equation 9).
+    """
+
+    weights: Tensor | None
+    final_weights: Tensor | None
+    shift: Tensor | None
+
+    def __init__(
+        self,
+        loss: CrossEntropy | None = None,
+        weights: Tensor | None = None,
+        defer: float = 0.0,
+        shift: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.loss = loss or CrossEntropy()
+        self.defer = defer
+        self.register_buffer("final_weights", weights)
+        self.register_buffer("weights", None if weights is None else torch.ones_like(weights))
+        self.register_buffer("shift", shift)
+        self.start_epoch(0.0)
+
+    def start_epoch(self, done: float) -> None:
+        """done: the share of training that is over, in [0, 1)."""
+        if self.weights is not None and self.final_weights is not None:
+            # In place: a captured step reads this memory.
+            self.weights.copy_(self.final_weights if done >= self.defer else torch.ones_like(self.final_weights))
+
+    def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+        """logits (B, K), labels (B,) int64 -> losses (B,) in nats, weights (B,)."""
+        losses = self.loss(logits, labels, smoothing)
+        return losses, torch.ones_like(losses) if self.weights is None else self.weights[labels]
+
+    def predict(self, logits: Tensor) -> Tensor:
+        """logits (B, K) of the network -> logits (B, K) of the prediction."""
+        return logits if self.shift is None else logits + self.shift
