@@ -171,7 +171,7 @@ class ImageDataModule(lightning.LightningDataModule):
     """Batches of images (B, C, S, S) float in [0, 1] and labels (B,) int64.
 
     The training part can be narrowed to some rows, repeat rows, and take generated images in; validation and test
-    are real images always. `augment` maps a batch on its device and is used in training only.
+    are real images always. `augment` maps batches of uint8 images, (B, 1 or C, S, S), and is used in training only.
     """
 
     def __init__(
@@ -261,6 +261,5 @@ class ImageDataModule(lightning.LightningDataModule):
         )
 
     def prepare_training(self, images: Tensor) -> Tensor:
-        """`prepare`, augmented."""
-        prepared = self.prepare(images)
-        return prepared if self.augment is None else self.augment(prepared)
+        """`prepare`, augmented: before it, as a grey image is one channel there and three after it."""
+        return self.prepare(images if self.augment is None else self.augment(images))
