@@ -18,6 +18,16 @@ def noise(*shape: int) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8)
 
 
+def stays_on_the_device(change) -> bool:
+    """Tensors of the meta device have no values, so that asking for one raises."""
+    state = torch.get_rng_state()
+    try:
+        change(torch.empty(4, 3, 20, 20, dtype=torch.uint8, device="meta"))
+    except RuntimeError:
+        return False
+    return torch.equal(torch.get_rng_state(), state)
+
+
 def still(**changes: float) -> list[str]:
     """traditional with nothing on but `changes`."""
     values = {"flip": 0.0, "degrees": 0.0, "translate": 0.0, "scale": 0.0} | changes
@@ -45,6 +55,12 @@ class TestEveryOption:
         before = images.clone()
         augment(name)(images)
         assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_exactly_what_asks_nothing_of_the_host_may_be_captured(augment, name):
+    change = augment(name)
+    assert change.capturable == stays_on_the_device(change)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

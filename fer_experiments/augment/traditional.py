@@ -1,7 +1,7 @@
 """augment=traditional: what photographs of a thing differ in by the camera's place."""
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -13,6 +13,8 @@ from fer_experiments.augment.base import Augment, rounded
 
 class Traditional(Augment):
     """Mirror, rotation, shift and zoom in one bilinear resampling; what leaves the image is filled with its border."""
+
+    capturable: ClassVar[bool] = True
 
     flip: Annotated[float, Field(ge=0.0, le=1.0)]
     degrees: Annotated[float, Field(ge=0.0, le=180.0)]
