@@ -337,7 +337,7 @@ def test_augmentation_maps_the_stored_channels_as_bytes(pets, grey):
     assert (seen[0].dtype, seen[0].shape) == (torch.uint8, (2, 1 if grey else 3, 24, 24))
 
 
-@pytest.mark.parametrize("name", ["none", "traditional"])
+@pytest.mark.parametrize("name", ["none", "traditional", "randaugment"])
 def test_preparation_may_be_captured_where_its_augmentation_may(pets, read, name):
     augment = read(f"augment={name}").augment
     assert module(pets(), augment=augment).capturable == augment.capturable

@@ -1,7 +1,10 @@
-"""Image augmentation: batched, on the device, drawn for each image. One file an option of conf/augment/."""
+"""Image augmentation: batched, drawn for each image. One file an option of conf/augment/."""
 
 from fer_experiments.augment.base import Augment
 from fer_experiments.augment.none import NoAugment
+from fer_experiments.augment.randaugment import RandAugment
+from fer_experiments.augment.strong import Strong
 from fer_experiments.augment.traditional import Traditional
+from fer_experiments.augment.trivialaugment import TrivialAugment
 
-__all__ = ["Augment", "NoAugment", "Traditional"]
+__all__ = ["Augment", "NoAugment", "RandAugment", "Strong", "Traditional", "TrivialAugment"]
