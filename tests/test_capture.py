@@ -206,6 +206,78 @@ def test_replayed_steps_are_counted_by_lightning(played, monkeypatch, build):
     assert trainer.global_step == 2 * (WARM_UP + 5) * 2
 
 
+class Noise(lightning.LightningDataModule):
+    """Batches of classifier(), each with a draw of the host's added."""
+
+    def __init__(self, capturable):
+        super().__init__()
+        self.capturable = capturable
+        self.draws, self.captured = [], []
+
+    def train_dataloader(self):
+        return DataLoader([(torch.zeros(4, 3, 22, 22), torch.arange(4) % 2)] * (WARM_UP + 5), batch_size=None)
+
+    def prepare_training(self, images):
+        draw = torch.rand(())
+        self.draws.append(draw.item())
+        return images + draw
+
+    def on_after_batch_transfer(self, batch, index):
+        self.captured.append(isinstance(vars(self).get("prepare_training"), Captured))
+        return self.prepare_training(batch[0]), batch[1]
+
+
+@pytest.fixture
+def capturing(played, monkeypatch):
+    """CaptureSteps on the CPU: the module's steps and, where it may, a data module's preparation are wrapped."""
+    monkeypatch.setattr(capture, "impossible", lambda trainer: None)
+    monkeypatch.setattr(PlayedGraph, "work", lambda self: None, raising=False)
+    model = classifier()
+    model.step = lambda *batch: torch.zeros(4)
+
+    def fitted(data, required=False):
+        lightning.Trainer(
+            accelerator="cpu",
+            max_epochs=1,
+            limit_val_batches=0,
+            logger=False,
+            callbacks=[CaptureSteps(required)],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        ).fit(model, datamodule=data)
+        return data
+
+    return fitted
+
+
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+def test_augmentation_that_draws_on_the_host_draws_anew_in_every_step(capturing, caplog):
+    data = capturing(Noise(capturable=False))
+    assert data.captured == [False] * (WARM_UP + 5)
+    assert len(set(data.draws)) == WARM_UP + 5
+    assert [record.getMessage() for record in caplog.records if "augmentation" in record.getMessage()] == [
+        "trainer.capture: augmentation can't be captured and runs eagerly, more slowly: it draws on the host, and a "
+        "graph would repeat one draw"
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+@pytest.mark.parametrize("required", [False, True])
+def test_augmentation_that_draws_on_the_device_is_captured(capturing, required):
+    data = capturing(Noise(capturable=True), required)
+    assert data.captured == [True] * (WARM_UP + 5)
+    assert len(data.draws) == WARM_UP + 1  # and one in the capture
+    assert "prepare_training" not in vars(data)
+
+
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+def test_augmentation_that_draws_on_the_host_stops_where_capture_is_required(capturing):
+    message = r"trainer\.capture=true: augmentation can't be captured: it draws on the host.*trainer\.capture=auto runs"
+    with pytest.raises(RuntimeError, match=message):
+        capturing(Noise(capturable=False), required=True)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("build", [classifier, dcgan])
 @pytest.mark.parametrize(("precision", "tolerance"), [("32-true", 1e-4), ("bf16-mixed", 2e-2)])

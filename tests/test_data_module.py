@@ -317,10 +317,34 @@ def test_predictions_are_of_validation_then_test_in_the_order_of_the_split(pets,
 
 
 def test_augmentation_is_for_training_only(pets, fitted):
-    batches = fitted(module(pets(), augment=lambda images: images * 0 - 1))
-    assert all((images == -1).all() for images, _ in batches["train"])
-    assert all((images >= 0).all() for images, _ in batches["valid"])
-    assert all((images >= 0).all() for _, images, _ in batches["predict"])
+    batches = fitted(module(pets(), augment=torch.zeros_like))
+    assert all((images == 0).all() for images, _ in batches["train"])
+    assert all((images > 0).any() for images, _ in batches["valid"])
+    assert all((images > 0).any() for _, images, _ in batches["predict"])
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_augmentation_maps_the_stored_channels_as_bytes(pets, grey):
+    seen = []
+
+    def invert(images):
+        seen.append(images)
+        return 255 - images
+
+    prepared = module(pets(grey=grey), augment=invert)
+    images = prepared.train_set[[0, 1]][0]
+    torch.testing.assert_close(prepared.prepare_training(images), 1 - prepared.prepare(images))
+    assert (seen[0].dtype, seen[0].shape) == (torch.uint8, (2, 1 if grey else 3, 24, 24))
+
+
+@pytest.mark.parametrize("name", ["none", "traditional", "randaugment"])
+def test_preparation_may_be_captured_where_its_augmentation_may(pets, read, name):
+    augment = read(f"augment={name}").augment
+    assert module(pets(), augment=augment).capturable == augment.capturable
+
+
+def test_preparation_without_augmentation_may_be_captured(pets):
+    assert module(pets()).capturable
 
 
 def test_each_epoch_is_shuffled_anew_and_the_seed_repeats_it(pets, fitted):

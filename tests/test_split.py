@@ -252,9 +252,14 @@ def test_more_imbalance_draws_from_less_and_leaves_validation_as_it_is():
 
 
 def test_imbalance_that_is_exceeded_already_is_refused_with_both_numbers():
-    message = r"data\.imbalance=1\.5: asks for 33 .*of cat beside 50 .*but there are 30: the ratio is 1\.67 already"
+    message = (
+        r"data\.imbalance=1\.5: asks for 33 of cat beside 50 of dog \(data\.profile=minority\), but there are 30; "
+        r"give data\.imbalance=1\.67 or more, or at most 45 of every class \(data\.counts\)$"
+    )
     with pytest.raises(ConfigError, match=message):
         split(THREE, imbalance=1.5)
+    assert split(THREE, imbalance=1.67).counts("train") == {"cat": 30, "dog": 50}
+    assert split(THREE, imbalance=1.5, counts={"cat": 30, "dog": 45}).counts("train") == {"cat": 30, "dog": 45}
 
 
 # Test counts

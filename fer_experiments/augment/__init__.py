@@ -1,48 +1,11 @@
-"""Image augmentation: batched, on the device, drawn for each image."""
+"""Image augmentation: batched, drawn for each image. One file an option of conf/augment/, and mixing of pairs."""
 
-import math
-from abc import ABC, abstractmethod
-from typing import Annotated
+from fer_experiments.augment.base import Augment
+from fer_experiments.augment.mixing import Mixing
+from fer_experiments.augment.none import NoAugment
+from fer_experiments.augment.randaugment import RandAugment
+from fer_experiments.augment.strong import Strong
+from fer_experiments.augment.traditional import Traditional
+from fer_experiments.augment.trivialaugment import TrivialAugment
 
-import torch
-from pydantic import Field
-from torch import Tensor
-from torch.nn import functional as F
-
-from fer_experiments.augment.mixing import Mixing as Mixing
-from fer_experiments.spec import Spec
-
-
-class Augment(Spec, ABC):
-    @abstractmethod
-    def __call__(self, images: Tensor) -> Tensor:
-        """images (B, C, H, W) float in [0, 1] -> the same shape and range; draws from torch's global generator."""
-
-
-class NoAugment(Augment):
-    """Images as they are."""
-
-    def __call__(self, images: Tensor) -> Tensor:
-        return images
-
-
-class Traditional(Augment):
-    """Mirror, rotation, shift and zoom in one bilinear resampling; what leaves the image is filled with its border."""
-
-    flip: Annotated[float, Field(ge=0.0, le=1.0)]
-    degrees: Annotated[float, Field(ge=0.0, le=180.0)]
-    translate: Annotated[float, Field(ge=0.0, le=1.0)]
-    scale: Annotated[float, Field(ge=0.0, lt=1.0)]
-
-    def __call__(self, images: Tensor) -> Tensor:
-        draws = torch.rand(5, len(images), device=images.device) * 2 - 1  # in [-1, 1): flip, angle, x, y, zoom
-        mirror = torch.where(draws[0] < 2 * self.flip - 1, -1.0, 1.0)
-        angle = draws[1] * math.radians(self.degrees)
-        shift = draws[2:4] * 2 * self.translate  # the sampling grid spans [-1, 1], two sides long
-        zoom = 1 / (1 + draws[4] * self.scale)  # the grid shrinks as the picture grows
-        cosine, sine = zoom * angle.cos(), zoom * angle.sin()
-        # For each output place, where to look in the input: mirror, then rotate and zoom, then shift.
-        rows = [cosine * mirror, -sine, shift[0], sine * mirror, cosine, shift[1]]
-        matrices = torch.stack(rows, dim=1).view(-1, 2, 3).to(images.dtype)
-        grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
-        return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+__all__ = ["Augment", "Mixing", "NoAugment", "RandAugment", "Strong", "Traditional", "TrivialAugment"]

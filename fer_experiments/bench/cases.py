@@ -248,7 +248,7 @@ def many(images: int, augment: str = "none") -> dict[str, float]:
     def labels() -> Iterator[Tensor]:
         for places in batches:
             pixels, found = dataset[places]
-            augmented((pixels.to(device()).float() / 255).expand(-1, 3, -1, -1))
+            (augmented(pixels.to(device())).float() / 255).expand(-1, 3, -1, -1)
             yield found
 
     return {"images_per_second": second_pass(labels)}

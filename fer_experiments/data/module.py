@@ -1,7 +1,8 @@
 """The LightningDataModule that GAN and classifier share, and the injection of generated images into training."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import lightning
 import numpy as np
@@ -45,6 +46,14 @@ class ImageData:
         """Class names (N,) -> their places in `classes` (N,) int64."""
         places = {name: place for place, name in enumerate(self.classes)}
         return np.array([places[label] for label in labels], dtype=np.int64)
+
+
+class Augmentation(Protocol):
+    """Maps images (B, C, S, S) uint8 to images; capturable: all its draws are on the device."""
+
+    capturable: ClassVar[bool]
+
+    def __call__(self, images: Tensor) -> Tensor: ...
 
 
 class Images(Dataset[Batch]):
@@ -173,7 +182,7 @@ class ImageDataModule(lightning.LightningDataModule):
     """Batches of images (B, C, S, S) float in [0, 1] and labels (B,) int64.
 
     The training part can be narrowed to some rows, repeat rows, and take generated images in; validation and test
-    are real images always. `augment` maps a batch on its device and is used in training only.
+    are real images always. `augment` maps batches of uint8 images, (B, 1 or C, S, S), and is used in training only.
     """
 
     def __init__(
@@ -185,7 +194,7 @@ class ImageDataModule(lightning.LightningDataModule):
         seed: int,
         train_indices: np.ndarray | None = None,
         steps_per_epoch: int | None = None,
-        augment: Callable[[Tensor], Tensor] | None = None,
+        augment: Augmentation | None = None,
     ) -> None:
         """train_indices picks from the training part (repeats allowed); null: all. steps_per_epoch null: one pass."""
         super().__init__()
@@ -263,7 +272,11 @@ class ImageDataModule(lightning.LightningDataModule):
             .contiguous(memory_format=torch.channels_last)
         )
 
+    @property
+    def capturable(self) -> bool:
+        """Whether `prepare_training` may be a CUDA graph, whose replays repeat what was drawn on the host."""
+        return self.augment is None or self.augment.capturable
+
     def prepare_training(self, images: Tensor) -> Tensor:
-        """`prepare`, augmented."""
-        prepared = self.prepare(images)
-        return prepared if self.augment is None else self.augment(prepared)
+        """`prepare`, augmented: before it, as a grey image is one channel there and three after it."""
+        return self.prepare(images if self.augment is None else self.augment(images))

@@ -12,6 +12,7 @@ from pydantic import Field
 from fer_experiments.spec import Spec, UserPath
 
 Part = Literal["train", "valid", "test"]
+Profile = Literal["minority", "exponential", "step"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -23,6 +24,7 @@ class Source(Spec, ABC):
     classes: Annotated[list[str], Field(min_length=1)] | None
     counts: Annotated[dict[str, Count], Field(min_length=1)] | None
     imbalance: Annotated[float, Field(ge=1.0)] | None
+    profile: Profile
     minority: str | None
     parts: dict[Part, Part | None] | None
     valid_fraction: Fraction

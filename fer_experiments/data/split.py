@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fer_experiments.data.imbalance import imbalanced
 from fer_experiments.data.source import PARTS, Source
 from fer_experiments.errors import ConfigError
 
@@ -244,7 +245,7 @@ def _carve_valid_and_draw(table: pd.DataFrame, source: Source, classes: tuple[st
     wanted = {name: counts.get(name, int((left["label"] == name).sum())) for name in classes}
     # From the other end of the row: where counts grow, neither part loses an image to the other.
     singles = [[place] for group in reversed(groups) for place in group if not in_valid[place]]
-    drawn_train = _draw(train, _shrink_minority(wanted, source), singles)
+    drawn_train = _draw(train, imbalanced(wanted, source), singles)
     split = table["split"].where(table["split"] != "train", "")
     split[table.index.isin(drawn_valid)] = "valid"
     split[table.index.isin(drawn_train)] = "train"
@@ -253,23 +254,6 @@ def _carve_valid_and_draw(table: pd.DataFrame, source: Source, classes: tuple[st
 
 def _share(fraction: float, count: int) -> int:
     return max(1, round(fraction * count))
-
-
-def _shrink_minority(wanted: dict[str, int], source: Source) -> dict[str, int]:
-    """data.imbalance = largest class / minority."""
-    if source.imbalance is None:
-        return wanted
-    minority = source.minority or min(wanted, key=lambda name: (wanted[name], name))
-    if wanted[minority] == 0:  # reported as a class without training images
-        return wanted
-    largest = max(count for name, count in wanted.items() if name != minority)
-    target = max(1, round(largest / source.imbalance))
-    if target > wanted[minority]:
-        raise ConfigError(
-            f"data.imbalance={source.imbalance}: asks for {target} of {minority} beside {largest} of the largest, "
-            f"but there are {wanted[minority]}: the ratio is {largest / wanted[minority]:.2f} already"
-        )
-    return wanted | {minority: target}
 
 
 def _check_every_class_everywhere(table: pd.DataFrame, classes: tuple[str, ...], given: set[str]) -> None:

@@ -76,13 +76,19 @@ class Captured:
                 self._output = self.function(*self._inputs)
         except Exception as error:  # CUDA and user code raise anything
             generator.graphsafe_set_state(random_state)  # a broken capture leaves it unusable
-            if self.required:
-                raise RuntimeError(f"trainer.capture=true: {self.what} can't be captured: {error}") from error
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            log.warning("trainer.capture: %s can't be captured and runs eagerly, more slowly: %s", self.what, reason)
+            _run_eagerly(self.what, str(error) or type(error).__name__, self.required, error)
             self.failed = True
         else:
             self.graph = graph
+
+
+def _run_eagerly(what: str, reason: str, required: bool, cause: Exception | None = None) -> None:
+    """Say so in the log, or, if capture is required, raise RuntimeError."""
+    if required:
+        remedy = "trainer.capture=auto runs it eagerly"
+        raise RuntimeError(f"trainer.capture=true: {what} can't be captured: {reason}; {remedy}") from cause
+    first = reason.splitlines()[0]
+    log.warning("trainer.capture: %s can't be captured and runs eagerly, more slowly: %s", what, first)
 
 
 def on_streams(functions: Sequence[Callable[[], Tensor]]) -> Callable[[], Tensor]:
@@ -107,6 +113,7 @@ class CaptureSteps(lightning.Callback):
     """Capture `step` of the module and `prepare_training` of the data module while a training runs on one CUDA device.
 
     For modules with manual optimization whose `step` takes a batch's tensors, does every update and returns a tensor.
+    `prepare_training` stays eager where the data module is not `capturable`: a graph would repeat one batch's draws.
     """
 
     def __init__(self, required: bool) -> None:
@@ -141,8 +148,10 @@ class CaptureSteps(lightning.Callback):
 
         module.step = Captured(module.step, "the training step", self.required, uncounted, count)
         data: Any = getattr(trainer, "datamodule", None)
-        if data is not None:
+        if data is not None and data.capturable:
             data.prepare_training = Captured(data.prepare_training, "augmentation", self.required)
+        elif data is not None:
+            _run_eagerly("augmentation", "it draws on the host, and a graph would repeat one draw", self.required)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._restore(trainer, pl_module)

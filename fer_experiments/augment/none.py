@@ -1,0 +1,16 @@
+"""augment=none."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from fer_experiments.augment.base import Augment
+
+
+class NoAugment(Augment):
+    """Images as they are."""
+
+    capturable: ClassVar[bool] = True
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images
