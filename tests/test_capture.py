@@ -1,6 +1,7 @@
 """Captured steps: what they do on the host with a graph that is played here, and on a GPU what eager steps do."""
 
 import contextlib
+from types import SimpleNamespace
 
 import lightning
 import pytest
@@ -203,6 +204,42 @@ def test_replayed_steps_are_counted_by_lightning(played, monkeypatch, build):
     model.step = step
     trainer = fit(model, "cpu", [CaptureSteps(required=True)])
     assert trainer.global_step == 2 * (WARM_UP + 5) * 2
+
+
+class OnCUDA:
+    """What `impossible` asks of a trainer, on one CUDA device that need not be there."""
+
+    world_size, lr_scheduler_configs = 1, ()
+
+    def __init__(self, optimizer, **changes):
+        self.strategy = SimpleNamespace(root_device=torch.device("cuda"))
+        self.optimizers = [optimizer]
+        vars(self).update(changes)
+
+
+def test_what_a_graph_would_freeze_on_the_host_is_not_captured():
+    layer = nn.Linear(2, 2)
+    for fit_for_it in (torch.optim.Adam, torch.optim.AdamW, SGD):
+        assert capture.impossible(OnCUDA(fit_for_it(layer.parameters(), 0.1))) is None
+    adam = torch.optim.Adam(layer.parameters(), 0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 10)
+    reason = capture.impossible(OnCUDA(adam, lr_scheduler_configs=[schedule]))
+    assert reason == (
+        "a CUDA graph would keep the learning rate of its first step; use classifier.schedule=null to have one"
+    )
+    reason = capture.impossible(OnCUDA(torch.optim.Adagrad(layer.parameters(), 0.1)))
+    assert reason == "Adagrad counts its steps on the host, which a CUDA graph would not repeat"
+
+
+def test_steps_that_cant_be_captured_on_a_gpu_say_why(caplog):
+    trainer = OnCUDA(torch.optim.Adagrad(nn.Linear(2, 2).parameters(), 0.1))
+    CaptureSteps(required=False).on_train_start(trainer, classifier())
+    assert [record.getMessage() for record in caplog.records] == [
+        "trainer.capture: steps run eagerly, more slowly: Adagrad counts its steps on the host, which a CUDA graph "
+        "would not repeat"
+    ]
+    with pytest.raises(RuntimeError, match=r"trainer\.capture=true: Adagrad counts its steps on the host"):
+        CaptureSteps(required=True).on_train_start(trainer, classifier())
 
 
 @pytest.mark.gpu
