@@ -138,13 +138,14 @@ def test_what_must_be_captured_stops(played):
 
 # With Lightning
 
+ADAM = {"_target_": "torch.optim.Adam", "fused": True}
 GAN = {"latent_dim": 8, "width": 4, "channels": 3, "image_size": 32, "discriminator_outputs": 2}
 
 
 def classifier() -> Classifier:
     torch.manual_seed(0)
     network = CNN(2, image_size=22, dropout=0.0)
-    return Classifier(network, classes=["a", "b"], learning_rate=1e-3, provenance={})
+    return Classifier(network, classes=["a", "b"], optimizer=ADAM, learning_rate=1e-3, provenance={})
 
 
 def dcgan() -> DCGAN:
@@ -240,6 +241,17 @@ def test_steps_that_cant_be_captured_on_a_gpu_say_why(caplog):
     ]
     with pytest.raises(RuntimeError, match=r"trainer\.capture=true: Adagrad counts its steps on the host"):
         CaptureSteps(required=True).on_train_start(trainer, classifier())
+
+
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+def test_a_schedule_reaches_the_reasons_against_capture(monkeypatch, caplog):
+    found = []
+    monkeypatch.setattr(capture, "impossible", lambda trainer: found.append(len(trainer.lr_scheduler_configs)) or "no")
+    for schedule in (None, "cosine"):
+        model = classifier()
+        model.schedule = schedule
+        fit(model, "cpu", [CaptureSteps(required=False)])
+    assert found == [0, 1]
 
 
 @pytest.mark.gpu

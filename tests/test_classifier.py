@@ -11,6 +11,8 @@ from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.classifier.step import classification_step
 
+ADAM = {"_target_": "torch.optim.Adam", "fused": True}
+
 
 def test_cnn_has_the_golden_number_of_parameters():
     assert sum(parameter.numel() for parameter in CNN(2).parameters()) == 6_585_314
@@ -77,7 +79,12 @@ def build(class_weights: torch.Tensor | None = None) -> Classifier:
     torch.manual_seed(0)
     network = CNN(2, channels=1, image_size=22)
     return Classifier(
-        network, classes=["dark", "light"], learning_rate=1e-3, class_weights=class_weights, provenance={}
+        network,
+        classes=["dark", "light"],
+        optimizer=ADAM,
+        learning_rate=1e-3,
+        class_weights=class_weights,
+        provenance={},
     )
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
+from fer_experiments.classifier.recipe import Schedule, build_optimizer, build_schedule, mirrored_logits
 from fer_experiments.classifier.step import METRICS, classification_step
 from fer_experiments.errors import NonFiniteError
 from fer_experiments.evaluation.metrics import validation_metrics
@@ -18,7 +19,8 @@ MONITOR = "valid/balanced_accuracy"
 class Classifier(lightning.LightningModule):
     """Cross-entropy training of `network` on batches (images (B, C, S, S) in [0, 1], labels (B,)), optimized manually.
 
-    class_weights (K,) weigh the training loss; reported losses are unweighted. predict_step gives (logits, labels).
+    class_weights (K,) weigh the training loss; reported losses are unweighted. predict_step gives (logits, labels);
+    mirror_test: of an image and its mirror image, in validation too.
     """
 
     def __init__(
@@ -26,7 +28,10 @@ class Classifier(lightning.LightningModule):
         network: nn.Module,
         *,
         classes: list[str],
+        optimizer: dict[str, Any],
         learning_rate: float,
+        schedule: Schedule | None = None,
+        mirror_test: bool = False,
         class_weights: Tensor | None = None,
         provenance: dict[str, Any],
     ) -> None:
@@ -35,17 +40,25 @@ class Classifier(lightning.LightningModule):
         self.automatic_optimization = False
         self.network = network.to(memory_format=torch.channels_last)
         self.classes, self.learning_rate = classes, learning_rate
+        self.optimizer, self.schedule, self.mirror_test = optimizer, schedule, mirror_test
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.history: list[dict[str, float]] = []
         self._train: list[Tensor] = []
         self._valid: list[tuple[Tensor, Tensor]] = []
 
-    def configure_optimizers(self) -> Optimizer:
-        return Adam(self.parameters(), self.learning_rate, fused=True)
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = build_optimizer(self.optimizer, self.learning_rate, self.parameters())
+        if self.schedule is None:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimizer, "lr_scheduler": build_schedule(self.schedule, optimizer, steps)}
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._train.append(self.step(*batch))
+        if self.schedule is not None:
+            schedule: Any = self.lr_schedulers()
+            schedule.step()  # which Lightning does in automatic optimization alone
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """One update; returns classification_step's METRICS."""
@@ -54,7 +67,7 @@ class Classifier(lightning.LightningModule):
         )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._valid.append((self.network(batch[0]), batch[1]))
+        self._valid.append((self._logits(batch[0]), batch[1]))
 
     def on_validation_epoch_end(self) -> None:
         logits, labels = (torch.cat(parts) for parts in zip(*self._valid, strict=True))
@@ -69,10 +82,14 @@ class Classifier(lightning.LightningModule):
                     f"classifier.learning_rate (now {self.learning_rate})"
                 )
             values |= {f"train/{name}": value for name, value in zip(METRICS, means, strict=True)}
+            values["train/learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log_dict(values)
         self.history.append({"epoch": self.current_epoch + 1, **values})
 
     def predict_step(
         self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0
     ) -> tuple[Tensor, Tensor]:
-        return self.network(batch[0]), batch[1]
+        return self._logits(batch[0]), batch[1]
+
+    def _logits(self, images: Tensor) -> Tensor:
+        return mirrored_logits(self.network, images) if self.mirror_test else self.network(images)
