@@ -10,11 +10,13 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.data import DataLoader
+from torchvision.models import resnet18
+from torchvision.transforms.v2.functional import normalize
 
 from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.classifier.averaging import WeightAverage, decay_after
 from fer_experiments.classifier.module import MONITOR, Classifier
-from fer_experiments.classifier.networks import CNN
+from fer_experiments.classifier.networks import CNN, ResNet18
 from fer_experiments.classifier.recipe import build_optimizer, build_schedule, mirrored_logits
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
@@ -273,6 +275,69 @@ def test_mirror_test_leaves_training_alone_and_reaches_validation():
     plain, mirrored = (fit(model) and model.history for model in models)
     assert [row["train/loss"] for row in plain] == [row["train/loss"] for row in mirrored]
     assert [row["valid/loss"] for row in plain] != [row["valid/loss"] for row in mirrored]
+
+
+# classifier=resnet18
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize(("classes", "channels", "size"), [(2, 3, 8), (7, 1, 48)])
+def test_resnet18_takes_any_classes_channels_and_size(classes, channels, size, small):
+    network = ResNet18(classes, channels, size, small_images=small).eval()
+    assert network(torch.rand(2, channels, size, size)).shape == (2, classes)
+
+
+def test_small_images_keep_their_size_at_the_first_layer():
+    sides = []
+    for small in (False, True):
+        network = ResNet18(2, small_images=small).eval()
+        network.network.layer1.register_forward_pre_hook(lambda module, inputs: sides.append(inputs[0].shape[-1]))
+        network(torch.rand(1, 3, 48, 48))
+    assert sides == [12, 48]
+
+
+@pytest.mark.parametrize(("classes", "same_head"), [(2, False), (5, True)])
+def test_weights_are_loaded_all_but_a_head_of_other_classes(tmp_path, classes, same_head):
+    torch.manual_seed(0)
+    trained = resnet18(num_classes=5)
+    torch.save(trained.state_dict(), tmp_path / "w.pt")
+    found = ResNet18(classes, weights=str(tmp_path / "w.pt")).network.state_dict()
+    for name, value in trained.state_dict().items():
+        assert torch.equal(found[name], value) if not name.startswith("fc.") or same_head else len(found[name]) == 2
+
+
+def test_pixels_are_scaled_as_imagenets():
+    network = ResNet18(2).eval()
+    image = torch.rand(1, 3, 32, 32)
+    scaled = normalize(image, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    torch.testing.assert_close(network(image), network.network(scaled))
+
+
+def test_weights_that_are_there_pass_the_check_without_memory(read, tmp_path):
+    torch.save(resnet18(num_classes=5).state_dict(), tmp_path / "w.pt")
+    assert read("classifier=resnet18", f"classifier.network.weights={tmp_path}/w.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "message"),
+    [
+        (None, [], "FileNotFoundError"),
+        ("text", [], "Error: "),
+        ({"a": torch.zeros(1)}, [], "KeyError"),
+        (resnet18(num_classes=2).state_dict(), ["data.channels=1"], r"size mismatch for conv1\.weight"),
+        (resnet18(num_classes=2).state_dict(), ["classifier.network.small_images=true"], "size mismatch for conv1"),
+    ],
+)
+def test_weights_that_dont_fit_stop_before_any_work(read, tmp_path, content, settings, message):
+    path = tmp_path / "w.pt"
+    if isinstance(content, str):
+        path.write_text(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(
+        ConfigError, match=rf"(?s)classifier\.network=.*weights=.*w\.pt: .*{message}.*give a state_dict of torchvision"
+    ):
+        read("classifier=resnet18", f"classifier.network.weights={path}", *settings)
 
 
 # Every file of conf/classifier/
