@@ -1,6 +1,7 @@
 """Captured steps: what they do on the host with a graph that is played here, and on a GPU what eager steps do."""
 
 import contextlib
+from types import SimpleNamespace
 
 import lightning
 import pytest
@@ -138,13 +139,16 @@ def test_what_must_be_captured_stops(played):
 
 # With Lightning
 
+ADAM = {"_target_": "torch.optim.Adam", "fused": True}
 GAN = {"latent_dim": 8, "width": 4, "channels": 3, "image_size": 32, "discriminator_outputs": 2}
 
 
 def classifier() -> Classifier:
     torch.manual_seed(0)
     network = CNN(2, image_size=22, dropout=0.0)
-    return Classifier(network, classes=["a", "b"], learning_rate=1e-3, objective=Objective(), provenance={})
+    return Classifier(
+        network, classes=["a", "b"], optimizer=ADAM, learning_rate=1e-3, objective=Objective(), provenance={}
+    )
 
 
 def dcgan() -> DCGAN:
@@ -276,6 +280,53 @@ def test_augmentation_that_draws_on_the_host_stops_where_capture_is_required(cap
     message = r"trainer\.capture=true: augmentation can't be captured: it draws on the host.*trainer\.capture=auto runs"
     with pytest.raises(RuntimeError, match=message):
         capturing(Noise(capturable=False), required=True)
+
+
+class OnCUDA:
+    """What `impossible` asks of a trainer, on one CUDA device that need not be there."""
+
+    world_size, lr_scheduler_configs = 1, ()
+
+    def __init__(self, optimizer, **changes):
+        self.strategy = SimpleNamespace(root_device=torch.device("cuda"))
+        self.optimizers = [optimizer]
+        vars(self).update(changes)
+
+
+def test_what_a_graph_would_freeze_on_the_host_is_not_captured():
+    layer = nn.Linear(2, 2)
+    for fit_for_it in (torch.optim.Adam, torch.optim.AdamW, SGD):
+        assert capture.impossible(OnCUDA(fit_for_it(layer.parameters(), 0.1))) is None
+    adam = torch.optim.Adam(layer.parameters(), 0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 10)
+    reason = capture.impossible(OnCUDA(adam, lr_scheduler_configs=[schedule]))
+    assert reason == (
+        "a CUDA graph would keep the learning rate of its first step; use classifier.schedule=null to have one"
+    )
+    reason = capture.impossible(OnCUDA(torch.optim.Adagrad(layer.parameters(), 0.1)))
+    assert reason == "Adagrad counts its steps on the host, which a CUDA graph would not repeat"
+
+
+def test_steps_that_cant_be_captured_on_a_gpu_say_why(caplog):
+    trainer = OnCUDA(torch.optim.Adagrad(nn.Linear(2, 2).parameters(), 0.1))
+    CaptureSteps(required=False).on_train_start(trainer, classifier())
+    assert [record.getMessage() for record in caplog.records] == [
+        "trainer.capture: steps run eagerly, more slowly: Adagrad counts its steps on the host, which a CUDA graph "
+        "would not repeat"
+    ]
+    with pytest.raises(RuntimeError, match=r"trainer\.capture=true: Adagrad counts its steps on the host"):
+        CaptureSteps(required=True).on_train_start(trainer, classifier())
+
+
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+def test_a_schedule_reaches_the_reasons_against_capture(monkeypatch, caplog):
+    found = []
+    monkeypatch.setattr(capture, "impossible", lambda trainer: found.append(len(trainer.lr_scheduler_configs)) or "no")
+    for schedule in (None, "cosine"):
+        model = classifier()
+        model.schedule = schedule
+        fit(model, "cpu", [CaptureSteps(required=False)])
+    assert found == [0, 1]
 
 
 @pytest.mark.gpu

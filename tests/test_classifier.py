@@ -14,6 +14,8 @@ from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.classifier.step import classification_step
 
+ADAM = {"_target_": "torch.optim.Adam", "fused": True}
+
 
 def test_cnn_has_the_golden_number_of_parameters():
     assert sum(parameter.numel() for parameter in CNN(2).parameters()) == 6_585_314
@@ -82,6 +84,7 @@ def build(objective: Objective | None = None, mixing: Mixing | None = None) -> C
     return Classifier(
         network,
         classes=["dark", "light"],
+        optimizer=ADAM,
         learning_rate=1e-3,
         objective=objective or Objective(),
         mixing=mixing,

@@ -180,7 +180,10 @@ def overhead(
         )
     else:
         network = CNN(2, 3, side)
-        module = Classifier(network, classes=["a", "b"], learning_rate=1e-3, objective=Objective(), provenance={})
+        adam = configured().classifier.optimizer
+        module = Classifier(
+            network, classes=["a", "b"], optimizer=adam, learning_rate=1e-3, objective=Objective(), provenance={}
+        )
     with tempfile.TemporaryDirectory() as folder:
         trainer = configured().trainer.build("overhead", 1, Path(folder), [], validate=False)
         trainer.fit(module, clock)

@@ -5,17 +5,28 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from torch import nn
 
+from fer_experiments.augment import Mixing
+from fer_experiments.classifier.recipe import Schedule, check_optimizer
 from fer_experiments.spec import Spec, call, check_call
 
 
 class ClassifierConfig(Spec):
-    """network: a `_target_` that takes num_classes, channels and image_size, and its other keys."""
+    """network: a `_target_` that takes num_classes, channels and image_size, and its other keys.
+
+    optimizer: likewise one that takes params and lr, which is learning_rate; ema: the decay of a step; mixup: alpha.
+    """
 
     network: dict[str, Any]
     image_size: Annotated[int, Field(ge=8, le=512)]
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
+    optimizer: dict[str, Any]
     learning_rate: Annotated[float, Field(gt=0.0)]
+    schedule: Schedule | None
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
+    mixup: Annotated[float, Field(gt=0.0)] | None
+    mirror_test: bool
     select: Literal["best", "last"]
 
     def build_network(self, num_classes: int, channels: int) -> nn.Module:
@@ -24,8 +35,18 @@ class ClassifierConfig(Spec):
         assert isinstance(network, nn.Module), f"classifier.network._target_ made a {type(network)}"
         return network
 
+    def mixing(self) -> Mixing | None:
+        """Of the recipe, for arms whose strategy has none of its own."""
+        return None if self.mixup is None else Mixing(self.mixup)
+
     @field_validator("network")
     @classmethod
     def _buildable(cls, network: dict[str, Any]) -> dict[str, Any]:
         check_call("network", network, "num_classes", "channels", "image_size")
         return network
+
+    @field_validator("optimizer")
+    @classmethod
+    def _usable(cls, optimizer: dict[str, Any]) -> dict[str, Any]:
+        check_optimizer(optimizer)
+        return optimizer

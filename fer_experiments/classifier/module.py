@@ -5,9 +5,10 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
+from fer_experiments.classifier.recipe import Schedule, build_optimizer, build_schedule, mirrored_logits
 from fer_experiments.classifier.step import METRICS, classification_step
 from fer_experiments.errors import NonFiniteError
 from fer_experiments.evaluation.metrics import validation_metrics
@@ -18,8 +19,9 @@ MONITOR = "valid/balanced_accuracy"
 class Classifier(lightning.LightningModule):
     """Training of `network` on batches (images (B, C, S, S) in [0, 1], labels (B,)), optimized manually.
 
-    objective: as balance.Objective, what is minimised and how predictions are read; mixing: as augment.Mixing.
-    Reported losses are plain cross-entropies. predict_step gives (logits, labels).
+    optimizer, learning_rate, schedule: as ClassifierConfig; objective: as balance.Objective, what is minimised and how
+    predictions are read; mixing: as augment.Mixing; mirror_test: predictions, in validation too, are of an image and
+    its mirror image. Reported losses are plain cross-entropies. predict_step gives (logits, labels).
     """
 
     def __init__(
@@ -27,10 +29,13 @@ class Classifier(lightning.LightningModule):
         network: nn.Module,
         *,
         classes: list[str],
+        optimizer: dict[str, Any],
         learning_rate: float,
         objective: nn.Module,
+        schedule: Schedule | None = None,
         mixing: nn.Module | None = None,
         label_smoothing: float = 0.0,
+        mirror_test: bool = False,
         provenance: dict[str, Any],
     ) -> None:
         super().__init__()
@@ -38,14 +43,19 @@ class Classifier(lightning.LightningModule):
         self.automatic_optimization = False
         self.network = network.to(memory_format=torch.channels_last)
         self.classes, self.learning_rate = classes, learning_rate
+        self.optimizer, self.schedule, self.mirror_test = optimizer, schedule, mirror_test
         self.objective: Any = objective
         self.mixing, self.label_smoothing = mixing, label_smoothing
         self.history: list[dict[str, float]] = []
         self._train: list[Tensor] = []
         self._valid: list[tuple[Tensor, Tensor]] = []
 
-    def configure_optimizers(self) -> Optimizer:
-        return Adam(self.parameters(), self.learning_rate, fused=True)
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = build_optimizer(self.optimizer, self.learning_rate, self.parameters())
+        if self.schedule is None:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        return {"optimizer": optimizer, "lr_scheduler": build_schedule(self.schedule, optimizer, steps)}
 
     def on_train_epoch_start(self) -> None:
         assert self.trainer.max_epochs is not None
@@ -53,6 +63,9 @@ class Classifier(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._train.append(self.step(*batch))
+        if self.schedule is not None:
+            schedule: Any = self.lr_schedulers()
+            schedule.step()  # which Lightning does in automatic optimization alone
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """One update; returns classification_step's METRICS."""
@@ -69,7 +82,8 @@ class Classifier(lightning.LightningModule):
 
     def logits(self, images: Tensor) -> Tensor:
         """images (B, C, S, S) in [0, 1] -> logits (B, K) of the prediction."""
-        return self.objective.predict(self.network(images))
+        found = mirrored_logits(self.network, images) if self.mirror_test else self.network(images)
+        return self.objective.predict(found)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._valid.append((self.logits(batch[0]), batch[1]))
@@ -87,6 +101,7 @@ class Classifier(lightning.LightningModule):
                     f"classifier.learning_rate (now {self.learning_rate})"
                 )
             values |= {f"train/{name}": value for name, value in zip(METRICS, means, strict=True)}
+            values["train/learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log_dict(values)
         self.history.append({"epoch": self.current_epoch + 1, **values})
 

@@ -10,6 +10,7 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor
+from torch.optim import SGD
 
 log = logging.getLogger(__name__)
 WARM_UP = 3  # eager calls before capture: cuDNN chooses its algorithms, Adam makes its state
@@ -124,6 +125,8 @@ class CaptureSteps(lightning.Callback):
         if reason is not None:
             if self.required:
                 raise RuntimeError(f"trainer.capture=true: {reason}")
+            if trainer.strategy.root_device.type == "cuda":
+                log.warning("trainer.capture: steps run eagerly, more slowly: %s", reason)
             return
         for optimizer in trainer.optimizers:
             for group in optimizer.param_groups:
@@ -175,4 +178,9 @@ def impossible(trainer: lightning.Trainer) -> str | None:
         return f"CUDA graphs need a CUDA device, not {device.type}"
     if trainer.world_size > 1:
         return f"CUDA graphs are for one device, not trainer.devices={trainer.world_size}"
+    if trainer.lr_scheduler_configs:
+        return "a CUDA graph would keep the learning rate of its first step; use classifier.schedule=null to have one"
+    for optimizer in trainer.optimizers:
+        if "capturable" not in optimizer.defaults and not isinstance(optimizer, SGD):  # which counts no steps
+            return f"{type(optimizer).__name__} counts its steps on the host, which a CUDA graph would not repeat"
     return None

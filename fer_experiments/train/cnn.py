@@ -19,6 +19,7 @@ from torch import Tensor
 
 from fer_experiments.augment import Augment
 from fer_experiments.balance import Generate, Plan, Strategy
+from fer_experiments.classifier.averaging import WeightAverage
 from fer_experiments.classifier.cosine import with_cosine_head
 from fer_experiments.classifier.module import MONITOR, Classifier
 from fer_experiments.data.leak import leak_to_selection
@@ -134,7 +135,8 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         save_weights_only=True,
         enable_version_counter=False,
     )
-    trainer = config.trainer.build(arm.name, config.classifier.epochs, folder, [best], validate=True)
+    average = [] if config.classifier.ema is None else [WeightAverage(config.classifier.ema)]
+    trainer = config.trainer.build(arm.name, config.classifier.epochs, folder, [*average, best], validate=True)
     log.info("%s: %s", arm.name, describe_counts(labels, plan))
     trainer.fit(model, datamodule=images)
     steps = trainer.global_step
@@ -210,9 +212,13 @@ def build_classifier(config: Config, data: ImageData, plan: Plan) -> Classifier:
     return Classifier(
         network,
         classes=list(data.classes),
+        optimizer=settings.optimizer,
         learning_rate=settings.learning_rate,
+        schedule=settings.schedule,
+        mirror_test=settings.mirror_test,
         objective=plan.objective,
-        mixing=plan.mixing,
+        mixing=plan.mixing or settings.mixing(),
+        label_smoothing=settings.label_smoothing,
         provenance={
             "split_hash": data.split.hash,
             "seed": config.seed,
