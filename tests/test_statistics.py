@@ -188,7 +188,7 @@ def test_undecided_says_what_would_settle_it():
 
 
 def test_the_advice_settles_it_where_the_difference_stays():
-    """With as many seeds as advised, the interval of a like study leaves out 0 about as often as not."""
+    """With as many seeds as advised, the interval of a like study leaves out 0 in about four cases of five."""
     rng = np.random.default_rng(4)
     undecided = next(
         found for found in (compare(*simulate(rng, 5, 1400, effect=0.02)) for _ in range(50))
@@ -197,7 +197,7 @@ def test_the_advice_settles_it_where_the_difference_stays():
     seeds = int(undecided.explanation.split("about ")[1].split()[0].replace(",", ""))
     decided = [compare(*simulate(rng, seeds, 1400, effect=0.02)).verdict == "helps" for _ in range(30)]
     assert 5 < seeds < 40
-    assert np.mean(decided) > 0.3
+    assert np.mean(decided) > 0.6
 
 
 def test_where_seeds_can_not_settle_it_images_are_asked_for():

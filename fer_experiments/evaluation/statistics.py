@@ -323,11 +323,15 @@ def _verdict(found: Estimate, margin: float, seeds: int) -> Verdict:
 
 
 def _what_would_settle(found: Estimate, margin: float, level: float, seeds: int, images: int) -> str:
-    """How many seeds, or test images, would leave out 0 or fit the margin if the difference stayed as it is."""
+    """How many seeds, or test images, would in four studies of five leave out 0 or fit the margin.
+
+    If the true difference is as found; an interval that just reaches 0 does so in every second study.
+    """
     wanted = max(abs(found.mean), margin - abs(found.mean))
 
     def enough(more_seeds: float, more_images: float) -> bool:
-        return found.spread.of_more(more_seeds, more_images).reach((1 + level) / 2) < wanted
+        spread = found.spread.of_more(more_seeds, more_images)
+        return spread.reach((1 + level) / 2) + spread.reach(POWER) < wanted
 
     enough_seeds = next((n for n in _growing(seeds, MOST_SEEDS) if enough(n / seeds, 1.0)), None)
     enough_images = next((n for n in _growing(images, MOST_TIMES * images) if enough(1.0, n / images)), None)
