@@ -147,6 +147,29 @@ def test_a_broken_result_is_named_and_the_others_are_reported(tmp_path, capsys, 
     assert f"{root / 'b' / 'result.json'}: is no result" in said
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content["metrics"].clear(), "has no test part"),
+        (lambda content: content["metrics"]["test"].pop("recall"), "recall"),
+        (lambda content: content["metrics"]["test"].update(accuracy="high"), "accuracy"),
+        (lambda content: content["metrics"]["test"].update(recall={"sad": 0.5}), "are not those of angry, happy"),
+        (lambda content: content["metrics"]["test"].update(confusion=[[1, 2], [3]]), "as many rows and columns"),
+        (lambda content: content["real"].clear(), "has no count of angry, happy"),
+    ],
+)
+def test_a_result_that_lacks_what_a_report_needs_is_named(tmp_path, change, said):
+    write_result(tmp_path / "a", finished("none", 0, 0.7))
+    write_result(tmp_path / "b", finished("none", 1, 0.7))
+    content = json.loads((tmp_path / "b" / "result.json").read_text())
+    change(content)
+    (tmp_path / "b" / "result.json").write_text(json.dumps(content))
+    record = collect([tmp_path])
+    assert arms_and_seeds(record) == [("none", 0)]
+    assert f"{tmp_path / 'b' / 'result.json'}: is no result" in record.problems[0]
+    assert said in record.problems[0]
+
+
 def test_a_broken_result_of_a_study_is_taken_from_its_record(tmp_path):
     folder = write_study(tmp_path / "study", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
     (folder / "seed_0" / "none" / "result.json").write_text("")

@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from fer_experiments.evaluation.calibration import Bin
+from fer_experiments.evaluation.verdict import Question
 from fer_experiments.report import figures
-from fer_experiments.report.answer import headline
+from fer_experiments.report.answer import headline, scores
 from fer_experiments.report.calibration import reliabilities
 from fer_experiments.report.gans import GRIDS_SHOWN, gans
-from fer_experiments.report.page import arm_curves, confusions, describe_facts, duration, write_page
+from fer_experiments.report.page import arm_curves, confusions, describe_facts, dots, duration, write_page
 from fer_experiments.report.study import StudyRecord, comparison, summary
 from fer_experiments.report.verdicts import find_verdicts
 from tests.results import HISTORY, finished, study, write_gan, written
@@ -87,6 +88,28 @@ def test_an_arm_without_epochs_has_no_curves():
     record = study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0])
     record.results[1] = finished("dcgan", 0, 0.8, history=[])
     assert [arm for arm, _ in arm_curves(record)] == ["none"]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
+def test_dots_are_the_study_s_metric_with_its_intervals(tmp_path, metric, monkeypatch):
+    record = written(tmp_path, {"none": {0: 0.7, 1: 0.8}, "dcgan": {0: 0.8}}, [0, 1])
+    record.question = Question(metric=metric)
+    for result in record.results:
+        result.metrics["test"] |= {"accuracy": 0.1, "balanced_accuracy": 0.2, "macro_f1": 0.3, metric: 0.6}
+    drawn = []
+    monkeypatch.setattr(figures, "dot_plot", lambda *given: drawn.append(given) or figures.Figure())
+    shown = dots(record, find_verdicts(record, tmp_path))
+    (values, _, label, intervals), name = drawn[0], metric.replace("_", " ")
+    assert values == {"none": [0.6, 0.6], "dcgan": [0.6]}
+    assert (label, set(intervals)) == (f"{name} on test", {"none", "dcgan"})
+    assert shown.alt == f"Mean {name} on test: none 60.0 %, dcgan 60.0 %"
+
+
+def test_an_old_result_without_the_study_s_metric_has_no_dot(tmp_path):
+    record = study({"none": {0: 0.7}}, [0])
+    record.question = Question(metric="macro_f1")
+    assert scores(record, "none") == {}
+    assert "Macro F1 is measured on test images" in rendered(record, tmp_path)
 
 
 def test_confusion_is_summed_over_seeds():

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 FILE = "result.json"
 Protocol = Literal["clean", "leak"]
@@ -16,6 +16,21 @@ PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a result depends on."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+class _Measured(BaseModel):
+    """What a report needs of classification_metrics; older results lack the others."""
+
+    accuracy: float
+    balanced_accuracy: float
+    loss: float | None
+    macro_f1: float | None = None
+    auroc: float | None = None
+    ece: float | None = None
+    recall: dict[str, float | None]
+    precision: dict[str, float | None] = Field(default_factory=dict)
+    confusion: list[list[int]]
+    images: int
 
 
 class Result(BaseModel):
@@ -45,6 +60,21 @@ class Result(BaseModel):
     device: str
     precision: str
     versions: dict[str, str] = Field(default_factory=versions)
+
+    @model_validator(mode="after")
+    def _has_what_a_report_needs(self) -> "Result":
+        if self.job == "cnn":
+            if "test" not in self.metrics:
+                raise ValueError("metrics: has no test part")
+            if missing := set(self.classes) - set(self.real):
+                raise ValueError(f"real: has no count of {', '.join(sorted(missing))}")
+        for part, values in self.metrics.items():
+            measured = _Measured.model_validate(values)
+            if set(measured.recall) != set(self.classes) or measured.precision.keys() - set(self.classes):
+                raise ValueError(f"metrics.{part}: recall and precision are not those of {', '.join(self.classes)}")
+            if [len(row) for row in measured.confusion] != [len(self.classes)] * len(self.classes):
+                raise ValueError(f"metrics.{part}: confusion has not as many rows and columns as there are classes")
+        return self
 
     def save(self, folder: Path) -> None:
         (folder / FILE).write_text(json.dumps(self.model_dump(), indent=1))

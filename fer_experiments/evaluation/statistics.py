@@ -8,13 +8,14 @@ seed s on image i, d_si = mean + a_s + b_i + c_si, the mean over S seeds and n i
 
 Its parts are estimated from the spread of the seeds' scores and from the jackknife over test images (stratified by
 class), both of a seed's score and of the mean over the seeds. The interval is Student's with Satterthwaite's degrees of
-freedom, and never narrower than that of the seeds' scores alone. There is no random resampling: the same numbers each
-time. tests/test_calibration.py measures how often the interval holds the truth.
+freedom, and never narrower than that of the seeds' scores alone, nor than the exact one of arms that no image of the
+smallest class tells apart (Clopper and Pearson 1934: of n such images up to 3.7 in n may). There is no random
+resampling: the same numbers each time. tests/test_calibration.py measures how often the interval holds the truth.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ Verdict = Literal["helps", "hurts", "equivalent", "undecided"]
 METRICS: tuple[Metric, ...] = ("accuracy", "balanced_accuracy", "macro_f1")
 SIGN_FLIPS = 2**17  # exact up to 17 seeds, beyond as many random ones
 POWER = 0.8
+UNSEEN = 0.025  # how probable it is that n images miss a share of images by which the arms differ
 MOST_SEEDS = 1000  # more are no advice
 MOST_TIMES = 100
 
@@ -37,12 +39,13 @@ class Spread:
     """How far a mean over seeds spreads, from two sources with degrees of freedom of their own.
 
     by_seeds estimates var(a)/S + var(c)/(S n) from the seeds' scores, by_images var(b)/n + var(c)/(S n) from the
-    images; both: var(c)/(S n), which is in either.
+    images; both: var(c)/(S n), which is in either; least: what by_images counts as if it is less.
     """
 
     by_seeds: float
     by_images: float
     both: float
+    least: float
     seed_freedom: float
     image_freedom: float
 
@@ -63,15 +66,19 @@ class Spread:
         shared = min(self.both, self.by_seeds)
         by_seeds = (self.by_seeds - shared) / seeds + shared / (seeds * images)
         by_images = (self.by_images - self.both) / images + both
-        return Spread(by_seeds, by_images, both, (self.seed_freedom + 1) * seeds - 1, self.image_freedom * images)
+        least = self.least / images**2
+        return Spread(
+            by_seeds, by_images, both, least, (self.seed_freedom + 1) * seeds - 1, self.image_freedom * images
+        )
 
     @property
     def _students(self) -> list[tuple[float, float]]:
         """Standard error and degrees of freedom: of all, by Satterthwaite, and of the seeds' scores alone."""
-        variance = max(0.0, self.by_seeds - self.both) + self.by_images
+        by_images = max(self.by_images, self.least)
+        variance = max(0.0, self.by_seeds - self.both) + by_images
         if self.seed_freedom == 0:
             return [(math.sqrt(variance), self.image_freedom)]
-        parts = self.by_seeds**2 / self.seed_freedom + self.by_images**2 / self.image_freedom
+        parts = self.by_seeds**2 / self.seed_freedom + by_images**2 / self.image_freedom
         freedom = variance**2 / parts if parts > 0 else self.seed_freedom
         return [(math.sqrt(variance), freedom), (math.sqrt(self.by_seeds), self.seed_freedom)]
 
@@ -128,7 +135,8 @@ def score(predictions: Array, labels: Array, metric: Metric = "balanced_accuracy
 def estimate(predictions: Array, labels: Array, metric: Metric = "balanced_accuracy", level: float = 0.95) -> Estimate:
     """The mean score of one arm over its seeds. predictions (S, N) class indices, labels (N,)."""
     predictions, labels = _checked(predictions, labels, metric)
-    return _estimate(*_score(predictions, labels, metric), labels, level)
+    found = _estimate(*_score(predictions, labels, metric), labels, metric, level)
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def compare(
@@ -159,7 +167,7 @@ def compare(
         raise ValueError(f"margin={margin}: must be 0 or more")
     (scores_a, influence_a), (scores_b, influence_b) = (_score(arm, labels, metric) for arm in (a, b))
     differences = scores_a - scores_b
-    found = _estimate(differences, influence_a - influence_b, labels, level)
+    found = _estimate(differences, influence_a - influence_b, labels, metric, level)
     right_a, right_b = a == labels, b == labels
     fixed, broken = (right_a & ~right_b).sum(1), (right_b & ~right_a).sum(1)
     seeds, images = a.shape
@@ -279,7 +287,7 @@ def _variance(influence: Array, labels: Array) -> Array:
 # ---- from scores to an interval
 
 
-def _estimate(scores: Array, influence: Array, labels: Array, level: float) -> Estimate:
+def _estimate(scores: Array, influence: Array, labels: Array, metric: Metric, level: float) -> Estimate:
     """scores (S,) or differences of scores, and the influence (S, N) of each image on them."""
     if not 0 < level < 1:
         raise ValueError(f"level={level}: must lie between 0 and 1")
@@ -290,10 +298,18 @@ def _estimate(scores: Array, influence: Array, labels: Array, level: float) -> E
         by_seeds = float(scores.var(ddof=1)) / seeds
         both = max(0.0, float(_variance(influence, labels).mean()) - by_images) / (seeds - 1)
         both = min(both, by_images)
-    freedom = max(1, len(labels) - len(np.unique(labels)))
-    spread = Spread(by_seeds, by_images, both, seeds - 1, freedom)
+    counts = np.unique(labels, return_counts=True)[1]
+    unseen = _unseen(len(labels)) if metric == "accuracy" else _unseen(counts.min()) / len(counts)
+    freedom = max(1, len(labels) - len(counts))
+    spread = Spread(by_seeds, by_images, both, unseen**2, seeds - 1, freedom)
     half = spread.reach((1 + level) / 2)
     return Estimate(mean, mean - half, mean + half, spread.p_value(mean), spread)
+
+
+def _unseen(images: int) -> float:
+    """Standard error whose interval ends where the exact one of 0 in `images` does; one image says nothing."""
+    share = 1 - UNSEEN ** (1 / images) if images > 1 else 1.0
+    return share / float(stats.norm.isf(UNSEEN))
 
 
 def _verdict(found: Estimate, margin: float, seeds: int) -> Verdict:
@@ -307,11 +323,15 @@ def _verdict(found: Estimate, margin: float, seeds: int) -> Verdict:
 
 
 def _what_would_settle(found: Estimate, margin: float, level: float, seeds: int, images: int) -> str:
-    """How many seeds, or test images, would leave out 0 or fit the margin if the difference stayed as it is."""
+    """How many seeds, or test images, would in four studies of five leave out 0 or fit the margin.
+
+    If the true difference is as found; an interval that just reaches 0 does so in every second study.
+    """
     wanted = max(abs(found.mean), margin - abs(found.mean))
 
     def enough(more_seeds: float, more_images: float) -> bool:
-        return found.spread.of_more(more_seeds, more_images).reach((1 + level) / 2) < wanted
+        spread = found.spread.of_more(more_seeds, more_images)
+        return spread.reach((1 + level) / 2) + spread.reach(POWER) < wanted
 
     enough_seeds = next((n for n in _growing(seeds, MOST_SEEDS) if enough(n / seeds, 1.0)), None)
     enough_images = next((n for n in _growing(images, MOST_TIMES * images) if enough(1.0, n / images)), None)

@@ -81,8 +81,9 @@ def percent(share: float) -> str:
 
 
 def scores(record: StudyRecord, arm: str) -> dict[int, float]:
-    """{seed: balanced accuracy on test} of the seeds that an arm finished."""
-    return {result.seed: float(result.metrics["test"]["balanced_accuracy"]) for result in record.of_arm(arm)}
+    """{seed: the study's metric on test} of the seeds that an arm finished; older results lack some."""
+    found = {result.seed: result.metrics["test"].get(record.question.metric) for result in record.of_arm(arm)}
+    return {seed: float(score) for seed, score in found.items() if score is not None}
 
 
 def generated_arms(record: StudyRecord) -> list[str]:

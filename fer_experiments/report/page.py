@@ -70,14 +70,13 @@ def write_page(record: StudyRecord, findings: Findings, folder: Path, out: Path 
 
 
 def dots(record: StudyRecord, findings: Findings) -> Picture:
-    """A dot for each seed of each arm, the mean, and its interval."""
+    """The study's metric: a dot for each seed of each arm, the mean, and its interval."""
+    metric = record.question.metric.replace("_", " ")
     values = {arm: list(scores(record, arm).values()) for arm in record.arms}
     said = ", ".join(f"{arm} {percent(fmean(found))}" for arm, found in values.items() if found)
-    intervals = {}
-    if record.question.metric == "balanced_accuracy":  # which the dots are
-        intervals = {arm: (found.low, found.high) for arm, found in findings.estimates.items()}
-    figure = figures.dot_plot(values, generated_arms(record), "balanced accuracy on test", intervals)
-    return drawn("", f"Mean balanced accuracy on test: {said}", figure)
+    intervals = {arm: (found.low, found.high) for arm, found in findings.estimates.items()}
+    figure = figures.dot_plot(values, generated_arms(record), f"{metric} on test", intervals)
+    return drawn("", f"Mean {metric} on test: {said}", figure)
 
 
 def differences(record: StudyRecord, findings: Findings) -> Picture | None:
