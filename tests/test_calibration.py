@@ -50,6 +50,7 @@ def test_power_grows_with_seeds_and_images():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("images", [200, 1400])
 def test_large_calibration(images):
     """1,000 studies of each kind: coverage at least 93 %, verdicts on arms alike at most 5 % (and chance)."""

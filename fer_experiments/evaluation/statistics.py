@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1"]
 Verdict = Literal["helps", "hurts", "equivalent", "undecided"]
@@ -54,7 +54,7 @@ class Spread:
 
         Never less than with the seeds' scores alone, whose spread among two or three may be small by chance.
         """
-        return max(error * float(stats.t.ppf(p, freedom)) for error, freedom in self._students)
+        return max(error * float(special.stdtrit(freedom, p)) for error, freedom in self._students)
 
     def p_value(self, mean: float) -> float:
         """Two-sided, of 0: the smallest 1 - level at which mean +- reach leaves it out."""
