@@ -1,5 +1,6 @@
 """What the first sentence of a report claims."""
 
+import numpy as np
 import pytest
 
 from fer_experiments.evaluation.verdict import Question
@@ -128,8 +129,42 @@ def test_a_training_measured_on_other_images_is_left_out_and_named(tmp_path):
     findings = find_verdicts(record, tmp_path)
     assert findings.arms[0].pairs[0].comparison.seeds == 5
     assert findings.problems == [
-        "seed 0, dcgan: was measured on other test images than the others and has no part in the verdict"
+        "seed 0, dcgan: was measured on other test images or labels than the others and has no part in the verdict"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("test_labels", lambda labels: labels.astype(float)),
+        ("test_labels", lambda labels: labels + 1),
+        ("test_labels", lambda labels: labels - 1),
+        ("test_labels", lambda labels: 1 - labels),
+        ("test_labels", lambda labels: labels[0]),
+        ("valid_labels", lambda labels: labels - 1),
+        ("test_logits", lambda logits: logits.astype(str)),
+        ("test_content_hash", lambda hashes: np.arange(len(hashes))),
+        ("classes", lambda classes: np.array(3)),
+    ],
+)
+def test_predictions_that_hold_something_else_lose_no_other_training(tmp_path, name, change):
+    record = written(tmp_path, even(none=0.7, dcgan=0.9), SEEDS)
+    path = tmp_path / "seed_2" / "dcgan" / "predictions.npz"
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    np.savez(path, **content | {name: change(content[name])})
+    findings = find_verdicts(record, tmp_path)
+    assert findings.arms[0].pairs[0].comparison.seeds == 5
+    assert findings.problems[0].startswith("seed 2, dcgan: ")
+
+
+def test_a_part_without_images_is_named(tmp_path):
+    record = written(tmp_path, {"none": {0: 0.7}}, [0])
+    path = tmp_path / "seed_0" / "none" / "predictions.npz"
+    with np.load(path) as arrays:
+        np.savez(path, **{name: array[:0] if name.startswith("valid") else array for name, array in arrays.items()})
+    (problem,) = find_verdicts(record, tmp_path).problems
+    assert "labels of valid: must be places in the 2 classes, one or more" in problem
 
 
 def test_leaks_get_no_verdict_but_an_explanation(tmp_path):

@@ -1,5 +1,7 @@
 """predictions.npz holds what it says, and anything else is named."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,23 @@ def test_a_missing_or_broken_file_is_named(tmp_path, content):
     if content is not None:
         (tmp_path / FILE).write_bytes(content)
     with pytest.raises(ValueError, match=FILE):
+        Predictions.load(tmp_path, "test")
+
+
+def test_no_byte_can_be_broken_unnoticed(saved):
+    """Either the file is said to be broken, or all is as it was (some bytes of a zip file say nothing)."""
+    path = saved[0] / FILE
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with suppress(ValueError):
+            np.testing.assert_array_equal(Predictions.load(saved[0], "test").logits, saved[1]["test"].logits)
+
+
+def test_a_single_array_is_no_predictions(tmp_path):
+    with (tmp_path / FILE).open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ValueError, match=rf"{FILE}: holds no predictions of test"):
         Predictions.load(tmp_path, "test")
 
 

@@ -1,5 +1,6 @@
 """predictions.npz: what a classifier said of each validation and test image; every number can be made from it again."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 from fer_experiments.evaluation.statistics import Array
 
 FILE = "predictions.npz"
+# What np.load raises; TypeError where the file holds one array, NotImplementedError for a kind of zip file.
+BROKEN = (OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,18 @@ class Predictions:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 logits, labels, hashes = (arrays[f"{part}_{name}"] for name in ("logits", "labels", "content_hash"))
-                classes = tuple(arrays["classes"].tolist())
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+                classes = arrays["classes"]
+        except BROKEN as error:
             raise ValueError(f"{path}: holds no predictions of {part}: {error}") from None
-        if logits.shape != (len(labels), len(classes)) or hashes.shape != labels.shape:
-            raise ValueError(f"{path}: logits {logits.shape}, labels {labels.shape}, {len(classes)} classes: don't fit")
-        return cls(logits, labels, hashes, classes)
+        kinds = "".join(array.dtype.kind for array in (logits, labels, hashes, classes))
+        if kinds not in ("fiUU", "fuUU"):
+            raise ValueError(f"{path}: must hold logits, whole numbers for labels, text for hashes and classes")
+        if hashes.shape != labels.shape or logits.shape != labels.shape + classes.shape or logits.ndim != 2:
+            shapes = f"logits {logits.shape}, labels {labels.shape}, classes {classes.shape}"
+            raise ValueError(f"{path}: {shapes}: don't fit")
+        if not labels.size or labels.min() < 0 or labels.max() >= len(classes):
+            raise ValueError(f"{path}: labels of {part}: must be places in the {len(classes)} classes, one or more")
+        return cls(logits, labels, hashes, tuple(classes.tolist()))
 
 
 def save_predictions(folder: Path, parts: Mapping[str, Predictions]) -> None:

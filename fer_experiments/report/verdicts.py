@@ -46,9 +46,10 @@ class _Training(NamedTuple):
     test: Predictions
 
     @property
-    def measured_on(self) -> tuple[tuple[str, ...], bytes]:
+    def measured_on(self) -> tuple[tuple[str, ...], tuple[int, ...], bytes]:
         """The same for two trainings that were measured on the same test images and classes, in the same order."""
-        return self.test.classes, "\n".join(self.test.content_hash).encode("utf-8", "surrogateescape")
+        hashes = "\n".join(self.test.content_hash).encode("utf-8", "surrogateescape")
+        return self.test.classes, tuple(self.test.labels.tolist()), hashes
 
 
 def find_verdicts(record: StudyRecord, folder: Path) -> Findings:
@@ -66,8 +67,8 @@ def find_verdicts(record: StudyRecord, folder: Path) -> Findings:
     for training in trainings:
         if training.measured_on != usual:
             problems.append(
-                f"seed {training.result.seed}, {training.result.arm}: was measured on other test images than the "
-                "others and has no part in the verdict"
+                f"seed {training.result.seed}, {training.result.arm}: was measured on other test images or labels than "
+                "the others and has no part in the verdict"
             )
     trainings = [training for training in trainings if training.measured_on == usual]
     labels = trainings[0].test.labels
