@@ -141,6 +141,25 @@ def test_an_audit_that_measured_nothing_is_unknown_with_its_reason(good, tmp_pat
     assert "can't be read" in checked(good, tmp_path)["no memorisation"].said
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "null",
+        '{"probe": 3}',
+        '{"probe": {"auroc": "high"}}',
+        '{"probe": {"auroc": NaN}}',
+        '{"memorisation": null}',
+        '{"memorisation": {"share": 1, "expected": 0}}',
+    ],
+)
+def test_an_audit_that_holds_something_else_is_unknown(good, tmp_path, content):
+    (tmp_path / "seed_0" / "gan" / "audit.json").write_text(content)
+    found = checked(good, tmp_path)
+    assert {found[name].status for name in ("no shortcut", "no memorisation")} == {"unknown"}
+    assert "audit.json can't be read" in found["no shortcut"].said
+
+
 def test_few_test_images_and_an_absent_class_are_told(good, tmp_path):
     many = FACTS | {"images": {"test": {"angry": 40, "happy": 40}}}
     check = checked(good, tmp_path, many)["test part"]

@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pandas as pd
+from pydantic import BaseModel, Field, FiniteFloat
 
 from fer_experiments.data.synthetic import MANIFEST
 from fer_experiments.evaluation.arms import ArmName
@@ -159,12 +160,32 @@ def _near_duplicates(facts: dict[str, Any]) -> Check:
 # ---- the audits of the generated images
 
 
+class _Probe(BaseModel):
+    auroc: FiniteFloat = 0.0
+    not_measured: str = ""
+
+
+class _Memorisation(BaseModel):
+    share: FiniteFloat = 0.0
+    expected: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+
+
+class _Audit(BaseModel):
+    """What the checks use of audit.json, which may lack any of it."""
+
+    probe: _Probe = _Probe()
+    memorisation: _Memorisation = _Memorisation()
+    problem: str = ""
+
+
 def read_audits(record: StudyRecord, folder: Path) -> list[dict[str, Any]]:
     """audit.json of every honest GAN and of every folder of images that an arm brought along."""
     found = []
     for file in audit_files(record, folder):
         try:
-            found.append(json.loads(file.read_bytes()))
+            content = file.read_bytes()
+            _Audit.model_validate_json(content)
+            found.append(json.loads(content))
         except (OSError, ValueError):
             found.append({"problem": f"{file} can't be read"})
     return found
