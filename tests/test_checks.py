@@ -77,6 +77,25 @@ def test_a_test_image_in_training_is_found(good, tmp_path):
     assert "seed 3, none: was trained on validation or test images" in check.said
 
 
+def test_an_image_that_the_split_does_not_list_is_found(good, tmp_path):
+    path = tmp_path / "seed_3" / "none" / "training.csv"
+    table = pd.read_csv(path)
+    table.loc[0, "path"] = "elsewhere/test007"
+    table.to_csv(path, index=False)
+    check = checked(good, tmp_path)["no leakage"]
+    assert check.status == "fail"
+    assert "seed 3, none: was trained on images that split.csv does not list" in check.said
+
+
+def test_a_split_with_other_test_images_than_were_measured_is_found(good, tmp_path):
+    path = tmp_path / "seed_3" / "split.csv"
+    table = pd.read_csv(path)
+    table[table["content_hash"] != "test007"].to_csv(path, index=False)
+    check = checked(good, tmp_path)["no leakage"]
+    assert check.status == "fail"
+    assert "was measured on other images than split.csv lists" in check.said
+
+
 def test_a_pixel_identical_copy_in_training_is_found(good, tmp_path):
     path = tmp_path / "seed_3" / "split.csv"
     table = pd.read_csv(path)
