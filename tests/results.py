@@ -76,13 +76,14 @@ def write_training(result: Result, folder: Path, score: float, valid: float | No
     """result.json, predictions.npz and training.csv of an arm's training, and split.csv of its seed."""
     folder.mkdir(parents=True, exist_ok=True)
     result.save(folder)
-    test = predictions(score, seed=result.seed, **changes)
-    save_predictions(
-        folder, {"valid": predictions(score if valid is None else valid, 40, prefix="valid"), "test": test}
-    )
+    parts = {
+        "valid": predictions(score if valid is None else valid, 40, prefix="valid"),
+        "test": predictions(score, seed=result.seed, **changes),
+    }
+    save_predictions(folder, parts)
     train = pd.DataFrame({"path": [f"train{n}" for n in range(15)], "label": "angry", "split": "train"})
-    held = pd.DataFrame({"path": test.content_hash, "label": "angry", "split": "test"})
-    split = pd.concat([train, held], ignore_index=True)
+    held = [pd.DataFrame({"path": of.content_hash, "label": "angry", "split": part}) for part, of in parts.items()]
+    split = pd.concat([train, *held], ignore_index=True)
     split.assign(content_hash=split["path"]).to_csv(folder.parent / "split.csv", index=False)
     train.assign(origin="real", times=1).drop(columns="split").to_csv(folder / "training.csv", index=False)
 

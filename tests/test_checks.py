@@ -77,6 +77,25 @@ def test_a_test_image_in_training_is_found(good, tmp_path):
     assert "seed 3, none: was trained on validation or test images" in check.said
 
 
+def test_an_image_that_the_split_does_not_list_is_found(good, tmp_path):
+    path = tmp_path / "seed_3" / "none" / "training.csv"
+    table = pd.read_csv(path)
+    table.loc[0, "path"] = "elsewhere/test007"
+    table.to_csv(path, index=False)
+    check = checked(good, tmp_path)["no leakage"]
+    assert check.status == "fail"
+    assert "seed 3, none: was trained on images that split.csv does not list" in check.said
+
+
+def test_a_split_with_other_test_images_than_were_measured_is_found(good, tmp_path):
+    path = tmp_path / "seed_3" / "split.csv"
+    table = pd.read_csv(path)
+    table[table["content_hash"] != "test007"].to_csv(path, index=False)
+    check = checked(good, tmp_path)["no leakage"]
+    assert check.status == "fail"
+    assert "was measured on other images than split.csv lists" in check.said
+
+
 def test_a_pixel_identical_copy_in_training_is_found(good, tmp_path):
     path = tmp_path / "seed_3" / "split.csv"
     table = pd.read_csv(path)
@@ -139,6 +158,25 @@ def test_an_audit_that_measured_nothing_is_unknown_with_its_reason(good, tmp_pat
     assert (check.status, check.said) == ("unknown", "too few images")
     (tmp_path / "seed_0" / "gan" / "audit.json").write_text("{")
     assert "can't be read" in checked(good, tmp_path)["no memorisation"].said
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "null",
+        '{"probe": 3}',
+        '{"probe": {"auroc": "high"}}',
+        '{"probe": {"auroc": NaN}}',
+        '{"memorisation": null}',
+        '{"memorisation": {"share": 1, "expected": 0}}',
+    ],
+)
+def test_an_audit_that_holds_something_else_is_unknown(good, tmp_path, content):
+    (tmp_path / "seed_0" / "gan" / "audit.json").write_text(content)
+    found = checked(good, tmp_path)
+    assert {found[name].status for name in ("no shortcut", "no memorisation")} == {"unknown"}
+    assert "audit.json can't be read" in found["no shortcut"].said
 
 
 def test_few_test_images_and_an_absent_class_are_told(good, tmp_path):

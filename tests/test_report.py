@@ -17,7 +17,7 @@ from fer_experiments.report import figures
 from fer_experiments.report.answer import headline, scores
 from fer_experiments.report.calibration import reliabilities
 from fer_experiments.report.gans import GRIDS_SHOWN, gans
-from fer_experiments.report.page import arm_curves, confusions, describe_facts, dots, duration, write_page
+from fer_experiments.report.page import arm_curves, confusions, describe_facts, dots, duration, read_facts, write_page
 from fer_experiments.report.study import StudyRecord, comparison, summary
 from fer_experiments.report.verdicts import find_verdicts
 from tests.results import HISTORY, finished, study, write_gan, written
@@ -249,6 +249,25 @@ def test_page_says_what_is_missing(tmp_path):
     assert "Configuration" not in page
     (tmp_path / "data.json").write_text('{"classes": [')
     assert "data.json can&#39;t be read" in rendered(study({"none": {}}, [0]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "null",
+        '{"images": 3}',
+        '{"images": {"test": {"angry": "many"}}}',
+        '{"corrupt": ["a.png"]}',
+        '{"near_duplicates": {}}',
+        '{"near_duplicates": {"pairs": 1, "test_images": null}}',
+    ],
+)
+def test_facts_that_hold_something_else_can_t_be_read(tmp_path, content):
+    (tmp_path / "data.json").write_text(content)
+    facts, problem = read_facts(tmp_path / "data.json")
+    assert facts == {}
+    assert problem.startswith("data.json can't be read: ")
 
 
 def test_page_of_a_study_that_failed_tells_why(tmp_path):

@@ -41,9 +41,7 @@ class Predictions:
             raise ValueError(f"{path}: holds no predictions of {part}: {error}") from None
         kinds = "".join(array.dtype.kind for array in (logits, labels, hashes, classes))
         if kinds not in ("fiUU", "fuUU"):
-            raise ValueError(
-                f"{path}: must hold logits, labels that are whole numbers, hashes and classes that are text"
-            )
+            raise ValueError(f"{path}: must hold logits, whole numbers for labels, text for hashes and classes")
         if hashes.shape != labels.shape or logits.shape != labels.shape + classes.shape or logits.ndim != 2:
             shapes = f"logits {logits.shape}, labels {labels.shape}, classes {classes.shape}"
             raise ValueError(f"{path}: {shapes}: don't fit")

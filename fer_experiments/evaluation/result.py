@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 FILE = "result.json"
 Protocol = Literal["clean", "leak"]
@@ -56,7 +56,7 @@ class Result(BaseModel):
     history: list[dict[str, float]]
     split_hash: str
     protocol: Protocol = "clean"
-    seconds: float
+    seconds: FiniteFloat
     device: str
     precision: str
     versions: dict[str, str] = Field(default_factory=versions)

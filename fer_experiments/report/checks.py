@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pandas as pd
+from pydantic import BaseModel, Field, FiniteFloat
 
 from fer_experiments.data.synthetic import MANIFEST
 from fer_experiments.evaluation.arms import ArmName
+from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.gans import gan_folders
 from fer_experiments.report.study import StudyRecord
@@ -100,7 +102,7 @@ def _leakage(record: StudyRecord, folder: Path) -> Check:
             unread.append(f"seed {result.seed}, {result.arm}: {error}")
         else:
             leaked += [f"seed {result.seed}, {result.arm}: {what}" for what in found]
-    name, source = "no leakage", "training.csv, split.csv, manifest.csv"
+    name, source = "no leakage", "training.csv, split.csv, predictions.npz, manifest.csv"
     if leaked:
         return Check(name, "fail", f"{'; '.join(leaked)}.", source)
     if unread:
@@ -116,12 +118,18 @@ def _leaked(result: Result, folder: Path) -> list[str]:
     """Sentences on what a training saw but should not have. Raises what reading its files raises."""
     split = _read_csv(_beside(folder, "split.csv"))
     training = _read_csv(folder / "training.csv")
-    real = split[split["path"].isin(training.loc[training["origin"] == "real", "path"])]
+    paths = training.loc[training["origin"] == "real", "path"]
+    real = split[split["path"].isin(paths)]
     held_out = split[split["split"] != "train"]
+    measured = {value for part in ("valid", "test") for value in Predictions.load(folder, part).content_hash}
     found = []
+    if not paths.isin(split["path"]).all():
+        found.append("was trained on images that split.csv does not list")
+    if set(held_out["content_hash"]) != measured:
+        found.append("was measured on other images than split.csv lists for validation and test")
     if (real["split"] != "train").any():
         found.append("was trained on validation or test images")
-    if real["content_hash"].isin(held_out["content_hash"]).any():
+    if real["content_hash"].isin([*held_out["content_hash"], *measured]).any():
         found.append("was trained on images whose pixel-identical copies are in validation or test")
     files = training.loc[training["origin"] == "generated", "path"]
     for manifest in {Path(file).parent.parent / MANIFEST for file in files}:
@@ -159,12 +167,32 @@ def _near_duplicates(facts: dict[str, Any]) -> Check:
 # ---- the audits of the generated images
 
 
+class _Probe(BaseModel):
+    auroc: FiniteFloat = 0.0
+    not_measured: str = ""
+
+
+class _Memorisation(BaseModel):
+    share: FiniteFloat = 0.0
+    expected: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+
+
+class _Audit(BaseModel):
+    """What the checks use of audit.json, which may lack any of it."""
+
+    probe: _Probe = _Probe()
+    memorisation: _Memorisation = _Memorisation()
+    problem: str = ""
+
+
 def read_audits(record: StudyRecord, folder: Path) -> list[dict[str, Any]]:
     """audit.json of every honest GAN and of every folder of images that an arm brought along."""
     found = []
     for file in audit_files(record, folder):
         try:
-            found.append(json.loads(file.read_bytes()))
+            content = file.read_bytes()
+            _Audit.model_validate_json(content)
+            found.append(json.loads(content))
         except (OSError, ValueError):
             found.append({"problem": f"{file} can't be read"})
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel, model_validator
 
 from fer_experiments.report import figures
 from fer_experiments.report.answer import explain_leak, generated_arms, headline, in_a_word, percent, scores
@@ -132,10 +133,28 @@ def confusions(record: StudyRecord) -> list[Picture]:
 # ---- facts of the data
 
 
+class Facts(BaseModel):
+    """What the page and the checks use of data.json, which may lack any of it."""
+
+    classes: list[str] = []
+    images: dict[str, dict[str, int]] = {}
+    corrupt: list[dict[str, str]] = []
+    dropped_as_duplicates_of_a_more_protected_part: dict[str, int] = {}
+    near_duplicates: dict[str, int] | None = None
+
+    @model_validator(mode="after")
+    def _near_duplicates_are_counted(self) -> "Facts":
+        if self.near_duplicates is not None and not self.near_duplicates.keys() >= {"pairs", "test_images"}:
+            raise ValueError("near_duplicates: has no pairs or no test_images")
+        return self
+
+
 def read_facts(path: Path) -> tuple[dict[str, Any], str]:
     """data.json and "", or {} and why it could not be read."""
     try:
-        return json.loads(path.read_bytes()), ""
+        content = path.read_bytes()
+        Facts.model_validate_json(content)
+        return json.loads(content), ""
     except FileNotFoundError:
         return {}, f"there is no {path.name} in this folder"
     except (OSError, ValueError) as error:
