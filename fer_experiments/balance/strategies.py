@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from fer_experiments.balance.sampling import SamplingStrategy, images_to_add
+from fer_experiments.errors import ConfigError
 from fer_experiments.spec import Spec, UserPath
 
 
@@ -68,14 +71,30 @@ class ClassWeight(Strategy):
 
 
 class Generate(Strategy):
-    """Generated images fill the small classes (Surono et al. 2023: 820 angry + 80 generated = 900)."""
+    """Generated images fill the small classes (Surono et al. 2023: 820 angry + 80 generated = 900).
+
+    add: so many whatever the balance, of the smallest class (the first by name among equals) or {class: number} of
+    each; None: as sampling_strategy says.
+    """
 
     sampling_strategy: SamplingStrategy
+    add: Annotated[int, Field(ge=0)] | dict[str, Annotated[int, Field(ge=0)]] | None
     synthetic: UserPath | None
 
     @property
     def needs_images(self) -> bool:
-        return self.synthetic is None
+        return self.synthetic is None and self.add != 0
 
     def plan(self, labels: np.ndarray, seed: int) -> Plan:
-        return Plan(np.arange(len(labels)), generated=images_to_add(self.sampling_strategy, labels))
+        wanted = images_to_add(self.sampling_strategy, labels) if self.add is None else self._added(labels)
+        return Plan(np.arange(len(labels)), generated=wanted)
+
+    def _added(self, labels: np.ndarray) -> dict[str, int]:
+        names, counts = np.unique(labels, return_counts=True)
+        wanted = self.add if isinstance(self.add, dict) else {str(names[counts.argmin()]): self.add or 0}
+        unknown = sorted(set(wanted) - set(names.tolist()))
+        if unknown:
+            raise ConfigError(
+                f"balance.add={self.add}: no class {', '.join(unknown)}; the classes are {', '.join(names.tolist())}"
+            )
+        return {name: number for name, number in wanted.items() if number > 0}
