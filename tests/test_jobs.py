@@ -309,7 +309,7 @@ def test_doses_share_one_gan_and_lie_in_folders_of_safe_names(run):
     assert [result.generated for result in record.results] == [{}, {}, {"angry": 3}, {"happy": 2, "angry": 5}]
     assert len(list((study / "seed_0" / "gan").glob("*/synthetic/angry/*.png"))) == 5
     folders = {record.folder_of(result, study).name for result in record.results}
-    assert folders == {"none", "dcgan_balance.add=0", "dcgan_balance.add=3", "dcgan_balance.add=_happy_2_angry_5"}
+    assert folders == {"none", "dcgan_balance.add=0", "dcgan_balance.add=3", "dcgan_balance.add=_happy_2,_angry_5"}
     assert {path.parent.name for path in study.glob("seed_0/*/result.json")} == folders
     assert record.results[0].metrics == record.results[1].metrics  # no images, no difference
     again = collect([study])

@@ -124,13 +124,13 @@ def _compared(findings: Findings) -> dict[str, Paired]:
     return {said.arm: said.pairs[0] for said in findings.arms if said.pairs and said.pairs[0].against == said.against}
 
 
-def pictures(record: StudyRecord, findings: Findings) -> list[tuple[str, list[Picture]]]:
-    """(key, [scores, differences, scores of the next panel, ...])."""
+def pictures(record: StudyRecord, findings: Findings) -> list[tuple[str, list[list[Picture]]]]:
+    """(key, its panels: scores and, with generated images, differences), the key with the fewest panels first."""
     rows = table(record, findings)
-    shown: dict[str, list[Picture]] = {}
+    shown: dict[str, list[list[Picture]]] = {}
     for _, panel in rows.groupby(["key", "held"], sort=False) if len(rows) else ():
-        shown.setdefault(str(panel["key"].iloc[0]), []).extend(_of_panel(panel, record.question))
-    return list(shown.items())
+        shown.setdefault(str(panel["key"].iloc[0]), []).append(_of_panel(panel, record.question))
+    return sorted(shown.items(), key=lambda item: len(item[1]))
 
 
 def _of_panel(panel: pd.DataFrame, question: Question) -> list[Picture]:
