@@ -99,5 +99,5 @@ def written(
     record = study(scores, seeds, failed)
     for result in record.results:
         score = scores[result.arm][result.seed]
-        write_training(result, folder / f"seed_{result.seed}" / result.arm, score, (valid or {}).get(result.arm))
+        write_training(result, record.folder_of(result, folder), score, (valid or {}).get(result.arm))
     return record

@@ -60,6 +60,25 @@ def test_the_arm_that_is_best_on_validation_is_the_answer_and_others_follow_in_a
     assert in_a_word(find_verdicts(record, tmp_path)) == "dcgan helps against none."
 
 
+def test_of_several_data_the_answer_says_which_had_which(tmp_path):
+    scores = {f"none [data.imbalance={ratio}]": dict.fromkeys(SEEDS, 0.7) for ratio in (2, 5, 10)}
+    scores |= {f"dcgan [data.imbalance={ratio}]": dict.fromkeys(SEEDS, score) for ratio, score in ((2, 0.5), (5, 0.9))}
+    scores |= {"dcgan [gan.epochs=9, data.imbalance=10]": dict.fromkeys(SEEDS, 0.9)}
+    scores |= {"dcgan [gan.epochs=1, data.imbalance=10]": dict.fromkeys(SEEDS, 0.5)}
+    record = written(tmp_path, scores, SEEDS)
+    found = "Generated images help with data.imbalance=5, 10. Generated images hurt with data.imbalance=2."
+    assert said(record, tmp_path) == found
+    assert in_a_word(find_verdicts(record, tmp_path)) == ""
+    one = find_verdicts(record, tmp_path).best["data.imbalance=10"]
+    assert one.arm == "dcgan [gan.epochs=9, data.imbalance=10]"
+
+
+def test_data_that_differ_in_more_than_one_key_are_written_out(tmp_path):
+    names = "data.imbalance=2, data.bottleneck=64", "data.imbalance=2, data.bottleneck=null"
+    scores = {f"{arm} [{data}]": {0: 0.7} for data in names for arm in ("none", "dcgan")}
+    assert said(written(tmp_path, scores, [0]), tmp_path) == f"Undecided with {'; '.join(names)}."
+
+
 def test_an_answer_that_hangs_on_the_second_comparison_says_so(tmp_path):
     scores = even(none=0.9, none_and_traditional=0.5, dcgan_and_traditional=0.7)
     found = said(written(tmp_path, scores, SEEDS), tmp_path)

@@ -35,3 +35,29 @@ def test_any_text_is_a_name(name):
 
 def test_the_leaking_twin_of_an_arm():
     assert str(ArmName.parse("dcgan+x [gan.epochs=9]").leaking()) == "dcgan+x [gan.epochs=9]@leak"
+
+
+def test_settings_are_read_by_key_whatever_commas_their_values_hold():
+    name = ArmName.parse("dcgan [data.counts={a: 1, b: 2}, balance.synthetic=a/b,gan.betas=[0.5, 0.9]]@leak")
+    assert name.values == {"data.counts": "{a: 1, b: 2}", "balance.synthetic": "a/b", "gan.betas": "[0.5, 0.9]"}
+    assert ArmName("dcgan").values == {}
+
+
+def test_settings_can_be_left_out():
+    name = ArmName.parse("dcgan+x [balance.add=5, data.imbalance=10]@leak")
+    assert str(name.without({"balance.add"})) == "dcgan+x [data.imbalance=10]@leak"
+    assert str(name.without({"balance.add", "data.imbalance"})) == "dcgan+x@leak"
+    assert name.data == "data.imbalance=10"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("dcgan+traditional@leak", "dcgan+traditional@leak"),
+        ("dcgan+traditional [balance.add=200]", "dcgan+traditional_balance.add=200"),
+        ("dcgan [balance.add={angry: 5}, balance.synthetic=../a b]@leak",
+         "dcgan_balance.add=_angry_5_,_balance.synthetic=.._a_b_@leak"),
+    ],
+)  # fmt: skip
+def test_a_folder_s_name_has_nothing_that_a_system_or_a_pattern_minds(name, folder):
+    assert ArmName.parse(name).folder == folder

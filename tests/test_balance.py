@@ -225,6 +225,32 @@ def test_dcgan_needs_images_unless_a_folder_is_given(strategy):
     assert not strategy("dcgan", "balance.synthetic=somewhere").needs_images
 
 
+# add
+
+
+@pytest.mark.parametrize(
+    ("added", "generated"),
+    [("200", {"angry": 200}), ("0", {}), ("{happy: 5, angry: 0}", {"happy": 5}), ("{}", {})],
+)
+def test_add_generates_so_many_whatever_the_balance(strategy, added, generated):
+    chosen = strategy("dcgan", f"balance.add={added}")
+    assert chosen.plan(labels_of(SETS["paper"]), seed=0).generated == generated
+
+
+def test_add_is_for_the_first_of_equal_classes(strategy):
+    assert strategy("dcgan", "balance.add=5").plan(labels_of({"b": 9, "a": 9}), seed=0).generated == {"a": 5}
+
+
+def test_an_arm_that_adds_nothing_needs_no_gan(strategy):
+    assert not strategy("dcgan", "balance.add=0").needs_images
+    assert strategy("dcgan", "balance.add=1").needs_images
+
+
+def test_add_refuses_an_unknown_class(strategy):
+    with pytest.raises(ConfigError, match=r"balance\.add=\{'bored': 5\}: no class bored; the classes are angry, happy"):
+        strategy("dcgan", "balance.add={bored: 5}").plan(labels_of(SETS["paper"]), seed=0)
+
+
 # sampling_strategy
 
 

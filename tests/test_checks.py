@@ -67,6 +67,20 @@ def test_unequal_steps_and_different_splits_fail(good, tmp_path):
     assert "seed 4 saw different splits" in found["same split for all arms"].said
 
 
+def test_a_sweep_over_the_data_may_differ_in_steps_and_splits_from_ratio_to_ratio(tmp_path):
+    arms = [f"{arm} [data.imbalance={ratio}]" for ratio in (2, 5) for arm in ("none", "dcgan")]
+    record = written(tmp_path, {arm: {0: 0.7} for arm in arms}, [0])
+    for result in record.results[2:]:
+        result.split_hash, result.optimizer_steps = "another", 9
+    found = checked(record, tmp_path)
+    assert found["equal cost"].status == found["same split for all arms"].status == "pass"
+    assert found["equal cost"].said.endswith(": 4 with data.imbalance=2; 9 with data.imbalance=5.")
+    record.results[3].split_hash, record.results[3].optimizer_steps = "split0", 8
+    found = checked(record, tmp_path)
+    assert found["equal cost"].status == found["same split for all arms"].status == "fail"
+    assert "between 8 and 9 optimizer steps with data.imbalance=5." in found["equal cost"].said
+
+
 def test_a_test_image_in_training_is_found(good, tmp_path):
     path = tmp_path / "seed_3" / "none" / "training.csv"
     table = pd.read_csv(path)

@@ -36,7 +36,7 @@ def write_job(
 
 def write_study(folder: Path, record: StudyRecord) -> Path:
     for result in record.results:
-        write_result(folder / f"seed_{result.seed}" / result.arm, result)
+        write_result(record.folder_of(result, folder), result)
     folder.mkdir(exist_ok=True)
     record.save(folder)
     return folder
@@ -197,6 +197,28 @@ def test_a_sweep_names_its_arms_by_what_differs(tmp_path):
     assert [result.arm for result in record.results] == record.arms
     assert record.folder_of(record.results[1], Path()) == tmp_path / "b"
     assert record.problems == []
+
+
+def test_an_arm_keeps_its_own_settings_before_what_was_swept(tmp_path):
+    names = "none", "dcgan [balance.add=5]", "dcgan [balance.add=9]"
+    for name, ratio in (("a", 2), ("b", 10)):
+        write_job(tmp_path / name, f"data.imbalance={ratio}", train="study", data={"imbalance": ratio})
+        write_study(tmp_path / name, study({arm: {0: 0.7} for arm in names}, [0]))
+    record = collect([tmp_path])
+    assert record.arms[:3] == [
+        "none [data.imbalance=2]",
+        "dcgan [balance.add=5, data.imbalance=2]",
+        "dcgan [balance.add=9, data.imbalance=2]",
+    ]
+    assert (len(record.arms), record.problems) == (6, [])
+
+
+def test_what_an_arm_sets_itself_no_sweep_changes(tmp_path):
+    for name, add in (("a", 2), ("b", 10)):
+        write_job(tmp_path / name, f"balance.add={add}", train="study", balance={"add": add})
+        write_study(tmp_path / name, study({"dcgan": {0: 0.7}, "dcgan [balance.add=5]": {0: 0.7}}, [0]))
+    record = collect([tmp_path])
+    assert record.arms == ["dcgan [balance.add=2]", "dcgan [balance.add=5]", "dcgan [balance.add=10]"]
 
 
 def test_a_run_that_left_a_key_alone_is_named_by_its_default(tmp_path):

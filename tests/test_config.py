@@ -107,5 +107,15 @@ def test_paper_experiment_is_the_papers(read):
     assert config.train.arms == ["none", "none+traditional", "dcgan", "dcgan+traditional"]
 
 
+@pytest.mark.parametrize("name", ["imbalance_sweep", "dose_response"])
+def test_a_sweep_s_classes_are_even_so_that_every_ratio_is_possible(compose, name):
+    from hydra.core.hydra_config import HydraConfig
+
+    config = Config.read(compose(f"experiment={name}", "data.imbalance=1"))
+    assert len(set(config.data.counts.values())) == 1
+    assert set(HydraConfig.get().sweeper.params) == {"data.imbalance"}
+    assert config.train.baseline in config.train.arms
+
+
 def test_the_command_line_wins_over_an_experiment(read):
     assert read("experiment=paper", "gan.epochs=7").gan.epochs == 7

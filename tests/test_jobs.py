@@ -17,6 +17,8 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
+from fer_experiments.report.checks import unfinished
+from fer_experiments.report.collect import collect
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.report.verdicts import find_verdicts
 from tests.conftest import write_images
@@ -325,6 +327,23 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
         pd.read_csv(folder / "seed_0" / "none" / "training.csv"),
         pd.read_csv(folder / "seed_0" / "focal" / "training.csv"),
     )
+
+
+def test_doses_share_one_gan_and_lie_in_folders_of_safe_names(run):
+    names = ["none", "dcgan [balance.add=0]", "dcgan [balance.add=3]", "dcgan [balance.add={happy: 2, angry: 5}]"]
+    study = run("train.arms=[" + ",".join(f'"{name}"' for name in names) + "]", "classifier.epochs=1", "gan.epochs=1")
+    record = StudyRecord.load(study)
+    assert [result.arm for result in record.results] == names
+    assert [result.generated for result in record.results] == [{}, {}, {"angry": 3}, {"happy": 2, "angry": 5}]
+    assert len(list((study / "seed_0" / "gan").glob("*/synthetic/angry/*.png"))) == 5
+    folders = {record.folder_of(result, study).name for result in record.results}
+    assert folders == {"none", "dcgan_balance.add=0", "dcgan_balance.add=3", "dcgan_balance.add=_happy_2,_angry_5"}
+    assert {path.parent.name for path in study.glob("seed_0/*/result.json")} == folders
+    assert record.results[0].metrics == record.results[1].metrics  # no images, no difference
+    again = collect([study])
+    assert (again.arms, again.problems, unfinished(again)) == (names, [], [])
+    assert find_verdicts(record, study).problems == []
+    assert (study / "curves.csv").is_file()
 
 
 def test_seeds_side_by_side_give_the_same_study(run, tmp_path):

@@ -1,5 +1,7 @@
 """The rules of a verdict: against whom, when helps may be said, and how many comparisons were made."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -91,6 +93,28 @@ def test_arms_of_a_sweep_are_compared_with_what_was_given_no_other_settings():
     ):
         assert found[name].against == against
     assert found["oversample"].against is None
+
+
+def test_doses_are_compared_with_simple_arms_without_settings_and_not_with_each_other():
+    doses = [
+        arm("dcgan [balance.add=0]", 0.9),
+        arm("dcgan [balance.add=200]", 0.7),
+        arm("dcgan [balance.add=500]", 0.6),
+    ]
+    doses[0] = replace(doses[0], generated=False)
+    found = verdicts(arm("none", 0.6), arm("oversample", 0.65), *doses)
+    assert [found[one.name].against for one in doses] == ["none", "oversample", "oversample"]
+    assert found["dcgan [balance.add=200]"].verdict == "helps"
+
+
+def test_each_setting_of_the_data_is_corrected_alone_and_others_together():
+    def tried(*settings: str) -> float:
+        arms = [arm("none", 0.6), arm("dcgan", 0.61, seed=2)]
+        named = [replace(one, name=f"{one.name} [{setting}]") for setting in settings for one in arms]
+        return max(found.pairs[0].interval_p_value for found in judge(named, LABELS, Question()))
+
+    assert tried("data.imbalance=2", "data.imbalance=5", "data.imbalance=9") == tried("data.imbalance=2")
+    assert tried("gan.epochs=2", "gan.epochs=5", "gan.epochs=9") > tried("gan.epochs=2")
 
 
 def test_without_a_simple_arm_of_the_same_augmentation_it_is_undecided():

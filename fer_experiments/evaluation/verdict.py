@@ -50,7 +50,7 @@ class Arm:
     @property
     def settings(self) -> set[str]:
         """What sets it apart."""
-        return set(self.parsed.settings.split(", ")) - {""}
+        return {f"{key}={value}" for key, value in self.parsed.values.items()}
 
     @property
     def augmentation(self) -> str:
@@ -59,7 +59,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Paired:
-    """`arm` minus `against` on the seeds that both finished; p-values by Holm over all comparisons of the study."""
+    """`arm` minus `against` on the seeds that both finished; p-values by Holm over the comparisons of its question."""
 
     arm: str
     against: str
@@ -87,10 +87,17 @@ def judge(arms: Sequence[Arm], labels: Array, question: Question) -> list[ArmVer
     the same augmentation, chosen on validation, and helps only if it beats that one and the baseline. helps and hurts
     need the interval to leave out 0 also after Holm's correction for all comparisons made. No arm is compared with one
     that was given a setting which it lacks.
+
+    In a sweep each setting of the data (data.imbalance=10) is a question of its own and is corrected for alone: a
+    reader has data of one ratio, and what was asked at others is no second try at his. Every other setting is one more
+    try (a dose, a length of the GAN's training) and is corrected for.
     """
     judged = [arm for arm in arms if arm.plain != question.baseline]
     rivals = {arm.name: _rivals(arm, arms, question) for arm in judged}
-    pairs = _compare_all([(arm, rival) for arm in judged for rival in rivals[arm.name]], labels, question)
+    pairs: dict[tuple[str, str], Paired] = {}
+    for data in dict.fromkeys(arm.parsed.data for arm in judged):
+        asked = [(arm, rival) for arm in judged if arm.parsed.data == data for rival in rivals[arm.name]]
+        pairs |= _compare_all(asked, labels, question)
     return [_verdict(arm, rivals[arm.name], pairs, question) for arm in judged]
 
 

@@ -1,5 +1,8 @@
 """The answer of a study in one sentence."""
 
+from collections.abc import Mapping, Sequence
+
+from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.statistics import Comparison
 from fer_experiments.evaluation.verdict import ArmVerdict, LeakEffect, Question
 from fer_experiments.report.study import StudyRecord
@@ -15,12 +18,14 @@ PAPER_GAIN = 0.095  # 81.50 to 91.00 % accuracy, Surono et al. 2023
 
 
 def headline(record: StudyRecord, findings: Findings) -> str:
-    """The verdict on the arm with generated images that is best on validation."""
+    """The verdict on the arm with generated images that is best on validation; of several data, which had which."""
     if not record.results:
         all_failed = len(record.failed) >= len(record.arms) * len(record.seeds)
         return f"No answer: {'every training failed' if all_failed else 'no training has finished'}."
-    if findings.best is not None:
-        return _sentence(findings.best, record.question)
+    if len(findings.best) > 1:
+        return _of_several(findings)
+    for said in findings.best.values():
+        return _sentence(said, record.question)
     generated = generated_arms(record)
     lost = [arm for arm in record.arms if not record.of_arm(arm) and any(arm in where for where in record.failed)]
     also = f" (failed: {', '.join(lost)})" if lost else ""
@@ -29,6 +34,27 @@ def headline(record: StudyRecord, findings: Findings) -> str:
     if any(said.generated for said in findings.arms):
         return f"Undecided: no simple arm finished beside {', '.join(generated)}{also}."
     return "No answer: the predictions that a verdict needs can't be read."
+
+
+def _of_several(findings: Findings) -> str:
+    """ "Generated images hurt with data.imbalance=2, 5. Undecided with data.imbalance=10." """
+    sentences = []
+    for verdict, begin in SAID.items():
+        found = [ArmName(balance="", settings=data).values for data, said in findings.best.items()
+                 if said.verdict == verdict]  # fmt: skip
+        if found:
+            sentences.append(f"{begin} with {_listed(found)}.")
+    return " ".join(sentences)
+
+
+def _listed(settings: Sequence[Mapping[str, str]]) -> str:
+    """One key with all its values, or several settings as they are written."""
+    keys = {key for one in settings for key in one}
+    if len(keys) == 1 and all(settings):
+        (key,) = keys
+        return f"{key}={', '.join(one[key] for one in settings)}"
+    written = [", ".join(f"{key}={value}" for key, value in one.items()) for one in settings]
+    return "; ".join(one or "the data as they are" for one in written)
 
 
 def _sentence(said: ArmVerdict, question: Question) -> str:
@@ -48,10 +74,12 @@ def _sentence(said: ArmVerdict, question: Question) -> str:
 
 
 def in_a_word(findings: Findings) -> str:
-    """The other arms with generated images: "dcgan hurts against none." """
-    words = []
+    """The other arms with generated images: "dcgan hurts against none." Of several data there are too many to say."""
+    words: list[str] = []
+    if len(findings.best) > 1:
+        return ""
     for said in findings.arms:
-        if said.generated and said is not findings.best:
+        if said.generated and said not in findings.best.values():
             word = f"is {said.verdict}" if said.verdict in ("equivalent", "undecided") else said.verdict
             words.append(f"{said.arm} {word}{f' against {said.against}' if said.against else ''}.")
     return " ".join(words)

@@ -84,8 +84,13 @@ def _seeds(record: StudyRecord) -> Check:
 
 
 def _same_splits(record: StudyRecord) -> Check:
-    wrong = [seed for seed in record.seeds if len({one.split_hash for one in record.results if one.seed == seed}) > 1]
-    said = "All arms of a seed were trained and measured on the same split."
+    """Arms with other settings of the data (a sweep over data.imbalance) are compared with none of these."""
+    splits: dict[tuple[int, str], set[str]] = {}
+    for one in record.results:
+        splits.setdefault((one.seed, ArmName.parse(one.arm).data), set()).add(one.split_hash)
+    wrong = sorted({seed for (seed, _), found in splits.items() if len(found) > 1})
+    many = " and setting of the data" if len({data for _, data in splits}) > 1 else ""
+    said = f"All arms of a seed{many} were trained and measured on the same split."
     if wrong:
         said = f"The arms of seed {', '.join(map(str, wrong))} saw different splits; only equal ones are compared."
     return Check("same split for all arms", "fail" if wrong else "pass", said, "seed_*/ARM/result.json")
@@ -260,11 +265,18 @@ def _reason(audit: dict[str, Any]) -> str:
 
 
 def _equal_steps(record: StudyRecord) -> Check:
-    steps = sorted({result.optimizer_steps for result in record.results})
-    said = f"Every arm was trained for {steps[0]:,} optimizer steps."
-    if len(steps) > 1:
-        said = f"The arms were not trained equally long: between {steps[0]:,} and {steps[-1]:,} optimizer steps."
-    return Check("equal cost", "pass" if len(steps) == 1 else "fail", said, "seed_*/ARM/result.json")
+    by_data: dict[str, list[int]] = {}
+    for result in record.results:
+        by_data.setdefault(ArmName.parse(result.arm).data, []).append(result.optimizer_steps)
+    ranges = {data: (min(steps), max(steps)) for data, steps in by_data.items()}
+    unequal = [f"between {low:,} and {high:,} optimizer steps{f' with {data}' if data else ''}"
+               for data, (low, high) in ranges.items() if low < high]  # fmt: skip
+    said = f"The arms were not trained equally long: {'; '.join(unequal)}."
+    if not unequal:
+        many = "; ".join(f"{low:,}{f' with {data}' if data else ''}" for data, (low, _) in ranges.items())
+        said = f"Every arm was trained for as many optimizer steps as those it is compared with: {many}."
+        said = f"Every arm was trained for {many} optimizer steps." if len(ranges) == 1 else said
+    return Check("equal cost", "fail" if unequal else "pass", said, "seed_*/ARM/result.json")
 
 
 def _test_images(record: StudyRecord, facts: dict[str, Any]) -> Check:

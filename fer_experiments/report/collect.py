@@ -203,8 +203,10 @@ def _telling_keys(trainings: Sequence[Training]) -> list[str]:
 
 
 def _name(one: Training, keys: Sequence[str]) -> str:
-    settings = ", ".join(f"{key}={_value(one, key)}" for key in keys)
-    return str(replace(ArmName.parse(one.arm), settings=settings))
+    """The arm's own settings, which win over the run's, stay in front."""
+    name = ArmName.parse(one.arm)
+    told = [f"{key}={_value(one, key)}" for key in keys if key not in name.values]
+    return str(replace(name, settings=", ".join([text for text in (name.settings, *told) if text])))
 
 
 def _value(one: Training, key: str) -> str:

@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -10,11 +11,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from fer_experiments.evaluation.calibration import Bin
 
 TRAIN, VALID, GENERATED, SIMPLE = "#2b6cb0", "#c2410c", "#c2410c", "#2b6cb0"
 VERDICT = {"helps": "#15803d", "hurts": "#b91c1c", "equivalent": "#2b6cb0", "undecided": "#6b7280"}
+# Colour, marker and dashes: blues against oranges, dark and light, so that they differ without colour too.
+SIMPLE_LINES = [(SIMPLE, "o", "-"), ("#0f2747", "s", "-."), ("#4a9fd8", "^", ":"), ("#64748b", "v", "--")]
+GENERATED_LINES = [(GENERATED, "D", "-"), ("#6b2107", "P", "-."), ("#e08a1e", "X", ":")]
+MOST_TICKS = 8
 History = Sequence[Mapping[str, float]]
 PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
 
@@ -23,6 +29,11 @@ def plain(text: str) -> str:
     """A name as matplotlib shows it literally: $ starts no formula, unprintable characters become U+FFFD."""
     shown = "".join(character if character.isprintable() else "\ufffd" for character in text)
     return shown.replace("$", r"\$")
+
+
+def _in_two_lines(name: str) -> str:
+    """As plain(); an arm's settings stand in a line of their own, since they can be long."""
+    return plain(name).replace(" [", "\n[", 1)
 
 
 def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
@@ -55,7 +66,10 @@ def dot_plot(
     Arms named in `generated` have another colour and diamonds for dots. An arm without scores keeps an empty line.
     intervals: {arm: (low, high)} is a line under the dots.
     """
-    figure = Figure(figsize=(4.5, 0.9 + 0.38 * len(scores)), layout="constrained")
+    rows = [_in_two_lines(arm) for arm in scores]
+    figure = Figure(
+        figsize=(4.5, 0.9 + (0.46 if any("\n" in row for row in rows) else 0.38) * len(rows)), layout="constrained"
+    )
     axes = figure.subplots()
     for row, (arm, values) in enumerate(scores.items()):
         axes.axhline(row, color="#e5e7eb", linewidth=0.8, zorder=0)
@@ -73,7 +87,7 @@ def dot_plot(
         if several:
             axes.plot([mean, mean], [row - 0.28, row + 0.28], color=colour, linewidth=2.2)
         axes.annotate(f"{mean:.1%}", (1.02, row), xycoords=("axes fraction", "data"), va="center", color=colour)
-    axes.set_yticks(range(len(scores)), [plain(arm) for arm in scores])
+    axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(scores) - 0.5, -0.5)
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -89,7 +103,10 @@ def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], 
 
     A verdict in brackets is that of a second comparison.
     """
-    figure = Figure(figsize=(7.2, 0.9 + 0.36 * len(differences)), layout="constrained")
+    rows = [_in_two_lines(name) for name in differences]
+    figure = Figure(
+        figsize=(7.2, 0.9 + (0.46 if any("\n" in row for row in rows) else 0.36) * len(rows)), layout="constrained"
+    )
     axes = figure.subplots()
     axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
     axes.axvline(0, color="#374151", linewidth=1, zorder=1)
@@ -100,7 +117,7 @@ def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], 
         axes.annotate(
             f"{mean:+.1f}  {verdict}", (1.02, row), xycoords=("axes fraction", "data"), va="center", color=colour
         )
-    axes.set_yticks(range(len(differences)), [plain(name) for name in differences])
+    axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(differences) - 0.5, -0.5)
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(7))
@@ -108,6 +125,81 @@ def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], 
     axes.tick_params(axis="y", length=0)
     axes.spines[["left", "right", "top"]].set_visible(False)
     return figure
+
+
+class Line(NamedTuple):
+    """An arm along x. points: (x, mean, low, high); of an arm that has no x they are one, with x None, and level."""
+
+    generated: bool
+    points: Sequence[tuple[float | None, float, float, float]]
+
+
+def along(lines: Mapping[str, Line], xlabel: str, ylabel: str, margin: float | None = None) -> Figure:
+    """{arm: its line}: means, joined, with a bar for each interval, beside each other where they meet.
+
+    Colour and marker tell generated from simple, as in dot_plot; shades and further markers tell arms apart. A level
+    arm is a dashed line with its bar at the right. margin: points are differences, and the band +-margin is none.
+    """
+    figure = Figure(figsize=(4.4, 2.6 + 0.19 * len(lines)), layout="constrained")
+    axes = figure.subplots()
+    if margin is not None:
+        axes.axhspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
+        axes.axhline(0, color="#374151", linewidth=1, zorder=1)
+    used = {True: 0, False: 0}
+    for number, (name, line) in enumerate(lines.items()):
+        styles = GENERATED_LINES if line.generated else SIMPLE_LINES
+        style = styles[used[line.generated] % len(styles)]
+        used[line.generated] += 1
+        _along(axes, plain(name), line, style, shift=3.5 * (number - (len(lines) - 1) / 2))
+    points = [point for line in lines.values() for point in line.points]
+    heights = [height for _, *found in points for height in found] + ([] if margin is None else [-margin, margin])
+    _scale(axes, sorted({x for x, *_ in points if x is not None}), heights)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    if margin is None:
+        axes.yaxis.set_major_formatter(PERCENT)
+    axes.set_xlabel(plain(xlabel))
+    axes.set_ylabel(ylabel)
+    axes.grid(color="#e5e7eb", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["right", "top"]].set_visible(False)
+    figure.legend(loc="outside upper left", ncols=1, fontsize=9, frameon=False, handlelength=2.6, labelspacing=0.3)
+    return figure
+
+
+def _along(axes: Axes, name: str, line: Line, style: tuple[str, str, str], shift: float) -> None:
+    """shift: to the right, in points of print."""
+    colour, marker, dashes = style
+    figure = axes.get_figure()
+    assert figure is not None
+    aside = ScaledTranslation(shift / 72, 0, figure.dpi_scale_trans)
+    xs: list[float] = [x for x, *_ in line.points if x is not None]
+    _, means, lows, highs = zip(*line.points, strict=True)
+    there = axes.transData + aside
+    if not xs:
+        axes.axhline(means[0], color=colour, linewidth=1.3, linestyle="--", alpha=0.8)
+        xs, there, dashes = [0.97], axes.get_yaxis_transform() + aside, "--"
+    axes.vlines(xs, lows, highs, color=colour, linewidth=1.6, alpha=0.55, transform=there)
+    axes.plot(
+        xs, means, dashes, color=colour, marker=marker, markersize=5.5, linewidth=1.6, label=name, transform=there
+    )
+
+
+def _scale(axes: Axes, values: Sequence[float], heights: Sequence[float]) -> None:
+    """Room for all; x is logarithmic where it spans a decade or more, with 0 beside the smallest if it is there."""
+    positive = [value for value in values if value > 0]
+    if positive and positive[-1] >= 10 * positive[0]:
+        if len(positive) == len(values):
+            axes.set_xscale("log")
+        else:
+            axes.set_xscale("symlog", linthresh=positive[0], linscale=0.6)
+    if len(values) <= MOST_TICKS:
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.minorticks_off()
+    scale = axes.xaxis.get_transform()
+    left, right = scale.transform([values[0], values[-1]])
+    axes.set_xlim(*scale.inverted().transform([left - 0.08 * (right - left), right + 0.08 * (right - left)]))
+    low, high = min(heights), max(heights)
+    axes.set_ylim(low - (0.06 * (high - low) or 0.01), high + (0.06 * (high - low) or 0.01))
 
 
 def limits(histories: Sequence[History], keys: Sequence[str]) -> tuple[float, float] | None:

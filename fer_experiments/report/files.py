@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fer_experiments.report import swept
 from fer_experiments.report.answer import headline, in_a_word
 from fer_experiments.report.page import write_page
 from fer_experiments.report.study import StudyRecord, comparison, summary
@@ -30,6 +31,8 @@ def printable(text: str) -> str:
 def write_report(record: StudyRecord, folder: Path, out: Path | None = None) -> None:
     """comparison.csv, comparison.md, verdict.json and report.html; the table and the answer on the console.
 
+    Where a number was swept curves.csv as well.
+
     folder: where the study's files are read, and the report is written unless to `out`.
     """
     out = out or folder
@@ -37,6 +40,9 @@ def write_report(record: StudyRecord, folder: Path, out: Path | None = None) -> 
     table = summary(record)
     findings = find_verdicts(record, folder)
     findings.save(out, record.question)
+    curves = swept.table(record, findings)
+    if len(curves):
+        curves.to_csv(out / swept.FILE, index=False, errors="surrogateescape")
     answer = f"{headline(record, findings)} {in_a_word(findings)}".strip()
     parts = [answer, _markdown(table), _markdown(comparisons(findings))]
     parts += [f"- {said.arm}: {said.verdict}. {said.explanation}" for said in generated_first(findings.arms)]

@@ -1,6 +1,7 @@
 """report.html: the answer, the figures, the checks and the facts of a study, in one file that needs no other."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -9,7 +10,9 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, model_validator
 
-from fer_experiments.report import figures
+from fer_experiments.evaluation.arms import ArmName
+from fer_experiments.evaluation.verdict import Paired
+from fer_experiments.report import figures, swept
 from fer_experiments.report.answer import explain_leak, generated_arms, headline, in_a_word, percent, scores
 from fer_experiments.report.calibration import reliabilities
 from fer_experiments.report.checks import run_checks, unfinished
@@ -41,12 +44,14 @@ def write_page(record: StudyRecord, findings: Findings, folder: Path, out: Path 
         headline=headline(record, findings),
         others=in_a_word(findings),
         verdicts=generated_first(findings.arms),
+        questions=len(findings.best),
         estimates=findings.estimates,
         leaks=[explain_leak(effect, record.question) for effect in findings.leaks],
         checks=run_checks(record, findings, facts, folder),
         unfinished=unfinished(record),
         dots=dots(record, findings) if record.results else None,
         differences=differences(record, findings),
+        swept=swept.pictures(record, findings),
         comparisons=comparisons(findings),
         table=summary(record),
         curves=arm_curves(record),
@@ -83,7 +88,7 @@ def dots(record: StudyRecord, findings: Findings) -> Picture:
 def differences(record: StudyRecord, findings: Findings) -> Picture | None:
     """Every comparison that was made, with its interval."""
     rows = {
-        f"{pair.arm} − {pair.against}": (
+        _pair_name(pair): (
             100 * pair.comparison.difference,
             100 * pair.comparison.low,
             100 * pair.comparison.high,
@@ -98,6 +103,14 @@ def differences(record: StudyRecord, findings: Findings) -> Picture | None:
     figure = figures.difference_plot(rows, 100 * record.question.margin, f"difference in {metric}, points")
     shown = ", ".join(f"{name} {mean:+.1f} ({low:+.1f} to {high:+.1f})" for name, (mean, low, high, _) in rows.items())
     return drawn("", f"Paired differences in points: {shown}", figure)
+
+
+def _pair_name(pair: Paired) -> str:
+    """ "dcgan − none [data.imbalance=10]": settings that both have are said once."""
+    arm, against = ArmName.parse(pair.arm), ArmName.parse(pair.against)
+    left = against.without({key for key, value in against.values.items() if arm.values.get(key) == value})
+    settings = f" [{arm.settings}]" if arm.settings else ""
+    return f"{replace(arm, settings='')} − {left}{settings}"
 
 
 def arm_curves(record: StudyRecord) -> list[tuple[str, list[Picture]]]:

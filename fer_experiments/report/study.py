@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.result import Result, versions
 from fer_experiments.evaluation.verdict import Question
 
@@ -52,7 +53,8 @@ class StudyRecord(BaseModel):
 
     def folder_of(self, result: Result, study: Path) -> Path:
         """Where a training of the study in the folder `study` left its files."""
-        return study / self.folders.get(training(result.seed, result.arm), f"seed_{result.seed}/{result.arm}")
+        usual = f"seed_{result.seed}/{ArmName.parse(result.arm).folder}"
+        return study / self.folders.get(training(result.seed, result.arm), usual)
 
     def add(self, results: list[Result], failed: dict[str, str], work: dict[str, float], seconds: float) -> None:
         """A further seed is done, `seconds` after the study began."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -24,13 +24,14 @@ class Findings:
     """What the predictions of a study say. images: of the test part, the same for all that is compared.
 
     arms: verdicts of all arms but the baseline and leaks; best: the arm with generated images that is best on
-    validation; problems: sentences on what had to be left out.
+    validation, for each setting of the data: {"data.imbalance=10": its verdict}, which is {"": its verdict} where the
+    data are the same for all; problems: sentences on what had to be left out.
     """
 
     estimates: dict[str, Estimate]
     arms: list[ArmVerdict]
     leaks: list[LeakEffect]
-    best: ArmVerdict | None
+    best: dict[str, ArmVerdict]
     images: int
     problems: list[str]
 
@@ -62,7 +63,7 @@ def find_verdicts(record: StudyRecord, folder: Path) -> Findings:
         except ValueError as error:
             problems.append(f"seed {result.seed}, {result.arm}: has no part in the verdict: {error}")
     if not trainings:
-        return Findings({}, [], [], None, 0, problems)
+        return Findings({}, [], [], {}, 0, problems)
     usual = Counter(training.measured_on for training in trainings).most_common(1)[0][0]
     for training in trainings:
         if training.measured_on != usual:
@@ -75,19 +76,22 @@ def find_verdicts(record: StudyRecord, folder: Path) -> Findings:
     arms = [arm for name in record.arms if (arm := _arm(name, trainings, record.question)) is not None]
     question = record.question
     found = judge([arm for arm in arms if not arm.parsed.leak], labels, question)
-    validation = {arm.name: arm.validation for arm in arms}
     return Findings(
         estimates={arm.name: estimate(arm.predictions, labels, question.metric, question.level) for arm in arms},
         arms=found,
         leaks=leak_effects(arms, labels, question),
-        best=max(
-            (said for said in found if said.generated and said.against is not None),
-            key=lambda said: validation[said.arm],
-            default=None,
-        ),
+        best=_best(found, {arm.name: arm for arm in arms}),
         images=len(labels),
         problems=problems,
     )
+
+
+def _best(found: Sequence[ArmVerdict], arms: Mapping[str, Arm]) -> dict[str, ArmVerdict]:
+    best: dict[str, ArmVerdict] = {}
+    for said in sorted(found, key=lambda said: -arms[said.arm].validation):
+        if said.generated and said.against is not None:
+            best.setdefault(arms[said.arm].parsed.data, said)
+    return {data: best[data] for data in dict.fromkeys(arm.parsed.data for arm in arms.values()) if data in best}
 
 
 def _arm(name: str, trainings: Sequence[_Training], question: Question) -> Arm | None:

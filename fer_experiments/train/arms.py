@@ -1,6 +1,7 @@
 """Arms by name: "dcgan+traditional" is conf/balance/dcgan.yaml with conf/augment/traditional.yaml.
 
-"dcgan+traditional@leak" is the same arm under the leak on purpose (data/leak.py).
+"dcgan+traditional [balance.add=200]" gives that arm a setting of its own; "dcgan+traditional@leak" is the arm under the
+leak on purpose (data/leak.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from fer_experiments.errors import ConfigError
@@ -20,12 +22,15 @@ from fer_experiments.spec import build
 from fer_experiments.train.cnn import Arm
 from fer_experiments.train.config import Config, to_dict
 
+OWN_GROUPS = ("balance", "augment")  # what arms differ in
+
 
 def compose_arms(names: list[str], config: Config) -> list[Arm]:
     """The arms that `names` name; an arm without + takes the run's augment.
 
     What the run changed in its own balance and augment (balance.sampling_strategy=0.95) reaches every arm that has
-    such a key. Raises ConfigError for an unknown name or suffix, and for a change that no arm has a key for.
+    such a key and no setting of its own for it. Raises ConfigError for an unknown name, suffix or setting, for two arms
+    that are one, and for a change that no arm has a key for.
     """
     choices = HydraConfig.get().runtime.choices
     changed = {
@@ -35,12 +40,8 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
     arms = []
     used: set[tuple[str, str]] = set()
     for name in names:
-        plain, at, suffix = name.partition("@")
-        if at and at + suffix != LEAK:
-            raise ConfigError(
-                f"train.arms: {name}: unknown suffix @{suffix}; only {LEAK} is known, as in {plain}{LEAK}"
-            )
-        parsed = ArmName.parse(name)
+        parsed = _parse(name)
+        own = _own_settings(name, parsed)
         options = {"balance": parsed.balance, "augment": parsed.augment or choices["augment"]}
         built = {}
         for group, option in options.items():
@@ -49,14 +50,64 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
                 if key in node:
                     node[key] = value
                     used.add((group, key))
-            built[group] = build(group, node)
+            try:
+                built[group] = build(group, node | own[group])
+            except ConfigError as error:
+                raise ConfigError(f"train.arms: {name}: {error}") from None
         full = str(replace(parsed, augment=options["augment"]))
         arms.append(Arm(full, built["balance"], built["augment"], parsed.leak))
+    _check_each_once(arms)
     for group in changed:
         for key in changed[group]:
             if (group, key) not in used:
                 raise ConfigError(f"{group}.{key} is set, but no arm of train.arms={names} has {key}")
     return arms
+
+
+def _parse(name: str) -> ArmName:
+    """Raises ConfigError for a suffix that is none, and for settings that are not closed or not set off by a space."""
+    parsed = ArmName.parse(name)
+    plain = str(replace(parsed, settings="", leak=False))
+    if "@" in plain:
+        arm, _, suffix = plain.partition("@")
+        raise ConfigError(f"train.arms: {name}: unknown suffix @{suffix}; only {LEAK} is known, as in {arm}{LEAK}")
+    if set(plain) & set("[]") or (" [" in name and not name.removesuffix(LEAK).endswith("]")):
+        raise ConfigError(f"train.arms: {name}: an arm's settings stand as in {parsed.balance} [balance.KEY=VALUE]")
+    return parsed
+
+
+def _own_settings(name: str, parsed: ArmName) -> dict[str, dict[str, Any]]:
+    """{group: {key: value}}, values as on Hydra's command line."""
+    found: dict[str, dict[str, Any]] = {group: {} for group in OWN_GROUPS}
+    for full_key, text in parsed.values.items():
+        group, _, key = full_key.partition(".")
+        if group not in OWN_GROUPS or not key:
+            raise ConfigError(
+                f"train.arms: {name}: {full_key}: an arm has settings of its own for balance.KEY and augment.KEY "
+                "alone; what concerns the whole run is set outside train.arms"
+            )
+        try:
+            override = OverridesParser.create().parse_override(f"{full_key}={text}")
+        except HydraException as error:
+            raise ConfigError(
+                f"train.arms: {name}: {full_key}={text}: is no value: {str(error).splitlines()[0]}"
+            ) from None
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"train.arms: {name}: {full_key}={text}: an arm takes one value; name an arm for each, or write a list "
+                "as [A, B]"
+            )
+        found[group][key] = override.value()
+    return found
+
+
+def _check_each_once(arms: list[Arm]) -> None:
+    seen: dict[str, str] = {}
+    for arm in arms:
+        if arm.folder in seen:
+            both = f"{seen[arm.folder]} and {arm.name}"
+            raise ConfigError(f"train.arms: {both} would share the folder {arm.folder}; leave one out")
+        seen[arm.folder] = arm.name
 
 
 def _changes(group: str, option: str, now: dict[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,10 @@ class Arm:
     augment: Augment
     leak: bool = False
 
+    @property
+    def folder(self) -> str:
+        return ArmName.parse(self.name).folder
+
 
 class TrainCNN(Job):
     def run(self, config: Config, folder: Path) -> None:

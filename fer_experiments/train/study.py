@@ -98,7 +98,7 @@ def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
     done.work["gan"] = time.monotonic() - started
     started = time.monotonic()
     for leak, (synthetic, _) in made.items():
-        folders = {done.folder / arm.name: arm for arm in arms if arm.leak == leak}
+        folders = {done.folder / arm.folder: arm for arm in arms if arm.leak == leak}
         audit_arms(config, data, folders, synthetic, leak)
     done.work["audit"] = time.monotonic() - started
     for number, arm in enumerate(arms, start=1):
@@ -107,7 +107,7 @@ def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
         try:
             if broken is not None and arm.balance.needs_images:
                 raise broken
-            result = train_classifier(config, data, arm, synthetic, done.folder / arm.name)
+            result = train_classifier(config, data, arm, synthetic, done.folder / arm.folder)
         except Exception as error:
             log.exception("seed %d, %s failed", config.seed, arm.name)
             done.failed[training(config.seed, arm.name)] = f"{type(error).__name__}: {error}"

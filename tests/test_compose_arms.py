@@ -1,0 +1,78 @@
+"""Arms with settings of their own: what they win over, and what is refused with the key named."""
+
+import pytest
+
+from fer_experiments.errors import ConfigError
+from fer_experiments.train.arms import compose_arms
+
+
+@pytest.fixture
+def composed(read):
+    """composed(names, *overrides) -> their arms, by name."""
+    return lambda names, *overrides: {arm.name: arm for arm in compose_arms(names, read(*overrides))}
+
+
+def test_own_settings_win_over_the_run_s_and_leave_other_arms_alone(composed):
+    names = ["dcgan", "dcgan+traditional [balance.sampling_strategy=0.95, augment.degrees=3]", "none+traditional"]
+    arms = composed(names, "balance.sampling_strategy=0.8")
+    assert list(arms) == names
+    assert [arms[name].balance.sampling_strategy for name in names[:2]] == [0.8, 0.95]
+    assert [arms[name].augment.degrees for name in names[1:]] == [3, 10]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("0", 0), ("null", None), ("{angry: 5, happy: 7}", {"angry": 5, "happy": 7}), ("200", 200)],
+)
+def test_values_are_read_as_hydra_reads_them(composed, written, value):
+    (arm,) = composed([f"dcgan [balance.add={written}]"]).values()
+    assert arm.balance.add == value
+
+
+def test_the_command_line_takes_them_in_quotes(read):
+    names = read('train.arms=[none,"dcgan+traditional [balance.add={angry: 5}, augment.flip=0.1]"]').train.arms
+    assert names == ["none", "dcgan+traditional [balance.add={angry: 5}, augment.flip=0.1]"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("dcgan [balance.ad=5]", r"balance\.ad: unknown key; did you mean add\?"),
+        ("none [balance.add=5]", r"balance\.add: unknown key"),
+        ("dcgan+none [augment.flip=0.1]", r"augment\.flip: unknown key"),
+        (
+            "dcgan [gan.epochs=5]",
+            r"gan\.epochs: an arm has settings of its own for balance\.KEY and augment\.KEY alone",
+        ),
+        ("dcgan [epochs=5]", r"epochs: an arm has settings of its own"),
+        ("dcgan [balance=none]", r"balance: an arm has settings of its own"),
+        ("dcgan [5]", r"5: an arm has settings of its own"),
+        ("dcgan [balance.add=many]", r"balance\.add.*'many'"),
+        ("dcgan [balance.add=-1]", r"balance\.add.*-1: .*greater than or equal to 0"),
+        ("dcgan [balance.add=1.5]", r"balance\.add.*1\.5"),
+        ("dcgan [balance.add={angry: -1}]", r"balance\.add.*greater than or equal to 0"),
+        ("dcgan [balance.add=5,6]", r"balance\.add=5,6: an arm takes one value"),
+        ("dcgan [balance.add={a]", r"balance\.add=\{a: is no value"),
+        ("dcgan+traditional [augment.flip=2]", r"augment\.flip=2"),
+        ("dcgan [balance.add=5", r"an arm's settings stand as in dcgan \[balance\.KEY=VALUE\]"),
+        ("dcgan[balance.add=5]", r"an arm's settings stand as in"),
+        ("dcgan@leek [balance.add=5]", r"unknown suffix @leek; only @leak is known, as in dcgan@leak"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_the_arm_and_the_key(composed, name, message):
+    with pytest.raises(ConfigError, match=r"train\.arms: (?s:.*)" + message):
+        composed([name])
+
+
+def test_a_path_with_an_at_is_no_suffix(composed):
+    (arm,) = composed(["dcgan [balance.synthetic=me@home/images]@leak"]).values()
+    assert arm.leak
+    assert str(arm.balance.synthetic) == "me@home/images"
+
+
+@pytest.mark.parametrize(
+    "names", [["dcgan", "dcgan+none"], ["dcgan [balance.synthetic=a/b]", "dcgan [balance.synthetic=a b]"]]
+)
+def test_two_names_of_one_folder_are_refused(composed, names):
+    with pytest.raises(ConfigError, match=r"train\.arms: .* and .* would share the folder dcgan.*; leave one out"):
+        composed(names)

@@ -1,0 +1,43 @@
+"""A sweep leaves its report, whatever becomes of its jobs."""
+
+import atexit
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from fer_experiments.report.sweep import SweepReport, write_sweep_report
+from tests.results import study
+from tests.test_cli import TINY_FACES, TINY_NETWORKS, command
+from tests.test_collect import sweep, write_study
+
+
+def test_a_failed_job_does_not_cost_the_sweep_its_report(tmp_path):
+    jobs = ["data.imbalance=1,2,4", "trainer=smoke", "classifier.epochs=1"]  # there are 20 and 12: 1 is impossible
+    done = command("-m", "train=cnn", *jobs, *TINY_NETWORKS, *TINY_FACES, where=tmp_path)
+    assert done.returncode == 1
+    (report,) = tmp_path.glob("multirun/cnn-faces/*/report.html")
+    assert (report.parent / "curves.csv").is_file()
+    assert "report of 2 finished trainings in" in done.stdout
+
+
+def test_the_report_is_written_at_exit_into_the_sweep_s_folder(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(atexit, "register", lambda *call: called.append(call))
+    SweepReport().on_multirun_start(
+        OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}), config_name="config"
+    )
+    assert called == [(write_sweep_report, Path(tmp_path))]
+
+
+def test_studies_and_classifiers_have_a_report(tmp_path):
+    write_study(tmp_path / "studies" / "0", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
+    for folder in (sweep(tmp_path / "classifiers", a=100, b=300), tmp_path / "studies"):
+        write_sweep_report(folder)
+        assert (folder / "report.html").is_file()
+
+
+def test_a_sweep_of_gans_has_none_and_says_so(tmp_path, capsys):
+    write_sweep_report(tmp_path)
+    assert f"report: no classifier was trained in {tmp_path}" in capsys.readouterr().err
+    write_sweep_report(tmp_path / "never_begun")
+    assert capsys.readouterr().err == ""

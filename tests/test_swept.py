@@ -1,0 +1,139 @@
+"""The curves of a sweep: which arms are joined, what stands still, and that every number can be drawn."""
+
+import pandas as pd
+import pytest
+
+from fer_experiments.report import figures
+from fer_experiments.report.files import write_report
+from fer_experiments.report.swept import Panel, panels, pictures, table
+from fer_experiments.report.verdicts import find_verdicts
+from tests.results import written
+
+DOSES = ["none", "dcgan [balance.add=0]", "dcgan [balance.add=50]", "dcgan [balance.add=1000]"]
+
+
+def of_ratios(arms: list[str], *ratios: int) -> list[str]:
+    return [f"{arm[:-1]}, data.imbalance={ratio}]" if arm.endswith("]") else f"{arm} [data.imbalance={ratio}]"
+            for ratio in ratios for arm in arms]  # fmt: skip
+
+
+def test_arms_are_joined_by_the_rest_of_their_name_in_the_order_of_the_key():
+    (panel,) = panels(of_ratios(["none", "dcgan+x"], 10, 2))
+    assert (panel.key, panel.held) == ("data.imbalance", "")
+    assert panel.curves == {
+        "none": [(2.0, "none [data.imbalance=2]"), (10.0, "none [data.imbalance=10]")],
+        "dcgan+x": [(2.0, "dcgan+x [data.imbalance=2]"), (10.0, "dcgan+x [data.imbalance=10]")],
+    }
+
+
+def test_an_arm_without_the_key_is_level():
+    (panel,) = panels(DOSES)
+    assert panel.curves["none"] == [(None, "none")]
+    assert [value for value, _ in panel.curves["dcgan"]] == [0.0, 50.0, 1000.0]
+
+
+def test_an_arm_without_the_key_is_no_point_of_the_others_curve():
+    (panel,) = panels([*DOSES, "dcgan"])
+    assert list(panel.curves) == ["none", "dcgan", "dcgan without balance.add"]
+
+
+def test_two_keys_have_a_panel_for_each_value_of_the_other():
+    found = panels(of_ratios(DOSES, 2, 10))
+    assert [(panel.key, panel.held) for panel in found] == [
+        ("data.imbalance", "balance.add=0"),
+        ("data.imbalance", "balance.add=50"),
+        ("data.imbalance", "balance.add=1000"),
+        ("balance.add", "data.imbalance=2"),
+        ("balance.add", "data.imbalance=10"),
+    ]
+    assert all(set(panel.curves) == {"none", "dcgan"} for panel in found)
+    assert [arm for _, arm in found[1].curves["none"]] == ["none [data.imbalance=2]", "none [data.imbalance=10]"]
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        ["none", "dcgan"],
+        ["dcgan [balance.add=5]", "none"],
+        ["dcgan [trainer.precision=32-true]", "dcgan [trainer.precision=bf16-mixed]"],
+        ["dcgan [balance.add=nan]", "dcgan [balance.add=inf]", "dcgan [balance.add=5]"],
+        ["dcgan [gan.epochs=5, data.imbalance=2]", "dcgan [gan.epochs=6, data.imbalance=3]"],
+    ],
+)
+def test_where_nothing_is_swept_there_are_no_curves(arms):
+    assert panels(arms) == []
+
+
+def test_a_value_that_is_no_number_is_on_no_curve():
+    (panel,) = panels([*of_ratios(["none"], 2, 10), "none [data.imbalance=null]"])
+    assert panel == Panel("data.imbalance", "", panels(of_ratios(["none"], 2, 10))[0].curves)
+
+
+@pytest.fixture
+def record(tmp_path):
+    scores = dict(zip(of_ratios(DOSES, 2, 10), (0.7, 0.7, 0.8, 0.6, 0.6, 0.6, 0.6, 0.5), strict=True))
+    record = written(tmp_path, {arm: {0: score, 1: score} for arm, score in scores.items()}, [0, 1])
+    for result in record.results:
+        if "balance.add=0" in result.arm:
+            result.generated.clear()
+    return record
+
+
+def test_curves_csv_has_the_means_and_the_differences_from_the_named_arm(record, tmp_path):
+    write_report(record, tmp_path)
+    rows = pd.read_csv(tmp_path / "curves.csv").query("key == 'balance.add' and held == 'data.imbalance=2'")
+    assert rows["value"].tolist()[1:] == [0, 50, 1000]
+    assert rows["mean"].tolist() == pytest.approx([0.7, 0.7, 0.8, 0.6])
+    assert rows["difference"].tolist()[1:] == pytest.approx([0.0, 0.1, -0.1])
+    assert rows[["value", "difference"]].iloc[0].isna().all()
+    assert set(rows["against"].iloc[1:]) == {"none [data.imbalance=2]"}
+    assert ((rows["low"] < rows["mean"]) & (rows["mean"] < rows["high"])).all()
+    page = (tmp_path / "report.html").read_text()
+    assert 'id="swept"' in page
+    assert "data.imbalance=2: minus none at 0, 50, 1000" in page
+
+
+def test_a_panel_without_generated_images_has_no_differences(record, tmp_path):
+    shown = dict(pictures(record, find_verdicts(record, tmp_path)))
+    assert list(shown) == ["balance.add", "data.imbalance"]
+    assert [[picture.caption.split(":")[0] for picture in panel] for panel in shown["data.imbalance"]] == [
+        ["balance.add=0"], ["balance.add=50"] * 2, ["balance.add=1000"] * 2
+    ]  # fmt: skip
+
+
+def test_without_predictions_there_are_no_curves(record, tmp_path):
+    assert table(record, find_verdicts(record, tmp_path / "elsewhere")).empty
+    write_report(record, tmp_path / "elsewhere", tmp_path)
+    assert not (tmp_path / "curves.csv").exists()
+    assert 'id="swept"' not in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ((1, 2, 50), "log"),
+        ((0, 50, 1000), "symlog"),
+        ((0.5, 0.9), "linear"),
+        ((-1, 0, 1), "linear"),
+        ((0, 5), "linear"),
+    ],
+)
+def test_every_value_has_its_place_and_its_tick(values, scale):
+    lines = {"dcgan": figures.Line(True, [(x, 0.5, 0.4, 0.6) for x in values])}
+    axes = figures.along(lines, "key", "score").axes[0]
+    assert axes.get_xscale() == scale
+    assert [text.get_text() for text in axes.get_xticklabels()] == [f"{value:g}" for value in values]
+    places = axes.transAxes.inverted().transform(axes.transData.transform([(x, 0.5) for x in values]))
+    assert places[:, 0].min() == pytest.approx(0.08 / 1.16)
+    assert places[:, 0].max() == pytest.approx(1.08 / 1.16)
+    assert axes.get_ylim()[0] < 0.4 < 0.6 < axes.get_ylim()[1]
+
+
+def test_generated_and_simple_curves_differ_in_colour_and_marker():
+    point = [(1.0, 0.5, 0.4, 0.6), (2.0, 0.5, 0.4, 0.6)]
+    lines = {name: figures.Line(name > "m", point) for name in ("a", "b", "x", "y")}
+    drawn = [
+        line for line in figures.along(lines, "key", "score", margin=0.1).axes[0].lines if line.get_marker() != "None"
+    ]
+    assert len({(line.get_color(), line.get_marker()) for line in drawn}) == 4
+    assert [line.get_color() for line in drawn][::2] == [figures.SIMPLE, figures.GENERATED]
