@@ -105,7 +105,7 @@ def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], 
     """
     rows = [_in_two_lines(name) for name in differences]
     figure = Figure(
-        figsize=(7.2, 0.9 + (0.46 if any("\n" in row for row in rows) else 0.36) * len(rows)), layout="constrained"
+        figsize=(5.6, 0.9 + (0.46 if any("\n" in row for row in rows) else 0.36) * len(rows)), layout="constrained"
     )
     axes = figure.subplots()
     axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
@@ -120,7 +120,7 @@ def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], 
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(differences) - 0.5, -0.5)
     axes.margins(x=0.08)
-    axes.xaxis.set_major_locator(MaxNLocator(7))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(xlabel)
     axes.tick_params(axis="y", length=0)
     axes.spines[["left", "right", "top"]].set_visible(False)
