@@ -36,6 +36,12 @@ def _in_two_lines(name: str) -> str:
     return plain(name).replace(" [", "\n[", 1)
 
 
+def _height(rows: Sequence[str]) -> float:
+    """Of a figure, in inches, with a label a row."""
+    lines = max((row.count("\n") + 1 for row in rows), default=1)
+    return 0.9 + (0.25 + 0.13 * lines) * len(rows)
+
+
 def confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
     """Rows are true classes, columns predicted ones; shaded by the share of the row."""
     counts = np.asarray(confusion)
@@ -67,9 +73,7 @@ def dot_plot(
     intervals: {arm: (low, high)} is a line under the dots.
     """
     rows = [_in_two_lines(arm) for arm in scores]
-    figure = Figure(
-        figsize=(4.5, 0.9 + (0.46 if any("\n" in row for row in rows) else 0.38) * len(rows)), layout="constrained"
-    )
+    figure = Figure(figsize=(4.5, _height(rows)), layout="constrained")
     axes = figure.subplots()
     for row, (arm, values) in enumerate(scores.items()):
         axes.axhline(row, color="#e5e7eb", linewidth=0.8, zorder=0)
@@ -103,10 +107,8 @@ def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], 
 
     A verdict in brackets is that of a second comparison.
     """
-    rows = [_in_two_lines(name) for name in differences]
-    figure = Figure(
-        figsize=(5.6, 0.9 + (0.46 if any("\n" in row for row in rows) else 0.36) * len(rows)), layout="constrained"
-    )
+    rows = [_in_two_lines(name).replace(" − ", "\n− ", 1) for name in differences]
+    figure = Figure(figsize=(5.6, _height(rows)), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
     axes.axvline(0, color="#374151", linewidth=1, zorder=1)
