@@ -87,9 +87,9 @@ def dot_plot(
 def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], margin: float, xlabel: str) -> Figure:
     """{"A - B": (difference, low, high, verdict)} in points, first on top; the band is +-margin, where none counts.
 
-    A verdict in brackets is that of a second comparison.
+    A verdict in brackets is that of a second comparison. Names break before the minus sign, to be legible on a phone.
     """
-    figure = Figure(figsize=(7.2, 0.9 + 0.36 * len(differences)), layout="constrained")
+    figure = Figure(figsize=(5, 0.9 + 0.45 * len(differences)), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
     axes.axvline(0, color="#374151", linewidth=1, zorder=1)
@@ -100,7 +100,8 @@ def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], 
         axes.annotate(
             f"{mean:+.1f}  {verdict}", (1.02, row), xycoords=("axes fraction", "data"), va="center", color=colour
         )
-    axes.set_yticks(range(len(differences)), [plain(name) for name in differences])
+    names = [plain(name).replace(" − ", "\n− ") for name in differences]
+    axes.set_yticks(range(len(differences)), names)
     axes.set_ylim(len(differences) - 0.5, -0.5)
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(7))
