@@ -180,6 +180,13 @@ def test_a_broken_result_of_a_study_is_taken_from_its_record(tmp_path):
     assert replaced.startswith("seed 0, none: ")
 
 
+def test_a_class_may_be_named_by_bytes_that_are_no_text(tmp_path):
+    write_result(tmp_path / "a", finished("none", 0, 0.7, ("\udcff", "happy")))
+    folder = write_study(tmp_path / "b", study({"none": {}}, [1], {"seed 1, none": "no \udcff"}))
+    assert collect([tmp_path / "a"]).results[0].classes == ["\udcff", "happy"]
+    assert StudyRecord.load(folder).failed == {"seed 1, none": "no \udcff"}
+
+
 def test_a_broken_configuration_is_named(tmp_path):
     root = sweep(tmp_path, a=25)
     (root / "a" / ".hydra" / "config.yaml").write_text("a: [")
@@ -338,6 +345,15 @@ def test_nothing_to_report_is_an_error(tmp_path, capsys):
     write_study(tmp_path / "study", study({"none": {}}, [0], {"seed 0, none": "OSError: full"}))
     assert main([str(tmp_path)]) == 2
     assert "no training of a classifier has finished\n  seed 0, none: OSError: full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a b", "怒り", "[red]", "<b>", "\udcff", "50%"])
+def test_a_folder_may_have_any_name(tmp_path, capsys, name):
+    folder = write_study(tmp_path / name, study({"none": {0: 0.7}, "dcgan": {}}, [0], {"seed 0, dcgan": name}))
+    (folder / "seed_0" / "none" / "result.json").write_text("")
+    assert main([str(folder)]) == 0
+    capsys.readouterr().out.encode()  # as a terminal does
+    assert (folder / "report.html").read_bytes().decode()
 
 
 def test_several_folders_need_a_place_for_the_report(tmp_path, capsys):

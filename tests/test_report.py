@@ -72,6 +72,17 @@ def test_difference_plot_has_an_interval_for_each_pair_and_a_band_of_the_margin(
     assert axes.yaxis_inverted()
 
 
+def test_figures_are_narrow_enough_for_a_phone():
+    """360 pixels wide, text of 10 points is 10 pixels high or little less."""
+    name = "dcgan+traditional − none+traditional"
+    plots = (
+        figures.difference_plot({name: (0.0, -1.0, 1.0, "equivalent")}, 0.5, "points"),
+        figures.dot_plot({"none": [0.5]}, [], "score", {}),
+    )
+    assert all(figure.get_figwidth() <= 5 for figure in plots)
+    assert plots[0].axes[0].get_yticklabels()[0].get_text() == "dcgan+traditional\n− none+traditional"
+
+
 def test_curves_show_every_seed_and_their_mean():
     other = [{"epoch": 1.0, "train/loss": 0.9}, {"epoch": 2.0, "train/loss": 0.7}]
     axes = figures.curves([HISTORY, other], {"train/loss": "training"}).axes[0]

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 FILE = "result.json"
 Protocol = Literal["clean", "leak"]
@@ -84,6 +84,6 @@ class Result(BaseModel):
         """Raises ValueError, with the file's name, where the file is missing or not a result."""
         path = folder / FILE
         try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
+            return cls.model_validate(json.loads(path.read_bytes()))  # pydantic's parser takes no names of odd bytes
+        except (OSError, ValueError) as error:
             raise ValueError(f"{path}: is no result: {error}") from None

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     from fer_experiments.report.checks import unfinished
     from fer_experiments.report.collect import collect  # matplotlib and pandas only now, so that --help answers at once
-    from fer_experiments.report.files import write_report
+    from fer_experiments.report.files import printable, write_report
 
     out = options.out or options.folders[0]
     try:
@@ -29,12 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
         places = [record.folder_of(result, out) for result in record.results]
         write_report(record, source_folder(options.folders, places).resolve(), out)
     except (ValueError, OSError) as error:
-        print(f"report: {error}", file=sys.stderr)
+        print(printable(f"report: {error}"), file=sys.stderr)
         return 2
     for title, lines in (("without a result", missing), ("not used as they are", record.problems)):
         if lines:
-            print("\n  ".join([f"{title}:", *lines]))
-    print(f"report of {len(record.results)} finished trainings in {out}")
+            print(printable("\n  ".join([f"{title}:", *lines])))
+    print(printable(f"report of {len(record.results)} finished trainings in {out}"))
     return 0
 
 

@@ -195,9 +195,9 @@ def read_audits(record: StudyRecord, folder: Path) -> list[dict[str, Any]]:
     found = []
     for file in audit_files(record, folder):
         try:
-            content = file.read_bytes()
-            _Audit.model_validate_json(content)
-            found.append(json.loads(content))
+            audit = json.loads(file.read_bytes())
+            _Audit.model_validate(audit)
+            found.append(audit)
         except (OSError, ValueError):
             found.append({"problem": f"{file} can't be read"})
     return found

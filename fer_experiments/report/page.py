@@ -165,9 +165,9 @@ class Facts(BaseModel):
 def read_facts(path: Path) -> tuple[dict[str, Any], str]:
     """data.json and "", or {} and why it could not be read."""
     try:
-        content = path.read_bytes()
-        Facts.model_validate_json(content)
-        return json.loads(content), ""
+        facts = json.loads(path.read_bytes())
+        Facts.model_validate(facts)
+        return facts, ""
     except FileNotFoundError:
         return {}, f"there is no {path.name} in this folder"
     except (OSError, ValueError) as error:

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.result import Result, versions
@@ -47,8 +47,8 @@ class StudyRecord(BaseModel):
         """Raises ValueError, with the file's name, where study.json is missing or not a study's."""
         path = folder / FILE
         try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
+            return cls.model_validate(json.loads(path.read_bytes()))  # pydantic's parser takes no names of odd bytes
+        except (OSError, ValueError) as error:
             raise ValueError(f"{path}: is no study: {error}") from None
 
     def folder_of(self, result: Result, study: Path) -> Path:
