@@ -108,7 +108,7 @@ def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], 
     A verdict in brackets is that of a second comparison.
     """
     rows = [_in_two_lines(name).replace(" − ", "\n− ", 1) for name in differences]
-    figure = Figure(figsize=(5.6, _height(rows)), layout="constrained")
+    figure = Figure(figsize=(5.0, _height(rows)), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
     axes.axvline(0, color="#374151", linewidth=1, zorder=1)
