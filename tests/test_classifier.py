@@ -13,6 +13,7 @@ from fer_experiments.classifier.cosine import CosineLinear, with_cosine_head
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.classifier.step import classification_step
+from fer_experiments.errors import ConfigError
 
 ADAM = {"_target_": "torch.optim.Adam", "fused": True}
 
@@ -186,7 +187,7 @@ def test_a_cosine_head_takes_the_place_of_the_last_layer():
 
 
 def test_a_network_without_a_last_linear_layer_is_refused():
-    with pytest.raises(ValueError, match=r"classifier\.network=Sequential: has no nn\.Linear with 2 outputs"):
+    with pytest.raises(ConfigError, match=r"classifier\.network=Sequential: has no nn\.Linear with 2 outputs"):
         with_cosine_head(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), 2, 30.0)
 
 

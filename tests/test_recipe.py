@@ -347,7 +347,9 @@ def test_weights_that_dont_fit_stop_before_any_work(read, tmp_path, content, set
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF_DIR / "classifier").glob("*.yaml")))
 def test_every_classifier_trains_and_leaves_its_files(run, name):
     folder = run("train=cnn", f"classifier={name}", "augment=traditional", "classifier.batch_size=8")
-    assert Result.load(folder).optimizer_steps == 2 * 2
+    result = Result.load(folder)
+    assert result.optimizer_steps == 2 * 2
+    assert result.selected_epoch in ([1, 2] if name == "cnn" else [2])  # the others take the last
     events = EventAccumulator(str(folder))
     events.Reload()
     assert len(events.Scalars("train/learning_rate")) == 2

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fer_experiments.errors import ConfigError
+
 
 class CosineLinear(nn.Module):
     """features (B, D) -> scale * cosines (B, K) with a direction for each class (Cao et al. 2019, section 3.2)."""
@@ -20,7 +22,7 @@ class CosineLinear(nn.Module):
 def with_cosine_head(network: nn.Module, classes: int, scale: float) -> nn.Module:
     """The network with its last nn.Linear of as many outputs as classes replaced, in place.
 
-    Raises ValueError where it has none.
+    Raises ConfigError where it has none.
     """
     found = [
         (name, layer)
@@ -28,7 +30,7 @@ def with_cosine_head(network: nn.Module, classes: int, scale: float) -> nn.Modul
         if name and isinstance(layer, nn.Linear) and layer.out_features == classes
     ]
     if not found:
-        raise ValueError(
+        raise ConfigError(
             f"classifier.network={type(network).__name__}: has no nn.Linear with {classes} outputs that a layer of "
             "cosines could replace; choose another network, or another balance than ldam_drw"
         )

@@ -143,7 +143,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     trainer = config.trainer.build(arm.name, config.classifier.epochs, folder, [*average, best], validate=True)
     log.info("%s: %s", arm.name, describe_counts(labels, plan))
     trainer.fit(model, datamodule=images)
-    steps = trainer.global_step
+    steps, epochs = trainer.global_step, trainer.current_epoch
     trainer.save_checkpoint(checkpoints / "last.ckpt")
     chosen = checkpoints / f"{config.classifier.select}.ckpt"
     predictions = trainer.predict(model, datamodule=images, ckpt_path=chosen, weights_only=True)
@@ -160,7 +160,8 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         repeated=repeated(labels, plan),
         interpolated=plan.interpolated,
         optimizer_steps=steps,
-        selected_epoch=int(torch.load(chosen, weights_only=True, map_location="cpu")["epoch"]) + 1,
+        # best.ckpt is written within its epoch, which counts from 0; last.ckpt when all are over.
+        selected_epoch=min(epochs, int(torch.load(chosen, weights_only=True, map_location="cpu")["epoch"]) + 1),
         metrics=metrics,
         history=model.history,
         split_hash=data.split.clean_hash,
