@@ -22,6 +22,7 @@ from fer_experiments.report.collect import collect
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.report.verdicts import find_verdicts
 from tests.conftest import write_images
+from tests.results import finished, write_training
 
 
 def tags(folder: Path) -> dict[str, list[str]]:
@@ -380,6 +381,20 @@ def test_an_arm_that_breaks_loses_no_other(run, tmp_path, monkeypatch):
     record = StudyRecord.model_validate_json((tmp_path / "run" / "study.json").read_text())
     assert [result.arm for result in record.results] == ["oversample"]
     assert record.failed == {"seed 0, none": "RuntimeError: planted"}
+
+
+def test_a_study_cut_short_in_its_first_seed_is_reported_as_asked(run, tmp_path, monkeypatch):
+    def cut_short(config, arms, folder):
+        write_training(finished("oversample", 3, 0.7), folder / "seed_3" / "oversample", 0.7)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fer_experiments.train.study._run_seed", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        run("train.seeds=[3,1]", "train.arms=[none,oversample]", "train.metric=macro_f1", "train.margin=0.02")
+    record = collect([tmp_path / "run"])
+    assert (record.question.metric, record.question.margin) == ("macro_f1", 0.02)
+    assert (record.arms, sorted(record.seeds)) == (["none", "oversample"], [1, 3])
+    assert [(result.arm, result.seed) for result in record.results] == [("oversample", 3)]
 
 
 def test_a_gan_that_breaks_fails_only_the_arms_that_need_it(run, tmp_path, caplog):

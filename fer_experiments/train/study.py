@@ -60,6 +60,7 @@ class Study(Job, Question):
         seeds = self.seeds if isinstance(self.seeds, list) else [config.seed + n for n in range(self.seeds)]
         question = Question(**self.model_dump(include=set(Question.model_fields)))
         record = StudyRecord(arms=[arm.name for arm in arms], seeds=seeds, question=question)
+        record.save(folder)  # so that what is asked is known even if no seed gets done
         workers = min(self.workers, len(seeds))
         run = _run_seed if workers == 1 else _run_seed_in_a_process
         calls = (joblib.delayed(run)(config.model_copy(update={"seed": n}), arms, folder) for n in seeds)
