@@ -18,8 +18,9 @@ from torchvision.utils import make_grid, save_image
 
 from fer_experiments.balance import Generate
 from fer_experiments.classifier.probe import MOST, NotMeasured, shortcut_probe
+from fer_experiments.data.batches import InOrder
 from fer_experiments.data.leak import leak_to_gan
-from fer_experiments.data.module import EVALUATION_BATCH, ImageData, Images, InOrder
+from fer_experiments.data.module import EVALUATION_BATCH, ImageData, Images
 from fer_experiments.data.synthetic import read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.nearest import FEWEST_HELD_OUT, memorisation, nearest, pixel_features
