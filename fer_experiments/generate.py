@@ -11,7 +11,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 where the checkpoint or the folder can't be used."""
     parser = argparse.ArgumentParser(prog="python -m fer_experiments.generate", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="checkpoints/last.ckpt of a run with train=dcgan")
-    parser.add_argument("--count", type=_positive, default=80, help="how many images (default 80)")
+    parser.add_argument("--class", dest="label", help="class to make; default: each that the GAN was trained on")
+    parser.add_argument("--count", type=_positive, default=80, help="how many images of each class (default 80)")
     parser.add_argument("--out", type=Path, required=True, help="folder for CLASS/*.png and manifest.csv")
     parser.add_argument("--seed", type=_natural, default=0, help="latent seed of the first image; the rest count up")
     options = parser.parse_args(arguments)
@@ -20,11 +21,18 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         trained = TrainedGenerator.load(options.checkpoint)
-        trained.write(options.out, range(options.seed, options.seed + options.count))
+        if options.label is not None and options.label not in trained.classes:
+            raise ConfigError(
+                f"--class {options.label}: {options.checkpoint} makes images of {', '.join(trained.classes)}; give one "
+                "of these"
+            )
+        labels = trained.classes if options.label is None else [options.label]
+        for label in labels:
+            trained.write(options.out, range(options.seed, options.seed + options.count), label)
     except (ConfigError, OSError) as error:
         print(f"generate: {error}", file=sys.stderr)
         return 2
-    print(f"{options.count} images of {trained.label} in {options.out}, split {trained.split_hash}")
+    print(f"{options.count} images of {', '.join(labels)} in {options.out}, split {trained.split_hash}")
     return 0
 
 

@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader
 from fer_experiments.balance import Objective
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
+from fer_experiments.gan import module
+from fer_experiments.gan.averaging import decay
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.train import capture
 from fer_experiments.train.capture import WARM_UP, Captured, CaptureSteps, on_streams
@@ -154,6 +156,20 @@ def classifier() -> Classifier:
 def dcgan() -> DCGAN:
     torch.manual_seed(0)
     return DCGAN(**GAN, loss="non_saturating", learning_rate=2e-4, betas=[0.5, 0.999], provenance={})
+
+
+def recipe() -> DCGAN:
+    """The conditional GAN with all that draws, averages or differentiates twice."""
+    torch.manual_seed(0)
+    extras = {
+        "classes": ["a", "b"],
+        "r1_gamma": 0.1,
+        "ema": 100,
+        "mirror": True,
+        "diffaugment": "color,translation,cutout",
+    }
+    settings = GAN | {"discriminator_outputs": 1} | extras
+    return DCGAN(**settings, loss="hinge", learning_rate=2e-4, betas=[0.5, 0.999], provenance={})
 
 
 def fit(model, accelerator, callbacks, precision="32-true"):
@@ -329,8 +345,20 @@ def test_a_schedule_reaches_the_reasons_against_capture(monkeypatch, caplog):
     assert found == [0, 1]
 
 
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+def test_a_generators_average_goes_on_while_steps_are_replayed(played, monkeypatch):
+    monkeypatch.setattr(capture, "impossible", lambda trainer: None)
+    monkeypatch.setattr(PlayedGraph, "work", lambda self: None, raising=False)
+    kept = []
+    monkeypatch.setattr(module, "update_average", lambda average, network, share: kept.append(share))
+    model = recipe()
+    model.step = lambda *batch: [optimizer.step() for optimizer in model.optimizers()] and torch.zeros(4)
+    fit(model, "cpu", [CaptureSteps(required=True)])
+    assert kept == [decay(16, 16 * step, half_life=100) for step in range(1, 2 * (WARM_UP + 5) + 1)]
+
+
 @pytest.mark.gpu
-@pytest.mark.parametrize("build", [classifier, dcgan])
+@pytest.mark.parametrize("build", [classifier, dcgan, recipe])
 @pytest.mark.parametrize(("precision", "tolerance"), [("32-true", 1e-4), ("bf16-mixed", 2e-2)])
 def test_captured_steps_do_what_eager_steps_do(build, precision, tolerance):
     eager, captured = build(), build()

@@ -118,24 +118,74 @@ def test_two_output_losses_are_binary_cross_entropy_with_one_hot_targets():
     assert losses.cross_entropy(logits, real=True).item() == pytest.approx(by_bce.item())
 
 
-@pytest.mark.parametrize("name", sorted(losses.GENERATOR_LOSSES))
+@pytest.mark.parametrize("name", sorted(losses.LOSSES))
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_generator_losses_push_the_logit_of_real_up(name, outputs):
     logits = torch.zeros(3, outputs, requires_grad=True)
-    losses.GENERATOR_LOSSES[name](logits).backward()
+    losses.LOSSES[name].generator(logits).backward()
     assert (logits.grad[:, 0] < 0).all()
+
+
+@pytest.mark.parametrize("name", sorted(losses.LOSSES))
+def test_discriminator_losses_pull_real_and_fake_apart(name):
+    real, fake = (torch.full((3, 1), 0.5, requires_grad=True) for _ in range(2))
+    losses.LOSSES[name].discriminator(real, fake).backward()
+    assert (real.grad < 0).all()
+    assert (fake.grad > 0).all()
+
+
+def test_the_old_word_for_the_papers_loss_means_the_same():
+    assert losses.LOSSES["non_saturating"] is losses.LOSSES["bce"]
+    assert losses.BCE.generator is losses.non_saturating
+
+
+def test_hinge_and_its_gradients_by_hand():
+    real = torch.tensor([[2.0], [0.5]], requires_grad=True)  # past the margin, and 0.5 short of it
+    fake = torch.tensor([[-3.0], [1.0]], requires_grad=True)  # past it, and 2 short
+    loss = losses.LOSSES["hinge"]
+    value = loss.discriminator(real, fake)
+    value.backward()
+    assert value.item() == pytest.approx(0.5 / 2 + 2 / 2)
+    assert real.grad.flatten().tolist() == [0.0, -0.5]
+    assert fake.grad.flatten().tolist() == [0.0, 0.5]
+    assert loss.generator(fake).item() == pytest.approx(1.0)
+
+
+def test_least_squares_by_hand():
+    real, fake = torch.tensor([[2.0], [0.0]]), torch.tensor([[3.0], [-1.0]])
+    loss = losses.LOSSES["lsgan"]
+    assert loss.discriminator(real, fake).item() == pytest.approx((1 + 1) / 4 + (9 + 1) / 4)
+    assert loss.generator(fake).item() == pytest.approx((4 + 4) / 4)
+    assert loss.discriminator(torch.ones(3, 1), torch.zeros(3, 1)).item() == 0
+
+
+def test_wasserstein_by_hand():
+    real, fake = torch.tensor([[2.0], [4.0]]), torch.tensor([[3.0], [-1.0]])
+    loss = losses.LOSSES["wgan_gp"]
+    assert loss.discriminator(real, fake).item() == pytest.approx(1 - 3)
+    assert loss.generator(fake).item() == pytest.approx(-1)
+
+
+def test_scores_run_from_generated_to_real():
+    logits = torch.tensor([[-9.0], [0.0], [1.0], [9.0]])
+    assert losses.LOSSES["hinge"].score(logits).tolist() == [0, 0.5, 1, 1]
+    assert losses.LOSSES["lsgan"].score(logits).tolist() == [0, 0, 1, 1]
+    assert losses.LOSSES["bce"].score(logits)[1].item() == 0.5
 
 
 def test_minimax_saturates_where_the_other_does_not():
     gradients = {}
-    for name, loss in losses.GENERATOR_LOSSES.items():
+    for name in ("minimax", "non_saturating"):
         logits = torch.full((1, 1), -10.0, requires_grad=True)  # D is sure that the image is generated
-        loss(logits).backward()
+        losses.LOSSES[name].generator(logits).backward()
         gradients[name] = logits.grad.abs().item()
     assert gradients["minimax"] < 1e-3 < 0.99 < gradients["non_saturating"]
 
 
 # One step
+
+
+MINIMAX = losses.LOSSES["minimax"]
 
 
 def small_pair(seed: int = 0) -> tuple[Generator, Discriminator, list[torch.optim.Optimizer]]:
@@ -147,7 +197,7 @@ def small_pair(seed: int = 0) -> tuple[Generator, Discriminator, list[torch.opti
 def test_a_step_is_d_then_g_as_written_out_plainly():
     real, z = torch.rand(4, 1, 32, 32) * 2 - 1, torch.randn(4, 8)
     generator, discriminator, optimizers = small_pair()
-    adversarial_step(generator, discriminator, optimizers, real, z, losses.non_saturating)
+    adversarial_step(generator, discriminator, optimizers, real, z, losses.BCE)
 
     plain_g, plain_d, (step_g, step_d) = small_pair()
     step_d.zero_grad()
@@ -166,7 +216,7 @@ def test_the_generators_step_leaves_the_discriminator_as_it_is():
     generator, discriminator, optimizers = small_pair()
     optimizers[1] = torch.optim.SGD(discriminator.parameters(), 0.0)
     before = [parameter.clone() for parameter in discriminator.parameters()]
-    adversarial_step(generator, discriminator, optimizers, torch.rand(4, 1, 32, 32), torch.randn(4, 8), losses.minimax)
+    adversarial_step(generator, discriminator, optimizers, torch.rand(4, 1, 32, 32), torch.randn(4, 8), MINIMAX)
     assert all(torch.equal(a, b) for a, b in zip(before, discriminator.parameters(), strict=True))
     assert all(parameter.requires_grad for parameter in discriminator.parameters())
 
@@ -174,7 +224,7 @@ def test_the_generators_step_leaves_the_discriminator_as_it_is():
 def test_step_metrics_are_two_losses_and_two_scores():
     generator, discriminator, optimizers = small_pair()
     metrics = adversarial_step(
-        generator, discriminator, optimizers, torch.rand(4, 1, 32, 32), torch.randn(4, 8), losses.non_saturating
+        generator, discriminator, optimizers, torch.rand(4, 1, 32, 32), torch.randn(4, 8), losses.BCE
     )
     assert metrics.shape == (len(METRICS),)
     assert not metrics.requires_grad
@@ -293,7 +343,8 @@ def test_grey_samples_are_the_mean_of_the_channels():
 
 def test_a_checkpoint_holds_where_it_comes_from(checkpoint):
     trained = TrainedGenerator.load(checkpoint)
-    assert (trained.label, trained.split_hash, trained.stored_channels) == ("cat", "abc", 1)
+    assert (trained.label, trained.classes) == ("cat", ("cat",))
+    assert (trained.split_hash, trained.stored_channels) == ("abc", 1)
     assert len(trained.checkpoint_hash) == 16
 
 

@@ -77,7 +77,9 @@ def test_dcgan_sees_training_images_of_its_class_only(run, monkeypatch):
 
     step = module.adversarial_step
     monkeypatch.setattr(
-        module, "adversarial_step", lambda g, d, o, real, *rest: seen.append(real.clone()) or step(g, d, o, real, *rest)
+        module,
+        "adversarial_step",
+        lambda g, d, o, real, *rest, **named: seen.append(real.clone()) or step(g, d, o, real, *rest, **named),
     )
     folder = run("train=dcgan", "data.image_size=32")
     split = pd.read_csv(folder / "split.csv")

@@ -27,7 +27,7 @@ from fer_experiments.classifier.networks import CNN
 from fer_experiments.classifier.step import classification_step
 from fer_experiments.data.batches import EpochBatches
 from fer_experiments.data.module import ImageData, ImageDataModule, Images
-from fer_experiments.gan.losses import non_saturating
+from fer_experiments.gan.losses import BCE
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import Discriminator, Generator
 from fer_experiments.gan.step import adversarial_step
@@ -96,7 +96,7 @@ def bare_step(model: str, images: Tensor, labels: Tensor, width: int = 64) -> Ca
 
     def step() -> Tensor:
         z = torch.randn(batch, 100, device=images.device)
-        return adversarial_step(generator, discriminator, optimizers, images, z, non_saturating)
+        return adversarial_step(generator, discriminator, optimizers, images, z, BCE)
 
     return step
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fer_experiments.data.module import ImageData, ImageDataModule, Images
 from fer_experiments.evaluation.kid import kernel_inception_distance
-from fer_experiments.gan.sampling import TrainedGenerator, sample
+from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.report.study import FILE, StudyRecord
 from fer_experiments.train.config import Config
 
@@ -50,7 +50,7 @@ def measure(study: Path, reference: Path, arm: str) -> dict[str, list[float] | s
         module = ImageDataModule(data, image_size=config.classifier.image_size, batch_size=64, seed=seed)
         test = features(network, module, *_of_class(module.part("test"), data, trained.label))
         train = features(network, module, *_of_class(module.train_set, data, trained.label))
-        pixels = sample(trained.generator, range(FIRST_SEED, FIRST_SEED + SAMPLES), trained.stored_channels)
+        pixels = trained.sample(range(FIRST_SEED, FIRST_SEED + SAMPLES), trained.label)
         made = Images(pixels, np.arange(SAMPLES), np.zeros(SAMPLES, dtype=np.int64), config.classifier.image_size)
         generated = features(network, module, made, list(range(SAMPLES)))
         size = min(200, len(test), len(train))

@@ -1,14 +1,26 @@
-"""The adversarial objective min_G max_D E[log D(x)] + E[log(1 - D(G(z)))] as losses on logits.
+"""Adversarial losses as pure functions on logits, all with one signature.
 
 Logits are (B, 1): of real, or (B, 2): of real and of fake, each with its own sigmoid and a one-hot target (Table 1
-of the paper ends in two sigmoid outputs). Both forms give binary cross-entropy, averaged over images and outputs.
+of the paper ends in two sigmoid outputs; only the cross-entropies take them, averaged over images and outputs).
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+
+class Loss(NamedTuple):
+    """discriminator(real logits, fake logits) and generator(fake logits) are scalars to minimise.
+
+    score(logits) is D's opinion (B,) in [0, 1]: 1 where it has fully accepted an image as real, 0 where as generated.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+    score: Callable[[Tensor], Tensor]
 
 
 def cross_entropy(logits: Tensor, real: bool) -> Tensor:
@@ -22,7 +34,7 @@ def cross_entropy(logits: Tensor, real: bool) -> Tensor:
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """-E[log D(x)] - E[log(1 - D(G(z)))]: what D minimises."""
+    """-E[log D(x)] - E[log(1 - D(G(z)))]: what D minimises in min_G max_D (Goodfellow et al. 2014, equation 1)."""
     return cross_entropy(real_logits, real=True) + cross_entropy(fake_logits, real=False)
 
 
@@ -36,12 +48,52 @@ def minimax(fake_logits: Tensor) -> Tensor:
     return -cross_entropy(fake_logits, real=False)
 
 
-GENERATOR_LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
-    "non_saturating": non_saturating,
-    "minimax": minimax,
-}
+def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Lim & Ye 2017; Miyato et al. 2018, equation 16)."""
+    return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+
+
+def least_squares_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[(D(x) - 1)^2] / 2 + E[D(G(z))^2] / 2 (Mao et al. 2017, equation 9)."""
+    return ((real_logits - 1).square().mean() + fake_logits.square().mean()) / 2
+
+
+def least_squares_generator(fake_logits: Tensor) -> Tensor:
+    """E[(D(G(z)) - 1)^2] / 2 (Mao et al. 2017, equation 9)."""
+    return (fake_logits - 1).square().mean() / 2
+
+
+def wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[D(G(z))] - E[D(x)] (Arjovsky et al. 2017); it needs penalties.gradient_penalty (Gulrajani et al. 2017)."""
+    return fake_logits.mean() - real_logits.mean()
+
+
+def negative_mean(fake_logits: Tensor) -> Tensor:
+    """-E[D(G(z))]: what G minimises against a hinge or a Wasserstein critic."""
+    return -fake_logits.mean()
 
 
 def probability_of_real(logits: Tensor) -> Tensor:
-    """D's score (B,) in [0, 1]: the sigmoid of the logit of real."""
+    """The sigmoid of the logit of real. A Wasserstein critic's has no zero, and so this means little of it."""
     return torch.sigmoid(logits[:, 0])
+
+
+def within_margins(logits: Tensor) -> Tensor:
+    """Hinge logits from the margin -1 (0) to the margin 1 (1), beyond which D gains nothing more."""
+    return ((logits[:, 0] + 1) / 2).clamp(0, 1)
+
+
+def between_targets(logits: Tensor) -> Tensor:
+    """Least squares: logits between their targets 0 and 1."""
+    return logits[:, 0].clamp(0, 1)
+
+
+BCE = Loss(discriminator_loss, non_saturating, probability_of_real)
+LOSSES = {
+    "bce": BCE,
+    "non_saturating": BCE,
+    "minimax": Loss(discriminator_loss, minimax, probability_of_real),
+    "hinge": Loss(hinge_discriminator, negative_mean, within_margins),
+    "lsgan": Loss(least_squares_discriminator, least_squares_generator, between_targets),
+    "wgan_gp": Loss(wasserstein_discriminator, negative_mean, probability_of_real),
+}

@@ -1,5 +1,7 @@
 """The adversarial pair as a LightningModule with manual optimization."""
 
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import lightning
@@ -8,8 +10,11 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from fer_experiments.errors import NonFiniteError
-from fer_experiments.gan.losses import GENERATOR_LOSSES
-from fer_experiments.gan.networks import Discriminator, Generator
+from fer_experiments.gan.averaging import decay, update_average
+from fer_experiments.gan.diffaugment import diffaugment, mirrored
+from fer_experiments.gan.losses import LOSSES
+from fer_experiments.gan.networks import Discriminator, Generator, Normalisation
+from fer_experiments.gan.penalties import penalty_of
 from fer_experiments.gan.step import METRICS, adversarial_step
 
 STEPS_BETWEEN_LOGS = 50  # a log call costs as much as a framework step; gathered, it is free
@@ -18,8 +23,9 @@ STEPS_BETWEEN_LOGS = 50  # a log call costs as much as a framework step; gathere
 class DCGAN(lightning.LightningModule):
     """Generator and discriminator trained in turn on batches (images (B, C, S, S) in [0, 1], labels).
 
-    `provenance` (class, split hash, stored channels, ...) travels in the checkpoint. `global_step` counts both
-    optimizers: 2 a batch.
+    classes: names, by label, of a conditional GAN; None: labels are not used. r1_gamma: None for no R1. Other keys are
+    conf/gan/dcgan.yaml's. `provenance` (class, split hash, stored channels, ...) travels in the checkpoint.
+    `global_step` counts both optimizers: 2 a batch.
     """
 
     def __init__(
@@ -34,38 +40,73 @@ class DCGAN(lightning.LightningModule):
         learning_rate: float,
         betas: list[float],
         provenance: dict[str, Any],
+        classes: list[str] | None = None,
+        discriminator_learning_rate: float | None = None,
+        spectral_norm: bool = False,
+        r1_gamma: float | None = None,
+        ema: int | None = None,
+        diffaugment: str | None = None,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False
-        self.generator = Generator(latent_dim, width, channels, image_size)
-        self.discriminator = Discriminator(width, channels, image_size, discriminator_outputs)
+        number = None if classes is None else len(classes)
+        norm: Normalisation = "spectral" if spectral_norm else "layer" if loss == "wgan_gp" else "batch"
+        self.generator = Generator(latent_dim, width, channels, image_size, number)
+        self.discriminator = Discriminator(width, channels, image_size, discriminator_outputs, number, norm)
         self.to(memory_format=torch.channels_last)
-        self.generator_loss = GENERATOR_LOSSES[loss]
+        self.average = None if ema is None else deepcopy(self.generator).requires_grad_(False)
+        self.classes, self.ema, self.policy, self.mirror = classes, ema, diffaugment, mirror
+        self.loss, self.penalty = LOSSES[loss], penalty_of(loss, r1_gamma)
         self.learning_rate, self.betas = learning_rate, betas
+        self.discriminator_learning_rate = discriminator_learning_rate or learning_rate
         self._gathered: list[Tensor] = []
         self.history: list[dict[str, float]] = []
+
+    @property
+    def sampler(self) -> Generator:
+        """The generator whose images count: the average, where there is one."""
+        return self.generator if self.average is None else self.average
 
     def configure_optimizers(self) -> list[Optimizer]:
         betas = (self.betas[0], self.betas[1])
         return [
-            Adam(network.parameters(), self.learning_rate, betas, fused=True)
-            for network in (self.generator, self.discriminator)
+            Adam(self.generator.parameters(), self.learning_rate, betas, fused=True),
+            Adam(self.discriminator.parameters(), self.discriminator_learning_rate, betas, fused=True),
         ]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._gathered.append(self.step(*batch))
+        self._average(len(batch[0]) * self.trainer.world_size)
         if len(self._gathered) >= STEPS_BETWEEN_LOGS:
             self._write()
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One update of each network on images in [0, 1]; labels are not used. Returns adversarial_step's METRICS."""
+        """One update of each network on images in [0, 1] of classes (B,). Returns adversarial_step's METRICS."""
         real = images * 2 - 1
+        if self.mirror:
+            real = mirrored(real)
         z = torch.randn(len(real), self.generator.latent_dim, device=real.device, dtype=real.dtype)
         pair: Any = self.optimizers()
         return adversarial_step(
-            self.generator, self.discriminator, pair, real, z, self.generator_loss, self.manual_backward
+            self.generator,
+            self.discriminator,
+            pair,
+            real,
+            z,
+            self.loss,
+            self.manual_backward,
+            labels=None if self.classes is None else labels,
+            augment=partial(diffaugment, policy=self.policy),
+            penalty=self.penalty,
         )
+
+    def _average(self, batch: int) -> None:
+        """Not in `step`: its decay changes from step to step, where a CUDA graph would keep the first."""
+        if self.average is not None and self.ema is not None:
+            images_seen = self.global_step // 2 * batch
+            update_average(self.average, self.generator, decay(batch, images_seen, self.ema))
 
     def on_train_epoch_end(self) -> None:
         self._write()

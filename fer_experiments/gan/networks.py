@@ -2,13 +2,21 @@
 
 Kernel 4, stride 2, padding 1 throughout, 4 x 4 at the inner end. BatchNorm in every block but the discriminator's
 first and the generator's last, and so no bias (Radford et al. 2016; the paper says only "convolution block").
+
+With `classes` both are conditional: the generator's BatchNorm has a scale and a shift for each class (Dumoulin et al.
+2017), the discriminator adds to its logit the product of its last features with a vector for each class (Miyato &
+Koyama 2018). Without, they are the paper's, and labels are not looked at.
 """
 
 import math
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+Normalisation = Literal["batch", "layer", "spectral"]
 
 
 def _inner_widths(width: int, image_size: int) -> list[int]:
@@ -19,21 +27,46 @@ def _inner_widths(width: int, image_size: int) -> list[int]:
     return [width * 2**level for level in reversed(range(int(steps)))]
 
 
+class ConditionalBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm whose scale and shift depend on each image's class (Dumoulin et al. 2017)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__(features, affine=False)
+        self.scale, self.shift = nn.Embedding(classes, features), nn.Embedding(classes, features)
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+        normal = super().forward(inputs)
+        return normal * self.scale(labels)[:, :, None, None] + self.shift(labels)[:, :, None, None]
+
+
 def _initialise(module: nn.Module) -> None:
     """Normal weights of deviation 0.02 (Radford et al. 2016, section 4)."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
         nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, ConditionalBatchNorm2d):
+        nn.init.normal_(module.scale.weight, 1.0, 0.02)
+        nn.init.zeros_(module.shift.weight)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
 
 
 class Generator(nn.Module):
-    """z (B, latent_dim) standard normal -> images (B, channels, S, S) in [-1, 1]. Table 2; 3,576,704 parameters."""
+    """z (B, latent_dim) standard normal -> images (B, channels, S, S) in [-1, 1]. Table 2; 3,576,704 parameters.
 
-    def __init__(self, latent_dim: int = 100, width: int = 64, channels: int = 3, image_size: int = 64) -> None:
+    With classes: of the classes in labels (B,), which are needed then.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        width: int = 64,
+        channels: int = 3,
+        image_size: int = 64,
+        classes: int | None = None,
+    ) -> None:
         super().__init__()
-        self.latent_dim = latent_dim
+        self.latent_dim, self.classes = latent_dim, classes
         widths = _inner_widths(width, image_size)
         blocks: list[nn.Module] = [self._block(latent_dim, widths[0], stride=1, padding=0)]  # 1 -> 4 pixels
         blocks += [self._block(a, b) for a, b in pairwise(widths)]
@@ -41,37 +74,75 @@ class Generator(nn.Module):
         self.to_image = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False)
         self.apply(_initialise)
 
-    @staticmethod
-    def _block(inputs: int, outputs: int, stride: int = 2, padding: int = 1) -> nn.Sequential:
-        return nn.Sequential(
+    def _block(self, inputs: int, outputs: int, stride: int = 2, padding: int = 1) -> nn.Module:
+        norm = nn.BatchNorm2d(outputs) if self.classes is None else ConditionalBatchNorm2d(outputs, self.classes)
+        return GeneratorBlock(
             nn.ConvTranspose2d(inputs, outputs, 4, stride, padding, bias=False),
-            nn.BatchNorm2d(outputs),
+            norm,
             nn.GELU(),
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        return torch.tanh(self.to_image(self.blocks(z.reshape(len(z), -1, 1, 1))))  # also takes (B, latent_dim, 1, 1)
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        images = z.reshape(len(z), -1, 1, 1)  # also takes (B, latent_dim, 1, 1)
+        for block in self.blocks:
+            images = block(images, labels)
+        return torch.tanh(self.to_image(images))
+
+
+class GeneratorBlock(nn.Sequential):
+    """Convolution, BatchNorm, activation; the classes go to the second where it is conditional."""
+
+    def forward(self, inputs: Tensor, labels: Tensor | None) -> Tensor:  # type: ignore[override]
+        convolution, norm, activation = self
+        outputs = convolution(inputs)
+        conditional = isinstance(norm, ConditionalBatchNorm2d)
+        return activation(norm(outputs, labels) if conditional else norm(outputs))
 
 
 class Discriminator(nn.Module):
     """images (B, channels, S, S) in [-1, 1] -> logits (B, outputs). Table 1.
 
     outputs 2: logits of real and of fake (2,773,760 parameters); 1: logit of real (2,765,568). The sigmoid is in the
-    loss.
+    loss. With classes the one logit is that an image is real and of its class in labels (B,).
+
+    normalisation: "batch"; "layer" (over each image by itself, as a gradient penalty wants it, Gulrajani et al. 2017);
+    "spectral" (every layer has a largest singular value of 1, Miyato et al. 2018).
     """
 
-    def __init__(self, width: int = 64, channels: int = 3, image_size: int = 64, outputs: int = 2) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        channels: int = 3,
+        image_size: int = 64,
+        outputs: int = 2,
+        classes: int | None = None,
+        normalisation: Normalisation = "batch",
+    ) -> None:
         super().__init__()
+        assert outputs == 1 or classes is None
         widths = _inner_widths(width, image_size)[::-1]
         blocks: list[nn.Module] = [nn.Sequential(nn.Conv2d(channels, width, 4, 2, 1, bias=False), nn.GELU())]
-        blocks += [self._block(a, b) for a, b in pairwise(widths)]
+        blocks += [self._block(a, b, normalisation) for a, b in pairwise(widths)]
         self.blocks = nn.Sequential(*blocks)
         self.to_logits = nn.Conv2d(widths[-1], outputs, 4, 1, 0, bias=False)  # 4 x 4 -> 1
+        self.class_vectors = None if classes is None else nn.Embedding(classes, widths[-1])
         self.apply(_initialise)
+        if normalisation == "spectral":
+            for module in [*self.modules()]:
+                if isinstance(module, nn.Conv2d | nn.Embedding):
+                    spectral_norm(module)
 
     @staticmethod
-    def _block(inputs: int, outputs: int) -> nn.Sequential:
-        return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.GELU())
+    def _block(inputs: int, outputs: int, normalisation: Normalisation) -> nn.Sequential:
+        convolution = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False)
+        if normalisation == "spectral":
+            return nn.Sequential(convolution, nn.GELU())
+        norm = nn.BatchNorm2d(outputs) if normalisation == "batch" else nn.GroupNorm(1, outputs)
+        return nn.Sequential(convolution, norm, nn.GELU())
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.to_logits(self.blocks(images)).flatten(1)
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        features = self.blocks(images)  # (B, 8 width, 4, 4) for 64 pixels
+        logits = self.to_logits(features).flatten(1)
+        if self.class_vectors is None:
+            return logits
+        return logits + (self.class_vectors(labels) * features.sum((2, 3))).sum(1, keepdim=True)

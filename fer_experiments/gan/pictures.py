@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
 from torchvision.utils import make_grid, save_image
 
@@ -13,7 +14,10 @@ GRID_IMAGES, GRID_COLUMNS = 64, 8
 
 
 class SampleGrid(lightning.Callback):
-    """Write samples/epoch_0100.png at the chosen epochs (counted from 1) and after the last."""
+    """Write samples/epoch_0100.png at the chosen epochs (counted from 1) and after the last.
+
+    Of a conditional GAN each class has as many rows, the same noise in all.
+    """
 
     def __init__(self, folder: Path, epochs: list[int], stored_channels: int) -> None:
         self.folder, self.epochs, self.stored_channels = folder, set(epochs), stored_channels
@@ -23,9 +27,18 @@ class SampleGrid(lightning.Callback):
         if not trainer.is_global_zero or (epoch not in self.epochs and epoch != trainer.max_epochs):
             return
         assert isinstance(pl_module, DCGAN)
-        images = torch.from_numpy(sample(pl_module.generator, range(GRID_IMAGES), self.stored_channels))
+        images = torch.from_numpy(grid_images(pl_module, self.stored_channels))
         grid = make_grid(images.permute(0, 3, 1, 2).float() / 255, nrow=GRID_COLUMNS, padding=2)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_image(grid, self.folder / f"epoch_{epoch:04d}.png")
         if trainer.logger is not None:
             trainer.logger.experiment.add_image("gan/samples", grid, epoch)  # type: ignore[attr-defined]
+
+
+def grid_images(model: DCGAN, stored_channels: int) -> np.ndarray:
+    """GRID_IMAGES of one class, or full rows of each class: (N, S, S, stored_channels) uint8."""
+    if model.classes is None:
+        return sample(model.sampler, range(GRID_IMAGES), stored_channels)
+    rows = max(1, GRID_IMAGES // GRID_COLUMNS // len(model.classes))
+    seeds = range(rows * GRID_COLUMNS)
+    return np.concatenate([sample(model.sampler, seeds, stored_channels, n) for n in range(len(model.classes))])

@@ -18,10 +18,10 @@ from fer_experiments.gan.networks import Generator
 
 @dataclass(frozen=True)
 class TrainedGenerator:
-    """A generator in evaluation mode and where it comes from."""
+    """A generator in evaluation mode and where it comes from. classes: the names of what it can make images of."""
 
     generator: Generator
-    label: str
+    classes: tuple[str, ...]
     split_hash: str
     checkpoint_hash: str
     stored_channels: int
@@ -37,28 +37,39 @@ class TrainedGenerator:
             saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             settings = saved["hyper_parameters"]
             provenance = settings["provenance"]
+            names: list[str] | None = settings.get("classes")  # earlier checkpoints have none of the newer keys
             shape = {key: settings[key] for key in ("latent_dim", "width", "channels", "image_size")}
+            generator = Generator(**shape, classes=None if names is None else len(names))
+            prefix = "generator." if settings.get("ema") is None else "average."
             weights = {
-                key.removeprefix("generator."): value
-                for key, value in saved["state_dict"].items()
-                if key.startswith("generator.")
+                key.removeprefix(prefix): value for key, value in saved["state_dict"].items() if key.startswith(prefix)
             }
-            generator = Generator(**shape)
             generator.load_state_dict(weights)
+            classes = (provenance["class"],) if names is None else tuple(names)
         except Exception as error:  # torch.load raises anything on foreign bytes
             raise ConfigError(f"{path}: is no checkpoint of train=dcgan ({type(error).__name__})") from None
         return cls(
             generator.eval(),
-            provenance["class"],
+            classes,
             provenance["split_hash"],
             hashlib.sha256(content).hexdigest()[:16],
             provenance["stored_channels"],
         )
 
-    def write(self, folder: Path, seeds: Sequence[int]) -> None:
-        """Write an image for each latent seed into folder/CLASS, and their rows of the manifest."""
-        images = sample(self.generator, seeds, self.stored_channels)
-        write_synthetic(folder, self.label, images, list(seeds), self.checkpoint_hash, self.split_hash)
+    @property
+    def label(self) -> str:
+        """The one class of a GAN that is not conditional."""
+        assert len(self.classes) == 1, f"one of {self.classes} is to be chosen"
+        return self.classes[0]
+
+    def sample(self, seeds: Sequence[int], label: str) -> np.ndarray:
+        """An image of a class for each latent seed: (N, S, S, stored_channels) uint8."""
+        return sample(self.generator, seeds, self.stored_channels, self.classes.index(label))
+
+    def write(self, folder: Path, seeds: Sequence[int], label: str) -> None:
+        """Write an image of a class for each latent seed into folder/CLASS, and their rows of the manifest."""
+        images = self.sample(seeds, label)
+        write_synthetic(folder, label, images, list(seeds), self.checkpoint_hash, self.split_hash)
 
 
 def latents(seeds: Sequence[int], latent_dim: int) -> Tensor:
@@ -67,14 +78,24 @@ def latents(seeds: Sequence[int], latent_dim: int) -> Tensor:
 
 
 @torch.inference_mode()
-def sample(generator: Generator, seeds: Sequence[int], stored_channels: int, batch_size: int = 64) -> np.ndarray:
-    """One image for each seed: (N, S, S, stored_channels) uint8. Three channels become one by their mean."""
+def sample(
+    generator: Generator,
+    seeds: Sequence[int],
+    stored_channels: int,
+    label_index: int | None = None,
+    batch_size: int = 64,
+) -> np.ndarray:
+    """One image for each seed: (N, S, S, stored_channels) uint8. Three channels become one by their mean.
+
+    label_index: the class that a conditional generator is to make; the same seed is the same z in every class.
+    """
     device = next(generator.parameters()).device
     training = generator.training
     generator.eval()
     parts = []
     for chunk in latents(seeds, generator.latent_dim).split(batch_size):
-        images = (generator(chunk.to(device)).float() + 1) / 2  # (b, C, S, S) in [0, 1]
+        labels = None if label_index is None else torch.full((len(chunk),), label_index, device=device)
+        images = (generator(chunk.to(device), labels).float() + 1) / 2  # (b, C, S, S) in [0, 1]
         if stored_channels < images.shape[1]:
             images = images.mean(dim=1, keepdim=True)
         parts.append((images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu())

@@ -7,9 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fer_experiments.gan.losses import discriminator_loss, probability_of_real
+from fer_experiments.gan.losses import Loss
+from fer_experiments.gan.penalties import Penalty
 
 METRICS = ("loss_discriminator", "loss_generator", "score_real", "score_generated")
+
+
+def unchanged(images: Tensor) -> Tensor:
+    return images
 
 
 def adversarial_step(
@@ -18,29 +23,37 @@ def adversarial_step(
     optimizers: Sequence[Any],
     real: Tensor,
     z: Tensor,
-    generator_loss: Callable[[Tensor], Tensor],
+    loss: Loss,
     backward: Callable[[Tensor], Any] = torch.Tensor.backward,
+    labels: Tensor | None = None,
+    augment: Callable[[Tensor], Tensor] = unchanged,
+    penalty: Penalty | None = None,
 ) -> Tensor:
     """D's step on real (B, C, S, S) in [-1, 1] and G(z), then G's step through the updated D; z (B, latent_dim).
 
-    G(z) is made once and serves both steps. Returns METRICS (4,), detached: both losses, and D's mean score in [0,
-    1] on real and on generated images before its update.
+    G(z) is made once and serves both steps. labels (B,): classes of the real images, and those that G is to make, so
+    that both have the same shares. augment: what D sees of any image, drawn anew each time. Returns METRICS (4,),
+    detached: both losses, D's with its penalty, and D's mean score in [0, 1] on real and on generated images before its
+    update.
     """
-    generated = generator(z)
-    real_logits, fake_logits = discriminator(real), discriminator(generated.detach())
+    generated = generator(z, labels)
+    real, fake = augment(real), augment(generated.detach())
+    real_logits, fake_logits = discriminator(real, labels), discriminator(fake, labels)
     optimizer_g, optimizer_d = optimizers
-    loss_d = discriminator_loss(real_logits, fake_logits)
+    loss_d = loss.discriminator(real_logits, fake_logits)
+    if penalty is not None:
+        loss_d = loss_d + penalty(lambda images: discriminator(images, labels), real, fake)
     optimizer_d.zero_grad()
     backward(loss_d)
     optimizer_d.step()
 
     with frozen(discriminator):  # no gradients of D's weights; nor does autocast keep their values before the update
-        loss_g = generator_loss(discriminator(generated))
+        loss_g = loss.generator(discriminator(augment(generated), labels))
         optimizer_g.zero_grad()
         backward(loss_g)
         optimizer_g.step()
 
-    scores = probability_of_real(real_logits).mean(), probability_of_real(fake_logits).mean()
+    scores = loss.score(real_logits).mean(), loss.score(fake_logits).mean()
     return torch.stack([loss_d, loss_g, *scores]).detach()
 
 

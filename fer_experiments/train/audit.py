@@ -53,7 +53,9 @@ def audit_arms(
                 there = folder / label if len(planned) > 1 else folder
                 audit_generated(config, seen, label, count, arm.balance.synthetic, there)
     for label, images in synthetic.items():
-        audit_generated(config, seen, label, trained[label], images, images.parent)
+        shared = list(synthetic.values()).count(images) > 1  # a conditional GAN's, with a folder for each class
+        there = images.parent / label if shared else images.parent
+        audit_generated(config, seen, label, trained[label], images, there)
 
 
 def audit_generated(config: Config, data: ImageData, label: str, count: int, synthetic: Path, folder: Path) -> None:

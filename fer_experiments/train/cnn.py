@@ -79,9 +79,9 @@ def images_for_all(config: Config, data: ImageData, arms: Iterable[Arm]) -> dict
 def find_synthetic(
     config: Config, data: ImageData, arms: Iterable[Arm], folder: Path, leak: bool = False
 ) -> dict[str, Path]:
-    """{class: folder of its generated images} for what the arms need and don't bring; trains a GAN for each class.
+    """{class: folder of its generated images} for what the arms need and don't bring.
 
-    The arms are all clean, or with `leak` all leaking.
+    Trains a GAN for each class, or a conditional one for all. The arms are all clean, or with `leak` all leaking.
     """
     needed = images_for_all(config, data, [arm for arm in arms if arm.balance.needs_images])
     named = config.gan.target_class
@@ -90,9 +90,11 @@ def find_synthetic(
             f"gan.target_class={named}: balance needs generated images of {', '.join(sorted(needed))}; a GAN is "
             "trained for each of these. Use gan.target_class=null, or balance.sampling_strategy={CLASS: TOTAL}"
         )
+    if config.gan.conditional:
+        return dict.fromkeys(needed, train_gan(config, data, needed, folder, leak)) if needed else {}
     several = len(needed) > 1
     return {
-        label: train_gan(config, data, label, count, folder / label if several else folder, leak)
+        label: train_gan(config, data, {label: count}, folder / label if several else folder, leak)
         for label, count in sorted(needed.items())
     }
 

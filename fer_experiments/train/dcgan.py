@@ -1,9 +1,10 @@
-"""train=dcgan: train the GAN on one class and write the images that balance needs."""
+"""train=dcgan: train the GAN, on one class or on all, and write the images that balance needs."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
+from fer_experiments.gan import GANConfig
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.pictures import SampleGrid
 from fer_experiments.gan.sampling import TrainedGenerator
@@ -28,19 +30,28 @@ if TYPE_CHECKING:
     from fer_experiments.train.config import Config
 
 log = logging.getLogger(__name__)
+WITHOUT_NEED = 64  # images of a class that balance asks for none of
 
 
 class TrainDCGAN(Job):
     def run(self, config: Config, folder: Path) -> None:
         data = ImageData.prepare(config.data, config.seed)
-        needed = images_needed(config.balance, data, config.seed)
-        label = target_class(config, data)
-        if label not in needed:
-            log.info("balance asks for no images of %s; 64 are written", label)
-        count = needed.get(label, 64)
-        write_data(folder, data, {label: count})
-        synthetic = train_gan(config, data, label, count, folder)
-        audit_generated(config, data, label, count, synthetic, folder)
+        needed = wanted_images(config, data)
+        write_data(folder, data, needed)
+        synthetic = train_gan(config, data, needed, folder)
+        for label, count in needed.items():
+            audit_generated(config, data, label, count, synthetic, folder / label if len(needed) > 1 else folder)
+
+
+def wanted_images(config: Config, data: ImageData) -> dict[str, int]:
+    """{class: images that train=dcgan writes}: what balance needs of the class, or of all for a conditional GAN."""
+    needed = images_needed(config.balance, data, config.seed)
+    if config.gan.conditional:
+        return needed or dict.fromkeys(data.classes, WITHOUT_NEED)
+    label = target_class(config, data)
+    if label not in needed:
+        log.info("balance asks for no images of %s; %d are written", label, WITHOUT_NEED)
+    return {label: needed.get(label, WITHOUT_NEED)}
 
 
 def target_class(config: Config, data: ImageData) -> str:
@@ -58,30 +69,32 @@ def images_needed(balance: Strategy, data: ImageData, seed: int) -> dict[str, in
     return balance.plan(data.split.labels("train"), seed).generated
 
 
-def train_gan(config: Config, data: ImageData, label: str, count: int, folder: Path, leak: bool = False) -> Path:
-    """Train on the training images of one class, write `count` images; the folder synthetic/ is returned.
+def train_gan(config: Config, data: ImageData, needed: dict[str, int], folder: Path, leak: bool = False) -> Path:
+    """Train the GAN and write images of it, needed = {class: number}; the folder synthetic/ is returned.
 
-    leak: on the test images as well, in as many steps. With gan.checkpoint that GAN's images are written, nothing is
-    trained, and there is no result.json.
+    A conditional GAN is trained on all training images, another on those of the one class that is needed. leak: on the
+    test images as well, in as many steps. With gan.checkpoint that GAN's images are written, nothing is trained, and
+    there is no result.json.
     """
     if config.gan.checkpoint is not None:
-        return _use_checkpoint(config.gan.checkpoint, leak_to_gan(data) if leak else data, label, count, folder)
+        return _use_checkpoint(config.gan.checkpoint, leak_to_gan(data) if leak else data, needed, folder)
     started = time.monotonic()
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     settings = config.gan
-    clean_count = data.split.counts("train")[label]
+    classes = trained_classes(config, data, needed)
+    steps = -(-len(training_places(settings, data, classes)) // settings.batch_size)
     if leak:
         data = leak_to_gan(data)
-    places = np.flatnonzero(data.split.labels("train") == label)
+    places = training_places(settings, data, classes)
     images = ImageDataModule(
         data,
         image_size=settings.image_size,
         batch_size=settings.batch_size,
         seed=config.seed,
         train_indices=places,
-        steps_per_epoch=-(-clean_count // settings.batch_size),
+        steps_per_epoch=steps,
     )
-    model = build_gan(config, data, label)
+    model = build_gan(config, data, classes)
     checkpoints = ModelCheckpoint(
         folder / "checkpoints",
         filename="last",
@@ -90,24 +103,25 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
         enable_version_counter=False,
     )
     pictures = SampleGrid(folder / "samples", settings.picture_epochs, config.data.stored_channels)
-    what = f"GAN of {label}"
-    trainer = config.trainer.build(what, settings.epochs, folder, [pictures, checkpoints], validate=False)
-    log.info("GAN of %s: %d images, %d epochs", label, len(places), trainer.max_epochs or 0)
+    what = f"GAN of {', '.join(classes)}"
+    trainer = config.trainer.build(what, settings.epochs_of(steps), folder, [pictures, checkpoints], validate=False)
+    real = count_real(data, places)
+    log.info("%s: %d images, %d epochs", what, sum(real.values()), trainer.max_epochs or 0)
     trainer.fit(model, datamodule=images)
     checkpoint = folder / "checkpoints" / "last.ckpt"
     if trainer.current_epoch % settings.checkpoint_every:  # else written already
         trainer.save_checkpoint(checkpoint)
 
-    TrainedGenerator.load(checkpoint).write(folder / "synthetic", range(count))
-    log.info("GAN of %s: %d images written to %s", label, count, folder / "synthetic")
+    write_images(TrainedGenerator.load(checkpoint), needed, folder)
+    log.info("%s: %d images written to %s", what, sum(needed.values()), folder / "synthetic")
     seconds = time.monotonic() - started
     result = Result(
         job="dcgan",
         arm="gan",
         seed=config.seed,
         classes=list(data.classes),
-        real={label: len(places)},
-        generated={label: count},
+        real=real,
+        generated=needed,
         repeated={},
         optimizer_steps=trainer.global_step,
         selected_epoch=trainer.current_epoch,
@@ -125,17 +139,47 @@ def train_gan(config: Config, data: ImageData, label: str, count: int, folder: P
     return folder / "synthetic"
 
 
-def _use_checkpoint(path: Path, data: ImageData, label: str, count: int, folder: Path) -> Path:
-    """Write `count` images of a trained GAN. Raises ConfigError where it is not of this class, data and split."""
+def trained_classes(config: Config, data: ImageData, needed: dict[str, int]) -> list[str]:
+    """What the GAN is trained on: all classes if it is conditional, else the one that is needed."""
+    assert config.gan.conditional or len(needed) == 1
+    return list(data.classes) if config.gan.conditional else list(needed)
+
+
+def training_places(settings: GANConfig, data: ImageData, classes: Sequence[str]) -> np.ndarray:
+    """Places in the training part, those of small classes repeated if gan.labels=balanced."""
+    labels = data.split.labels("train")
+    found = [np.flatnonzero(labels == label) for label in classes]
+    if settings.labels == "balanced":
+        most = max(len(places) for places in found)
+        found = [np.resize(places, most) for places in found]  # again from the start
+    return np.concatenate(found)
+
+
+def count_real(data: ImageData, places: np.ndarray) -> dict[str, int]:
+    """{class: training images}, of those at `places`, repeats not counted."""
+    names, counts = np.unique(data.split.labels("train")[np.unique(places)], return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def write_images(trained: TrainedGenerator, needed: dict[str, int], folder: Path) -> None:
+    """Write images of each class that is needed into folder/synthetic; the first seeds, so that more add to them."""
+    for label, count in needed.items():
+        trained.write(folder / "synthetic", range(count), label)
+
+
+def _use_checkpoint(path: Path, data: ImageData, needed: dict[str, int], folder: Path) -> Path:
+    """Write images of a trained GAN. Raises ConfigError where it is not of these classes, data and split."""
     where = f"gan.checkpoint={path}"
     try:
         trained = TrainedGenerator.load(path)
     except ConfigError as error:
         raise ConfigError(f"gan.checkpoint={error}") from None
-    if trained.label != label:
+    lacking = ", ".join(sorted(set(needed) - set(trained.classes)))
+    if lacking:
+        serves = "one class" if len(trained.classes) == 1 else "its classes"
         raise ConfigError(
-            f"{where}: makes images of {trained.label}, but {label} is needed; one checkpoint serves one class. Give "
-            f"one of {label}, or train with gan.checkpoint=null"
+            f"{where}: makes images of {', '.join(trained.classes)}, but {lacking} is needed; one checkpoint serves "
+            f"{serves}. Give one of {lacking}, or train with gan.checkpoint=null"
         )
     channels = data.source.stored_channels
     if trained.stored_channels != channels:
@@ -149,12 +193,13 @@ def _use_checkpoint(path: Path, data: ImageData, label: str, count: int, folder:
             "may have seen validation or test images. Set the data keys and the seed as in its run (one checkpoint "
             "serves one seed), or train with gan.checkpoint=null"
         )
-    trained.write(folder / "synthetic", range(count))
+    write_images(trained, needed, folder)
+    label, count = ", ".join(needed), sum(needed.values())
     log.info("GAN of %s: not trained; %d images of %s written to %s", label, count, path, folder / "synthetic")
     return folder / "synthetic"
 
 
-def build_gan(config: Config, data: ImageData, label: str) -> DCGAN:
+def build_gan(config: Config, data: ImageData, classes: list[str]) -> DCGAN:
     settings = config.gan
     return DCGAN(
         latent_dim=settings.latent_dim,
@@ -164,9 +209,16 @@ def build_gan(config: Config, data: ImageData, label: str) -> DCGAN:
         discriminator_outputs=settings.discriminator_outputs,
         loss=settings.loss,
         learning_rate=settings.learning_rate,
+        discriminator_learning_rate=settings.discriminator_learning_rate,
         betas=settings.betas,
+        spectral_norm=settings.regularizer == "spectral_norm",
+        r1_gamma=settings.gamma,
+        ema=settings.ema,
+        diffaugment=settings.diffaugment,
+        mirror=settings.mirror,
+        classes=classes if settings.conditional else None,
         provenance={
-            "class": label,
+            "class": None if settings.conditional else classes[0],
             "split_hash": data.split.hash,
             "stored_channels": config.data.stored_channels,
             "seed": config.seed,
