@@ -7,10 +7,19 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import mannwhitneyu, norm
 from torchvision.transforms.v2.functional import resize
 
 from fer_experiments.classifier.probe import NotMeasured, Probe, auroc_interval, shortcut_probe
-from fer_experiments.evaluation.nearest import memorisation, nearest, pixel_features
+from fer_experiments.evaluation.nearest import (
+    Features,
+    copying_z,
+    held_out_copies,
+    memorisation,
+    nearest,
+    nearest_other,
+    pixel_features,
+)
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.train import audit
 
@@ -72,36 +81,76 @@ def test_auroc_interval_contains_its_value_and_shrinks_with_more_images():
 # Memorisation
 
 
-def gaussians(count: int, seed: int) -> torch.Tensor:
-    return torch.randn(count, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+def gaussians(count: int, seed: int) -> Features:
+    """Features whose mirror images are elsewhere, and so change nothing by themselves."""
+    plain = torch.randn(count, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    return Features(plain, plain + 100)
 
 
-def test_copies_of_training_images_are_all_memorised_and_name_their_image():
+def shifted(features: Features, by: float) -> Features:
+    return Features(features.plain + by, features.mirrored + by)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_copies_of_training_images_are_all_memorised_and_name_their_image(mirrored):
     train, held_out = gaussians(300, 0), gaussians(60, 1)
     chosen = torch.arange(0, 300, 7)
-    distances, places = nearest(train[chosen], train)
+    copies = train[chosen] if not mirrored else Features(train.mirrored[chosen], train.plain[chosen])
+    distances, places = nearest(copies.plain, train)
     assert places.tolist() == chosen.tolist()
-    assert distances.max() < 1e-6
-    found = memorisation(train[chosen], train, held_out)
+    assert distances.max() < 1e-4
+    found = memorisation(copies, train, held_out)
     assert found is not None
-    assert found.share == 1
+    assert (found.share, found.authenticity) == (1, 0)
+    assert found.ct < -5
 
 
-def test_fresh_samples_give_the_expected_share():
+def test_fresh_samples_give_the_expected_share_ct_and_authenticity():
     train = gaussians(400, 0)
     found = [memorisation(gaussians(400, 2 + seed), train, gaussians(99, 50 + seed)) for seed in range(20)]
-    assert sum(each.share for each in found if each is not None) / 20 == pytest.approx(0.05, abs=0.02)
+    table = pd.DataFrame(found)
+    assert table["share"].mean() == pytest.approx(0.05, abs=0.02)
+    assert table["ct"].mean() == pytest.approx(0, abs=0.6)
+    assert 0.5 < table["ct"].std() < 1.5
+    assert table["authenticity"].mean() == pytest.approx(table["real_authenticity"].mean(), abs=0.03)
 
 
 def test_far_away_images_are_not_memorised():
-    found = memorisation(gaussians(100, 2) + 20, gaussians(400, 0), gaussians(100, 1))
+    found = memorisation(shifted(gaussians(100, 2), 20), gaussians(400, 0), gaussians(100, 1))
     assert found is not None
-    assert found.share == 0
+    assert (found.share, found.authenticity) == (0, 1)
+    assert found.ct > 5
 
 
 def test_few_held_out_images_give_no_memorisation():
     assert memorisation(gaussians(50, 0), gaussians(50, 1), gaussians(19, 2)) is None
     assert memorisation(gaussians(50, 0), gaussians(50, 1), gaussians(20, 2)) is not None
+
+
+def test_ct_is_scipys_normal_approximation():
+    first, second = (gaussians(count, count).plain[:, 0] for count in (40, 70))
+    p = mannwhitneyu(first.numpy(), second.numpy(), method="asymptotic", use_continuity=False).pvalue
+    assert 2 * norm.sf(abs(copying_z(first, second))) == pytest.approx(p)
+    assert copying_z(first, second) == pytest.approx(-copying_z(second, first))
+
+
+def test_an_image_is_not_its_own_neighbour_nor_is_its_mirror_image():
+    plain = torch.tensor([[0.0], [1.0], [5.0]], dtype=torch.float64)
+    train = Features(plain, torch.tensor([[0.1], [9.0], [3.5]], dtype=torch.float64))
+    assert nearest_other(torch.tensor([0, 1, 2]), train).tolist() == pytest.approx([1.0, 0.9, 4.0])
+
+
+def test_copies_of_held_out_images_are_found_and_fresh_or_trained_ones_are_not():
+    train, held_out, fresh = gaussians(300, 0), gaussians(80, 1), gaussians(400, 2)
+    copied = held_out_copies(held_out[:40], train, held_out)
+    assert copied is not None
+    assert (copied.share, copied.images) == (1, 80)
+    for honest in (fresh, train):
+        found = held_out_copies(honest, train, held_out)
+        assert found is not None
+        assert found.share <= 0.05
+    assert held_out_copies(fresh, train[:19], held_out) is None
+    assert held_out_copies(fresh, train, held_out[:0]) is None
 
 
 def test_pixel_features_ignore_brightness_and_contrast():

@@ -10,6 +10,7 @@ import torch
 from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.balance import Plan, Strategy
 from fer_experiments.balance.sampling import images_to_add, images_to_keep
+from fer_experiments.data.batches import Injection
 from fer_experiments.errors import ConfigError
 
 STRATEGIES = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))
@@ -249,6 +250,59 @@ def test_an_arm_that_adds_nothing_needs_no_gan(strategy):
 def test_add_refuses_an_unknown_class(strategy):
     with pytest.raises(ConfigError, match=r"balance\.add=\{'bored': 5\}: no class bored; the classes are angry, happy"):
         strategy("dcgan", "balance.add={bored: 5}").plan(labels_of(SETS["paper"]), seed=0)
+
+
+# inject
+
+
+@pytest.mark.parametrize("inject", ["symmetric", "pretrain"])
+@pytest.mark.parametrize("counts", SETS.values(), ids=SETS)
+def test_where_every_class_gets_images_the_real_ones_are_even_too(strategy, inject, counts):
+    labels = labels_of(counts)
+    plan = strategy("dcgan", f"balance.inject={inject}").plan(labels, seed=0)
+    largest = max(counts.values())
+    assert plan.generated == dict.fromkeys(sorted(counts), largest)
+    assert Counter(labels[plan.indices].tolist()) == dict.fromkeys(counts, largest)
+    assert set(plan.indices) == set(range(len(labels)))
+    assert np.array_equal(plan.indices, strategy("oversample").plan(labels, seed=0).indices)
+
+
+@pytest.mark.parametrize("inject", ["symmetric", "pretrain"])
+def test_add_is_then_the_number_of_each_class(strategy, inject):
+    chosen = strategy("dcgan", f"balance.inject={inject}", "balance.add=7")
+    assert chosen.plan(labels_of(SETS["paper"]), seed=0).generated == {"angry": 7, "happy": 7}
+    assert (
+        not strategy("dcgan", f"balance.inject={inject}", "balance.add=0").plan(labels_of(SETS["paper"]), 0).generated
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "injection"),
+    [
+        ([], Injection()),
+        (["balance.share=0.25", "balance.weight=0.5"], Injection(share=0.25, weight=0.5)),
+        (["balance.inject=symmetric", "balance.share=0.5"], Injection(share=0.5)),
+        (["balance.inject=pretrain"], Injection(first=1 / 3)),
+        (["balance.inject=pretrain", "balance.share=0.5"], Injection(first=0.5)),
+    ],
+)
+def test_the_plan_says_how_images_reach_the_batches(strategy, settings, injection):
+    assert strategy("dcgan", *settings).plan(labels_of(SETS["paper"]), seed=0).injection == injection
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["balance.inject=symmetric", "balance.add={angry: 5}"], r"add=\{'angry': 5\}: with inject=symmetric"),
+        (["balance.inject=pretrain", "balance.weight=0.5"], r"weight=0\.5: with inject=pretrain no batch has both"),
+        (["balance.inject=onesided"], r"balance\.inject='onesided'.*'missing', 'symmetric' or 'pretrain'"),
+        (["balance.share=1.0"], r"balance\.share=1\.0"),
+        (["balance.weight=0.0"], r"balance\.weight=0\.0"),
+    ],
+)
+def test_injections_that_make_no_sense_are_refused(strategy, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        strategy("dcgan", *settings)
 
 
 # sampling_strategy

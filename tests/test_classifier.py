@@ -131,26 +131,57 @@ def test_a_step_gives_the_unweighted_loss_and_minimises_the_weighted_one():
         torch.testing.assert_close(parameter.detach(), old - gradient)
 
 
-def test_a_step_on_mixed_images_minimises_the_mean_over_both_labels():
+class Given(Mixing):
+    """Mixed images, partners and shares that are said beforehand; the partner of an image is its mirror in the row."""
+
+    def __init__(self, *mixed: torch.Tensor) -> None:
+        super().__init__(1.0)
+        self.mixed = mixed
+
+    def forward(self, images, labels):
+        return self.mixed
+
+    @staticmethod
+    def of_partners(values):
+        return values.flip(0)
+
+
+@pytest.mark.parametrize("own", [None, torch.linspace(0.5, 2.0, 16)], ids=["alike", "weighted"])
+def test_a_step_on_mixed_images_minimises_the_mean_over_both_labels(own):
     torch.manual_seed(0)
     network = CNN(2, channels=1, image_size=22, dropout=0.0)
     images, labels = dark_and_light()[0]
     weights = torch.tensor([1.0, 9.0])
+    mine = torch.ones(16) if own is None else own
     share = torch.linspace(0.05, 0.95, 16)
     mixed, partners = images.flip(0), 1 - labels
     logits = network(mixed)
     log_p = logits.log_softmax(1)
-    both = [(share * weights[labels], labels), ((1 - share) * weights[partners], partners)]
+    both = [(share * mine * weights[labels], labels), ((1 - share) * mine.flip(0) * weights[partners], partners)]
     total = -sum((weight * log_p[range(16), of]).sum() for weight, of in both) / sum(weight.sum() for weight, _ in both)
     gradients = torch.autograd.grad(total, list(network.parameters()))
     before = [parameter.detach().clone() for parameter in network.parameters()]
     optimizer = SGD(network.parameters(), 1.0)
-    given = {"mixing": lambda images, labels: (mixed, partners, share)}
-    found = classification_step(network, optimizer, images, labels, Objective(weights=weights), **given)
+    given = Given(mixed, partners, share)
+    found = classification_step(network, optimizer, images, labels, Objective(weights=weights), 0.0, given, own)
     plain = -sum((part * log_p[range(16), of]).sum() for part, of in ((share, labels), (1 - share, partners))) / 16
     assert found[0].item() == pytest.approx(plain.item(), rel=1e-5)
     for parameter, old, gradient in zip(network.parameters(), before, gradients, strict=True):
         torch.testing.assert_close(parameter.detach(), old - gradient)
+
+
+def test_images_of_a_smaller_weight_count_less():
+    """A weight of 0 is that of an image which is not there."""
+    networks = []
+    images, labels = dark_and_light()[0]
+    for places, weights in ((range(16), torch.tensor([1.0] * 8 + [0.0] * 8)), (range(8), None)):
+        torch.manual_seed(0)
+        network = CNN(2, channels=1, image_size=22, dropout=0.0)
+        batch = images[list(places)], labels[list(places)]
+        classification_step(network, SGD(network.parameters(), 1.0), *batch, Objective(), weights=weights)
+        networks.append(network)
+    for one, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_mixing_and_post_hoc_adjustment_reach_the_module():

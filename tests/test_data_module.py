@@ -9,7 +9,8 @@ import torch
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
-from fer_experiments.data.module import EpochBatches, ImageData, ImageDataModule, Images, InOrder, ResidentImages
+from fer_experiments.data.batches import EpochBatches, InjectedBatches, Injection, InOrder
+from fer_experiments.data.module import ImageData, ImageDataModule, Images, ResidentImages
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic, write_synthetic
 from fer_experiments.spec import ConfigError
 from tests.conftest import source
@@ -122,6 +123,16 @@ def test_origin_is_recorded_for_every_image():
     assert Images(CACHE, ROWS, LABELS, size=12).origin == ["real"] * 5
 
 
+@pytest.mark.parametrize("weight", [0.25, 1.0])
+def test_a_batch_tells_the_weights_of_its_images_where_they_differ(weight):
+    labels = np.concatenate([LABELS, [2, 3, 4]])
+    images = Images(CACHE, ROWS, labels, size=12, generated=GENERATED, weight=weight)
+    _, *told = images[[0, 6, 1]]
+    wanted = [labels[[0, 6, 1]].tolist()] + ([[1.0, 0.25, 1.0]] if weight != 1 else [])
+    assert [values.tolist() for values in told] == wanted
+    assert same([ResidentImages(images, torch.device("cpu"))[[0, 6, 1]]], [images[[0, 6, 1]]])
+
+
 @pytest.mark.parametrize("size", [8, 12, 20])
 def test_images_are_resized_with_antialiasing(size):
     images, _ = Images(CACHE, ROWS, LABELS, size=size)[[0, 1]]
@@ -202,6 +213,54 @@ def test_an_epoch_depends_on_the_seed_and_its_number_alone():
         assert list(sampler) == list(sampler) == in_turn[epoch]
     assert len({str(batches) for batches in in_turn}) == 6
     assert in_turn != list(epochs(10, 4, 3, 6, seed=1))
+
+
+# InjectedBatches: places 0 to 9 are real, 10 to 16 generated
+
+
+def injected(injection: Injection, batch_size: int = 4, steps: int = 6, epochs: int = 3) -> list[list[list[int]]]:
+    """The batches of each epoch."""
+    sampler = InjectedBatches(10, 7, batch_size, steps, 0, injection, total=steps * epochs)
+    found = []
+    for epoch in range(epochs):
+        sampler.set_epoch(epoch)
+        found.append(list(sampler))
+    return found
+
+
+@pytest.mark.parametrize(("share", "each"), [(0.25, 1), (0.5, 2), (0.4, 2), (0.01, 0)])
+def test_every_batch_has_its_share_of_generated_images(share, each):
+    batches = [batch for epoch in injected(Injection(share=share)) for batch in epoch]
+    assert len(batches) == 18
+    assert all(len(batch) == 4 and sum(place >= 10 for place in batch) == each for batch in batches)
+
+
+@pytest.mark.parametrize(("first", "alone"), [(1 / 3, 6), (0.5, 9), (0.05, 1), (0.95, 17)])
+def test_generated_images_come_first_and_then_no_more(first, alone):
+    batches = [batch for epoch in injected(Injection(first=first)) for batch in epoch]
+    assert [min(batch) >= 10 for batch in batches] == [True] * alone + [False] * (18 - alone)
+    assert all(max(batch) < 10 for batch in batches[alone:])
+
+
+@pytest.mark.parametrize("injection", [Injection(share=0.5), Injection(first=0.5)])
+def test_images_of_a_kind_are_used_equally_often(injection):
+    times = Counter(place for epoch in injected(injection) for batch in epoch for place in batch)
+    for kind in (range(10), range(10, 17)):
+        found = [times[place] for place in kind]
+        assert max(found) - min(found) <= 1
+        assert min(found) > 0
+
+
+def test_injected_epochs_depend_on_their_number_alone():
+    sampler = InjectedBatches(10, 7, 4, 6, 0, Injection(share=0.5), total=18)
+    sampler.set_epoch(2)
+    assert list(sampler) == injected(Injection(share=0.5))[2]
+
+
+def test_places_of_the_kinds_in_a_batch_are_drawn():
+    """Mixup pairs neighbours: it must meet pairs of both kinds."""
+    first = Counter(batch[0] >= 10 for epoch in injected(Injection(share=0.5), steps=50) for batch in epoch)
+    assert 50 < first[True] < 100
 
 
 def test_global_random_state_is_neither_used_nor_changed():
@@ -370,6 +429,19 @@ def test_mixed_batches_reach_a_trainer(pets, fitted):
     batches = fitted(images, predict=False)["train"]  # 13 batches of 4 are two passes over 20 + 6
     assert sum((labels == 0).sum().item() for _, labels in batches) == 2 * (8 + 6)
     assert sum((labels == 1).sum().item() for _, labels in batches) == 2 * 12
+
+
+def test_images_are_injected_as_the_plan_says(pets, fitted):
+    images = module(pets(), image_size=20, steps_per_epoch=6)
+    images.inject(generated(6, size=16), injection=Injection(share=0.5, weight=0.25))
+    batches = fitted(images, predict=False)
+    assert all(weights.tolist().count(0.25) == 2 for _, _, weights in batches["train"])
+    assert all(len(batch) == 2 for batch in batches["valid"])
+    images = module(pets(), image_size=20, steps_per_epoch=4)
+    images.inject(generated(6, size=16), injection=Injection(first=0.75))  # generated() is of the first class alone
+    labels = [labels.tolist() for _, labels in fitted(images, epochs=2, predict=False)["train"]]
+    assert labels[:6] == [[0] * 4] * 6
+    assert any(1 in batch for batch in labels[6:])
 
 
 def test_prepare_gives_the_same_split_from_the_same_cache(pets):

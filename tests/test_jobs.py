@@ -332,6 +332,20 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
     )
 
 
+def test_every_way_of_injection_is_an_arm_of_as_many_steps(run):
+    own = ["inject=missing, balance.share=0.25", "inject=symmetric, balance.weight=0.5", "inject=pretrain"]
+    names = ["oversample", *(f"dcgan [balance.{settings}]" for settings in own)]
+    study = run("train.arms=[" + ",".join(f'"{name}"' for name in names) + "]", "gan.epochs=1")
+    record = StudyRecord.load(study)
+    assert not record.failed
+    assert [result.arm for result in record.results] == names
+    assert len({result.optimizer_steps for result in record.results}) == 1
+    everywhere = {"angry": 20, "happy": 20}
+    assert [result.generated for result in record.results] == [{}, {"angry": 8}, everywhere, everywhere]
+    assert [result.repeated for result in record.results] == [{"angry": 8}, {}, {"angry": 8}, {"angry": 8}]
+    assert sorted(path.name for path in (study / "seed_0" / "gan").iterdir()) == ["angry", "happy"]
+
+
 def test_doses_share_one_gan_and_lie_in_folders_of_safe_names(run):
     names = ["none", "dcgan [balance.add=0]", "dcgan [balance.add=3]", "dcgan [balance.add={happy: 2, angry: 5}]"]
     study = run("train.arms=[" + ",".join(f'"{name}"' for name in names) + "]", "classifier.epochs=1", "gan.epochs=1")

@@ -10,7 +10,6 @@ import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from fer_experiments.evaluation.calibration import expected_calibration_error, reliability
-from fer_experiments.evaluation.kid import kernel_inception_distance
 from fer_experiments.evaluation.metrics import classification_metrics, validation_metrics
 from fer_experiments.evaluation.statistics import METRICS, score
 
@@ -152,26 +151,3 @@ def test_reliability_puts_each_image_in_the_bin_of_its_confidence():
     assert bins[2] == (2, pytest.approx(0.6), 0.5)
     assert bins[3] == (2, pytest.approx(0.95), 1.0)
     assert expected_calibration_error(bins) == pytest.approx((2 * 0.1 + 2 * 0.05) / 4)
-
-
-# Kernel inception distance
-
-
-def test_kid_of_constant_features_is_the_kernels_by_hand():
-    first, second = torch.full((50, 4), 1.0), torch.full((50, 4), 2.0)  # (x . y / 4 + 1)^3: 8, 125 and 27
-    assert kernel_inception_distance(first, second, subset_size=20) == pytest.approx((8 + 125 - 2 * 27, 0))
-
-
-def test_kid_tells_one_distribution_from_two_and_leaves_the_random_state():
-    torch.manual_seed(0)
-    first, same, shifted = torch.randn(400, 8), torch.randn(400, 8), torch.randn(400, 8) + 1
-    state = torch.get_rng_state()
-    close, far = (kernel_inception_distance(first, other)[0] for other in (same, shifted))
-    assert abs(close) < 0.05 < far
-    assert torch.equal(torch.get_rng_state(), state)
-    assert kernel_inception_distance(first, same) == kernel_inception_distance(first, same)
-
-
-def test_kid_refuses_sets_smaller_than_its_subsets():
-    with pytest.raises(ValueError, match=r"30 and 400 images: KID needs subset_size=200 of each"):
-        kernel_inception_distance(torch.zeros(30, 2), torch.zeros(400, 2))

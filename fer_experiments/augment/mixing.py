@@ -24,9 +24,14 @@ class Mixing(nn.Module):
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """images (B, C, H, W), labels (B,) int64 -> mixed images, the partners' labels (B,), the labels' share (B,)."""
         share = Beta(self.alpha, self.alpha, validate_args=False).sample((len(images),))  # no wait for the device
-        partners = labels.roll(1)  # batches are in random order
-        mixed = torch.lerp(images.roll(1, 0), images, share[:, None, None, None].to(images.dtype))
+        partners = self.of_partners(labels)
+        mixed = torch.lerp(self.of_partners(images), images, share[:, None, None, None].to(images.dtype))
         return mixed, partners, self._of_labels(share, labels, partners)
+
+    @staticmethod
+    def of_partners(values: Tensor) -> Tensor:
+        """values (B, ...) of the images -> those of the images that they are mixed with."""
+        return values.roll(1, 0)  # batches are in random order
 
     def _of_labels(self, share: Tensor, labels: Tensor, partners: Tensor) -> Tensor:
         if self.counts is None:

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fer_experiments.balance.sampling import SamplingStrategy, images_to_add, images_to_keep
-from fer_experiments.balance.strategy import Plan, Strategy, all_of
+from fer_experiments.balance.sampling import SamplingStrategy, images_to_keep, repeat
+from fer_experiments.balance.strategy import Plan, Strategy
 
 
 class Oversample(Strategy):
@@ -15,12 +15,7 @@ class Oversample(Strategy):
     sampling_strategy: SamplingStrategy
 
     def plan(self, labels: np.ndarray, seed: int) -> Plan:
-        rng = np.random.default_rng([seed, 5])
-        parts = [all_of(labels)]
-        for name, number in sorted(images_to_add(self.sampling_strategy, labels).items()):
-            members = rng.permutation(np.flatnonzero(labels == name))
-            parts.append(np.resize(members, number))  # all once, then all again, until there are enough
-        return Plan(np.concatenate(parts))
+        return Plan(repeat(self.sampling_strategy, labels, seed))
 
 
 class Undersample(Strategy):

@@ -45,6 +45,16 @@ def images_to_keep(strategy: SamplingStrategy, labels: np.ndarray) -> dict[str, 
     return {name: number for name, number in found.items() if number < counts[name]}
 
 
+def repeat(strategy: SamplingStrategy, labels: np.ndarray, seed: int) -> np.ndarray:
+    """Every place (N,) of the training part, then those of the small classes again, each as evenly often as can be."""
+    rng = np.random.default_rng([seed, 5])
+    parts = [np.arange(len(labels))]
+    for name, number in sorted(images_to_add(strategy, labels).items()):
+        members = rng.permutation(np.flatnonzero(labels == name))
+        parts.append(np.resize(members, number))  # all once, then all again, until there are enough
+    return np.concatenate(parts)
+
+
 def _checked(
     strategy: SamplingStrategy,
     labels: np.ndarray,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fer_experiments.augment import Mixing
 from fer_experiments.balance.objective import Objective
+from fer_experiments.data.batches import Injection
 from fer_experiments.spec import Spec
 
 
@@ -17,14 +18,15 @@ from fer_experiments.spec import Spec
 class Plan:
     """What the classifier is to be trained on, and for what.
 
-    indices: places in the training part, repeats allowed; generated: {class: images to generate}; interpolated:
-    {class: images that Strategy.interpolate makes of training images}; mixing: of pairs of images in each batch, None
-    where the training recipe may do as it likes; cosine_head: the scale of cosines in the place of the network's last
-    layer, None where that stays.
+    indices: places in the training part, repeats allowed; generated: {class: images to generate}; injection: how these
+    reach the batches; interpolated: {class: images that Strategy.interpolate makes of training images}; mixing: of
+    pairs of images in each batch, None where the training recipe may do as it likes; cosine_head: the scale of cosines
+    in the place of the network's last layer, None where that stays.
     """
 
     indices: np.ndarray
     generated: dict[str, int] = field(default_factory=dict)
+    injection: Injection = field(default_factory=Injection)
     interpolated: dict[str, int] = field(default_factory=dict)
     objective: Objective = field(default_factory=Objective)
     mixing: Mixing | None = None

@@ -25,7 +25,8 @@ from fer_experiments.bench import tutorial
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.classifier.step import classification_step
-from fer_experiments.data.module import EpochBatches, ImageData, ImageDataModule, Images
+from fer_experiments.data.batches import EpochBatches
+from fer_experiments.data.module import ImageData, ImageDataModule, Images
 from fer_experiments.gan.losses import BCE
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import Discriminator, Generator

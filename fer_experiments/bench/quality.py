@@ -53,9 +53,8 @@ def measure(study: Path, reference: Path, arm: str) -> dict[str, list[float] | s
         pixels = trained.sample(range(FIRST_SEED, FIRST_SEED + SAMPLES), trained.label)
         made = Images(pixels, np.arange(SAMPLES), np.zeros(SAMPLES, dtype=np.int64), config.classifier.image_size)
         generated = features(network, module, made, list(range(SAMPLES)))
-        size = min(200, len(test), len(train))
-        kid.append(kernel_inception_distance(test, generated, subset_size=size)[0])
-        floor.append(kernel_inception_distance(test, train, subset_size=size)[0])
+        kid.append(kernel_inception_distance(test, generated).value)
+        floor.append(kernel_inception_distance(test, train).value)
     return found | {"kid": kid, "floor": floor}
 
 

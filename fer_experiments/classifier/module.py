@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from fer_experiments.augment import Mixing
 from fer_experiments.classifier.recipe import Schedule, build_optimizer, build_schedule, mirrored_logits
 from fer_experiments.classifier.step import METRICS, classification_step
 from fer_experiments.errors import NonFiniteError
@@ -17,7 +18,8 @@ MONITOR = "valid/balanced_accuracy"
 
 
 class Classifier(lightning.LightningModule):
-    """Training of `network` on batches (images (B, C, S, S) in [0, 1], labels (B,)), optimized manually.
+    """Training of `network` on batches (images (B, C, S, S) in [0, 1], labels (B,), perhaps weights (B,)), optimized
+    manually.
 
     optimizer, learning_rate, schedule: as ClassifierConfig; objective: as balance.Objective, what is minimised and how
     predictions are read; mixing: as augment.Mixing; mirror_test: predictions, in validation too, are of an image and
@@ -33,7 +35,7 @@ class Classifier(lightning.LightningModule):
         learning_rate: float,
         objective: nn.Module,
         schedule: Schedule | None = None,
-        mixing: nn.Module | None = None,
+        mixing: Mixing | None = None,
         label_smoothing: float = 0.0,
         mirror_test: bool = False,
         provenance: dict[str, Any],
@@ -67,7 +69,7 @@ class Classifier(lightning.LightningModule):
             schedule: Any = self.lr_schedulers()
             schedule.step()  # which Lightning does in automatic optimization alone
 
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """One update; returns classification_step's METRICS."""
         return classification_step(
             self.network,
@@ -77,6 +79,7 @@ class Classifier(lightning.LightningModule):
             self.objective,
             self.label_smoothing,
             self.mixing,
+            weights,
             self.manual_backward,
         )
 

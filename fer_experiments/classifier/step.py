@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fer_experiments.augment import Mixing
+
 METRICS = ("loss", "accuracy")
 
 
@@ -17,21 +19,25 @@ def classification_step(
     labels: Tensor,
     objective: nn.Module,
     smoothing: float = 0.0,
-    mixing: nn.Module | None = None,
+    mixing: Mixing | None = None,
+    weights: Tensor | None = None,
     backward: Callable[[Tensor], Any] = torch.Tensor.backward,
 ) -> Tensor:
     """A step on images (B, C, S, S) in [0, 1] and labels (B,) int64.
 
-    objective(logits, labels, smoothing) gives losses (B,) and weights (B,), of which the weighted mean is minimised;
+    objective(logits, labels, smoothing) gives losses (B,) and the weights (B,) of their classes, which with the images'
+    own `weights` (B,), by default 1, make the weighted mean that is minimised;
     mixing(images, labels) mixed images, a second label of each and the share of the first (B,). Returns METRICS (2,),
     detached: the plain cross-entropy in nats and the share of right answers, before the update.
     """
-    targets = [(labels, torch.ones_like(labels, dtype=images.dtype))]
+    weights = torch.ones_like(labels, dtype=images.dtype) if weights is None else weights
+    targets, weighted = [(labels, torch.ones_like(weights))], [(labels, weights)]
     if mixing is not None:
         images, partners, share = mixing(images, labels)
         targets = [(labels, share), (partners, 1 - share)]
+        weighted = [(labels, share * weights), (partners, (1 - share) * mixing.of_partners(weights))]
     logits = network(images)
-    loss = _weighted_mean(objective, logits, targets, smoothing)
+    loss = _weighted_mean(objective, logits, weighted, smoothing)
     optimizer.zero_grad()
     backward(loss)
     optimizer.step()
@@ -44,7 +50,7 @@ def classification_step(
 def _weighted_mean(
     objective: nn.Module, logits: Tensor, targets: list[tuple[Tensor, Tensor]], smoothing: float
 ) -> Tensor:
-    """targets: labels (B,) and their shares (B,), which sum to 1 for each image."""
+    """targets: labels (B,) and how much each counts (B,)."""
     parts = [(*objective(logits, labels, smoothing), share) for labels, share in targets]
     total = sum((weights * share * losses).sum() for losses, weights, share in parts)
     return torch.as_tensor(total / sum((weights * share).sum() for _, weights, share in parts))

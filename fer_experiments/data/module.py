@@ -1,6 +1,5 @@
 """The LightningDataModule that GAN and classifier share, and the injection of generated images into training."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -13,12 +12,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
+from fer_experiments.data.batches import EpochBatches, InjectedBatches, Injection, InOrder
 from fer_experiments.data.cache import ImageCache, open_cache
 from fer_experiments.data.source import Source
 from fer_experiments.data.split import Split, make_split
 from fer_experiments.data.synthetic import GeneratedImages
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, ...]
 REAL, GENERATED, INTERPOLATED = "real", "generated", "interpolated"
 EVALUATION_BATCH = 128
 LARGEST_RESIDENT_SHARE = 0.25  # of a GPU's free memory, for one part of the data; larger parts stay on the host
@@ -59,7 +59,8 @@ class Augmentation(Protocol):
 class Images(Dataset[Batch]):
     """Real images by row of the cache, then generated ones. dataset[[i, j, ...]] is one batch:
 
-    images (B, C, S, S) uint8 in channels_last, labels (B,) int64.
+    images (B, C, S, S) uint8 in channels_last, labels (B,) int64, and where generated images have another `weight`
+    than 1, weights (B,) float32.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Images(Dataset[Batch]):
         bottleneck: int | None = None,
         generated: np.ndarray | None = None,
         made: str = GENERATED,
+        weight: float = 1.0,
     ) -> None:
         """labels holds those of `rows`, then those of `generated` (N, s, s, C); made: GENERATED or INTERPOLATED."""
         self.cache = cache
@@ -80,6 +82,8 @@ class Images(Dataset[Batch]):
         self.bottleneck = bottleneck
         self.generated = generated
         self.made = made
+        weights = torch.where(torch.arange(len(labels)) < len(rows), 1.0, weight)
+        self.told = (self.labels,) if weight == 1 else (self.labels, weights)
         assert len(labels) == len(rows) + (0 if generated is None else len(generated))
 
     def __len__(self) -> int:
@@ -99,14 +103,15 @@ class Images(Dataset[Batch]):
         chosen = np.asarray(indices)
         real = chosen < len(self.rows)
         first = self._resized(self.cache[self.rows[chosen[real]]], self.bottleneck)
+        told = [values[chosen] for values in self.told]
         if self.generated is None or real.all():
-            return first, self.labels[chosen]
+            return first, *told
         second = self._resized(self.generated[chosen[~real] - len(self.rows)], None)
         images = torch.empty((len(chosen), *second.shape[1:]), dtype=torch.uint8)
         images = images.contiguous(memory_format=torch.channels_last)
         mask = torch.from_numpy(real)
         images[mask], images[~mask] = first, second
-        return images, self.labels[chosen]
+        return images, *told
 
     def _resized(self, pixels: np.ndarray, through: int | None) -> Tensor:
         images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)  # (B, C, s, s), channels_last
@@ -125,61 +130,20 @@ class ResidentImages(Dataset[Batch]):
         self.images = torch.empty((len(images), images.size, images.size, images.cache.shape[-1]), dtype=torch.uint8)
         for places in InOrder(len(images), EVALUATION_BATCH):
             self.images[places] = images[places][0].permute(0, 2, 3, 1)
-        self.images, self.labels = self.images.to(device), images.labels.to(device)
+        self.images, self.told = self.images.to(device), [values.to(device) for values in images.told]
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.images)
 
     def __getitem__(self, indices: list[int]) -> Batch:
         places = torch.tensor(indices)
-        if self.labels.is_cuda:  # from pinned memory, or the host would wait for the device in each step
-            places = places.pin_memory().to(self.labels.device, non_blocking=True)
-        return self.images[places].permute(0, 3, 1, 2), self.labels[places]  # channels_last
-
-
-class EpochBatches(Sampler[list[int]]):
-    """`steps` full batches an epoch out of an endless row of permutations; what epoch e gives depends on (seed, e)
-    alone.
-
-    So every arm makes the same number of optimizer steps, however many images it has, and uses all of them equally
-    often.
-    """
-
-    def __init__(self, length: int, batch_size: int, steps: int, seed: int) -> None:
-        self.length, self.batch_size, self.steps, self.seed = length, batch_size, steps, seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch  # called by Lightning
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __iter__(self) -> Iterator[list[int]]:
-        size = self.steps * self.batch_size
-        start, stop = self.epoch * size, (self.epoch + 1) * size
-        passes = range(start // self.length, (stop - 1) // self.length + 1)
-        row = np.concatenate([np.random.default_rng([self.seed, 4, n]).permutation(self.length) for n in passes])
-        row = row[start - passes.start * self.length :][:size]
-        yield from row.reshape(self.steps, self.batch_size).tolist()
-
-
-class InOrder(Sampler[list[int]]):
-    """All images once, in order, in batches; the last may be short."""
-
-    def __init__(self, length: int, batch_size: int) -> None:
-        self.length, self.batch_size = length, batch_size
-
-    def __len__(self) -> int:
-        return -(-self.length // self.batch_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for start in range(0, self.length, self.batch_size):
-            yield list(range(start, min(start + self.batch_size, self.length)))
+        if self.images.is_cuda:  # from pinned memory, or the host would wait for the device in each step
+            places = places.pin_memory().to(self.images.device, non_blocking=True)
+        return self.images[places].permute(0, 3, 1, 2), *(values[places] for values in self.told)  # channels_last
 
 
 class ImageDataModule(lightning.LightningDataModule):
-    """Batches of images (B, C, S, S) float in [0, 1] and labels (B,) int64.
+    """Batches of images (B, C, S, S) float in [0, 1], labels (B,) int64 and, as Images has it, weights (B,).
 
     The training part can be narrowed to some rows, repeat rows, and take generated images in; validation and test
     are real images always. `augment` maps batches of uint8 images, (B, 1 or C, S, S), and is used in training only.
@@ -204,14 +168,21 @@ class ImageDataModule(lightning.LightningDataModule):
         chosen = np.arange(len(rows)) if train_indices is None else train_indices
         self.train_set = self._images(rows[chosen], labels[chosen])
         self.generated: GeneratedImages | None = None
+        self.injection = Injection()
         self.steps_per_epoch = steps_per_epoch or -(-len(chosen) // batch_size)
 
-    def inject(self, generated: GeneratedImages, made: str = GENERATED) -> None:
+    def inject(
+        self,
+        generated: GeneratedImages,
+        made: str = GENERATED,
+        injection: Injection = Injection(),  # noqa: B008
+    ) -> None:
         """Add images, GENERATED or INTERPOLATED, to the training part; the number of steps stays."""
-        self.generated = generated
+        self.generated, self.injection = generated, injection
         labels = self.data.class_indices(generated.labels)
         real = self.train_set
-        self.train_set = self._images(real.rows, np.concatenate([real.labels.numpy(), labels]), generated.images, made)
+        both = np.concatenate([real.labels.numpy(), labels])
+        self.train_set = self._images(real.rows, both, generated.images, made, injection.weight)
 
     def training_table(self) -> pd.DataFrame:
         """What the training part holds, one row an image: path, label, origin, times (repeats)."""
@@ -227,10 +198,15 @@ class ImageDataModule(lightning.LightningDataModule):
         )
 
     def _images(
-        self, rows: np.ndarray, labels: np.ndarray, generated: np.ndarray | None = None, made: str = GENERATED
+        self,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        generated: np.ndarray | None = None,
+        made: str = GENERATED,
+        weight: float = 1.0,
     ) -> Images:
         bottleneck = self.data.source.bottleneck
-        return Images(self.data.cache.images, rows, labels, self.image_size, bottleneck, generated, made)
+        return Images(self.data.cache.images, rows, labels, self.image_size, bottleneck, generated, made, weight)
 
     def part(self, name: str) -> Images:
         """The validation or test part."""
@@ -247,8 +223,15 @@ class ImageDataModule(lightning.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        batches = EpochBatches(len(self.train_set), self.batch_size, self.steps_per_epoch, self.seed)
-        return self._loader(self.train_set, batches)
+        return self._loader(self.train_set, self._training_batches())
+
+    def _training_batches(self) -> EpochBatches:
+        size, steps, seed = self.batch_size, self.steps_per_epoch, self.seed
+        if self.generated is None or not self.injection.steers:
+            return EpochBatches(len(self.train_set), size, steps, seed)
+        epochs = 1 if self.trainer is None else self.trainer.max_epochs or 1
+        real, generated = len(self.train_set.rows), len(self.generated.labels)
+        return InjectedBatches(real, generated, size, steps, seed, self.injection, total=epochs * steps)
 
     def val_dataloader(self) -> DataLoader:
         dataset = self.part("valid")
@@ -260,9 +243,9 @@ class ImageDataModule(lightning.LightningDataModule):
         return [self.val_dataloader(), self._loader(test, InOrder(len(test), EVALUATION_BATCH))]
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        images, labels = batch
+        images, *told = batch
         training = self.trainer is not None and self.trainer.training
-        return (self.prepare_training if training else self.prepare)(images), labels
+        return (self.prepare_training if training else self.prepare)(images), *told
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 (B, 1 or C, S, S) -> float (B, C, S, S) in [0, 1], channels_last."""

@@ -1,39 +1,61 @@
 """Kernel inception distance of two sets of features (Binkowski et al. 2018): how far generated images are from real."""
 
-import warnings
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torchmetrics.image.kid import KernelInceptionDistance
+from scipy.stats import t
+from torch import Tensor
+
+LEAST = 3  # images of each set: the jackknife leaves one out, and a pair has two
+CHUNK = 1024
+LEVEL = 0.95
 
 
-class _Features(nn.Module):
-    """Features as they are, where torchmetrics would compute them from images."""
+@dataclass(frozen=True)
+class KID:
+    """value: squared MMD with its 95 % interval; first, second: images of each set."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.num_features = count
+    value: float
+    low: float
+    high: float
+    first: int
+    second: int
 
-    def forward(self, features: Tensor) -> Tensor:
-        return features
 
+def kernel_inception_distance(first: Tensor, second: Tensor) -> KID:
+    """features (N, D) and (M, D) -> the unbiased squared MMD over all images, with the kernel (x . y / D + 1)^3.
 
-def kernel_inception_distance(
-    first: Tensor, second: Tensor, subsets: int = 100, subset_size: int = 200, seed: int = 0
-) -> tuple[float, float]:
-    """features (N, D) and (M, D) -> mean and standard deviation over random subsets of the squared MMD, unbiased.
-
-    With the polynomial kernel (x . y / D + 1)^3; 0 in expectation for two samples of one distribution, and so also
-    below 0 at times. Raises ValueError where a set is smaller than subset_size.
+    0 in expectation for two samples of one distribution, and so also below 0 at times.
+    The interval is the two-sample jackknife's (Arvesen 1969), Student's t with min(N, M) - 1 degrees of freedom: each
+    image is left out in turn, which the kernel matrices' row sums give in closed form. Raises ValueError for fewer
+    than LEAST images in a set.
     """
-    if min(len(first), len(second)) < subset_size:
-        raise ValueError(f"{len(first)} and {len(second)} images: KID needs subset_size={subset_size} of each")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "will save all extracted features in buffer": they are here already
-        metric = KernelInceptionDistance(_Features(first.shape[1]), subsets=subsets, subset_size=subset_size)
-    metric.update(first, real=True)
-    metric.update(second, real=False)
-    with torch.random.fork_rng(devices=[]):  # torchmetrics draws the subsets from the global generator
-        torch.manual_seed(seed)
-        mean, deviation = metric.compute()
-    return float(mean), float(deviation)
+    n, m = len(first), len(second)
+    if min(n, m) < LEAST:
+        raise ValueError(f"{n} and {m} images: KID needs {LEAST} of each")
+    first, second = first.double(), second.double()
+    within_first, within_second = _row_sums(first), _row_sums(second)
+    across_first, across_second = _row_sums(first, second), _row_sums(second, first)
+    own, other, between = within_first.sum(), within_second.sum(), across_first.sum()
+    value = _squared_mmd(own, other, between, n, m)
+    without_first = _squared_mmd(own - 2 * within_first, other, between - across_first, n - 1, m)
+    without_second = _squared_mmd(own, other - 2 * within_second, between - across_second, n, m - 1)
+    variance = sum(((len(left) - 1) * left.var(correction=0) for left in (without_first, without_second)), value * 0)
+    half = float(t.ppf((1 + LEVEL) / 2, min(n, m) - 1) * variance.sqrt())
+    return KID(float(value), float(value) - half, float(value) + half, n, m)
+
+
+def _squared_mmd(own: Tensor, other: Tensor, between: Tensor, n: int, m: int) -> Tensor:
+    """Sums of the kernel over pairs of unlike images: within N, within M, and between them."""
+    return own / (n * (n - 1)) + other / (m * (m - 1)) - 2 * between / (n * m)
+
+
+def _row_sums(rows: Tensor, columns: Tensor | None = None) -> Tensor:
+    """Sum (N,) of the kernel of each row with all columns; without columns, with all other rows."""
+    other = rows if columns is None else columns
+    sums = torch.cat([_kernel(chunk @ other.T, rows.shape[1]).sum(1) for chunk in rows.split(CHUNK)])
+    return sums if columns is not None else sums - _kernel(rows.square().sum(1), rows.shape[1])
+
+
+def _kernel(products: Tensor, features: int) -> Tensor:
+    return (products / features + 1) ** 3

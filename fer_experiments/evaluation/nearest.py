@@ -1,19 +1,40 @@
-"""Has the GAN learnt its training images by heart? Distances to the nearest training image, held against real ones.
+"""Has the GAN learnt images by heart? Distances of generated images to the nearest real one, held against real ones'.
 
-After the three samples of Meehan et al. 2020 (C_T) and the authenticity of Alaa et al. 2022, in small grey pixels.
+In small grey pixels, and to mirror images too: a mirrored copy is a copy.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
+from scipy.stats import mannwhitneyu
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
 SIDE = 32
-EXPECTED = 0.05  # the share of held-out images that lie nearer to a training image than the threshold
+EXPECTED = 0.05  # the share of real images that lie beyond a threshold
 FEWEST_HELD_OUT = 20  # of fewer there is no 5 % quantile
 CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Features:
+    """Of images and of their mirror images, both (N, D)."""
+
+    plain: Tensor
+    mirrored: Tensor
+
+    @classmethod
+    def of_pixels(cls, images: Tensor) -> "Features":
+        """images (N, C, S, S) uint8, as pixel_features sees them."""
+        return cls(pixel_features(images), pixel_features(images.flip(-1)))
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
+    def __getitem__(self, places: Tensor | slice) -> "Features":
+        return Features(self.plain[places], self.mirrored[places])
 
 
 @dataclass(frozen=True)
@@ -22,11 +43,32 @@ class Memorisation:
 
     EXPECTED for a GAN that draws from the real distribution, 1 for one that copies, 0 for one far from real images. A
     blurred image lies near to many and raises it too: the pairs must be looked at.
+    ct: C_T of Meehan et al. 2020 in one cell, the z of the Mann-Whitney test of generated against held-out distances to
+    training images; about normal for a GAN that draws from the real distribution, negative for one that copies.
+    authenticity: the share of generated images that lie farther from their nearest training image than that one from
+    its nearest other (Alaa et al. 2022); 0 for copies; real_authenticity: the same of held-out images.
     """
 
     share: float
     expected: float
     threshold: float
+    ct: float
+    authenticity: float
+    real_authenticity: float
+
+
+@dataclass(frozen=True)
+class HeldOutCopies:
+    """share: of the generated images that lie nearer to a held-out image than EXPECTED of the training images do, and
+    nearer than to any training image.
+
+    EXPECTED at most for a GAN that has not seen the held-out images, of which there are `images`.
+    """
+
+    share: float
+    expected: float
+    threshold: float
+    images: int
 
 
 def pixel_features(images: Tensor) -> Tensor:
@@ -40,22 +82,72 @@ def pixel_features(images: Tensor) -> Tensor:
     return torch.nn.functional.normalize(small - small.mean(1, keepdim=True), eps=1.0)
 
 
-def nearest(queries: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
-    """Features (N, D) and (M, D) -> Euclidean distance (N,) to the nearest reference and its place (N,) int64."""
-    found = [torch.cdist(chunk, references).min(1) for chunk in queries.split(CHUNK)]
+def nearest(queries: Tensor, references: Features) -> tuple[Tensor, Tensor]:
+    """queries (N, D) -> Euclidean distance (N,) to the nearest reference or its mirror image, its place (N,) int64."""
+    found = [_distances(chunk, references).min(1) for chunk in queries.split(CHUNK)]
     return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
 
 
-def memorisation(generated: Tensor, train: Tensor, held_out: Tensor) -> Memorisation | None:
-    """Features (N, D), (M, D), (H, D) of one class; None where H is too small for a 5 % quantile (FEWEST_HELD_OUT)."""
-    if len(held_out) < FEWEST_HELD_OUT:
+def nearest_other(places: Tensor, references: Features) -> Tensor:
+    """Distance (N,) of the references at `places` (N,) to the nearest other one or its mirror image."""
+    found = []
+    for chunk in places.split(CHUNK):
+        distances = _distances(references.plain[chunk], references)
+        distances[torch.arange(len(chunk)), chunk] = torch.inf
+        found.append(distances.min(1).values)
+    return torch.cat(found)
+
+
+def _distances(queries: Tensor, references: Features) -> Tensor:
+    """(N, M): the smaller of those to an image and to its mirror image."""
+    return torch.minimum(torch.cdist(queries, references.plain), torch.cdist(queries, references.mirrored))
+
+
+def low_quantile(values: Tensor) -> float | None:
+    """The number below which one more draw of values (N,) lies with p = EXPECTED; None under FEWEST_HELD_OUT."""
+    if len(values) < FEWEST_HELD_OUT:
         return None
-    ordered = nearest(held_out, train)[0].sort().values
-    place = EXPECTED * (len(ordered) + 1) - 1  # so that a further held-out image lies below it with p = EXPECTED
+    ordered = values.sort().values
+    place = EXPECTED * (len(ordered) + 1) - 1
     low = int(place)
-    threshold = float(torch.lerp(ordered[low], ordered[low + 1], place - low))
+    return float(torch.lerp(ordered[low], ordered[low + 1], place - low))
+
+
+def memorisation(generated: Features, train: Features, held_out: Features) -> Memorisation | None:
+    """Of one class; None where held-out images are too few for a 5 % quantile (FEWEST_HELD_OUT)."""
+    real_distances, real_places = nearest(held_out.plain, train)
+    threshold = low_quantile(real_distances)
+    if threshold is None:
+        return None
+    distances, places = nearest(generated.plain, train)
     return Memorisation(
-        share=float((nearest(generated, train)[0] < threshold).double().mean()),
+        share=_share(distances < threshold),
         expected=EXPECTED,
         threshold=threshold,
+        ct=copying_z(distances, real_distances),
+        authenticity=_share(distances > nearest_other(places, train)),
+        real_authenticity=_share(real_distances > nearest_other(real_places, train)),
     )
+
+
+def copying_z(generated: Tensor, held_out: Tensor) -> float:
+    """Distances (N,) and (M,) to training images -> z of Mann-Whitney's U; negative where generated ones are nearer."""
+    n, m = len(generated), len(held_out)
+    u = float(mannwhitneyu(generated.numpy(), held_out.numpy(), method="asymptotic").statistic)
+    return (u - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
+
+
+def held_out_copies(generated: Features, train: Features, held_out: Features) -> HeldOutCopies | None:
+    """Of one class; None where training images are too few for a 5 % quantile, or nothing is held out."""
+    if not len(held_out):
+        return None
+    threshold = low_quantile(nearest(train.plain, held_out)[0])
+    if threshold is None:
+        return None
+    distances = nearest(generated.plain, held_out)[0]
+    near = (distances < threshold) & (distances < nearest(generated.plain, train)[0])
+    return HeldOutCopies(_share(near), EXPECTED, threshold, len(held_out))
+
+
+def _share(which: Tensor) -> float:
+    return float(which.double().mean())

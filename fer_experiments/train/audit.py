@@ -18,11 +18,12 @@ from torchvision.utils import make_grid, save_image
 
 from fer_experiments.balance import Generate
 from fer_experiments.classifier.probe import MOST, NotMeasured, shortcut_probe
+from fer_experiments.data.batches import InOrder
 from fer_experiments.data.leak import leak_to_gan
-from fer_experiments.data.module import EVALUATION_BATCH, ImageData, Images, InOrder
+from fer_experiments.data.module import EVALUATION_BATCH, ImageData, Images
 from fer_experiments.data.synthetic import read_synthetic
 from fer_experiments.errors import ConfigError
-from fer_experiments.evaluation.nearest import FEWEST_HELD_OUT, memorisation, nearest, pixel_features
+from fer_experiments.evaluation.nearest import FEWEST_HELD_OUT, Features, memorisation, nearest
 
 if TYPE_CHECKING:
     from fer_experiments.train.cnn import Arm
@@ -89,14 +90,15 @@ def _audit(config: Config, data: ImageData, label: str, count: int, synthetic: P
     # Rows are sorted by content hash, so the first MOST are as good as drawn.
     probe = shortcut_probe(images[real[:MOST]][0], images[made[:MOST]][0], config.seed)
     features = _features(images)
-    distances, places = nearest(features[made], features[real])
+    train_features = features[: len(train)]
+    distances, places = nearest(features.plain[made], train_features)
     paths = train["path"].to_numpy()[places.numpy()]
     table = pd.DataFrame({"generated": generated.files, "nearest": paths, "distance": distances.numpy()})
     order = np.argsort(distances.numpy(), kind="stable")
     table.iloc[order].to_csv(folder / "nearest.csv", index=False, errors="surrogateescape")
     shown = order[:COLUMNS_SHOWN]
     _picture(images[[made[place] for place in shown]][0], images[places[shown].tolist()][0], folder / "nearest.png")
-    found = memorisation(features[made], features[real], features[len(train) : len(rows)])
+    found = memorisation(features[len(rows) :], train_features, features[len(train) : len(rows)])
     few = {"not_measured": f"{len(held_out)} held-out images of the class; {FEWEST_HELD_OUT} are needed"}
     return {
         "real": len(train),
@@ -114,8 +116,9 @@ def _of_class(data: ImageData, part: str, label: str) -> pd.DataFrame:
     return table[(table["split"] == part) & (table["label"] == label)]
 
 
-def _features(images: Images) -> Tensor:
-    return torch.cat([pixel_features(images[places][0]) for places in InOrder(len(images), EVALUATION_BATCH)])
+def _features(images: Images) -> Features:
+    parts = [Features.of_pixels(images[places][0]) for places in InOrder(len(images), EVALUATION_BATCH)]
+    return Features(torch.cat([part.plain for part in parts]), torch.cat([part.mirrored for part in parts]))
 
 
 def _picture(generated: Tensor, real: Tensor, path: Path) -> None:

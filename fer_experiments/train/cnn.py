@@ -194,7 +194,7 @@ def build_images(config: Config, data: ImageData, arm: Arm, plan: Plan, syntheti
     )
     generated = load_generated(config, data, arm, plan, synthetic)
     if generated is not None:
-        images.inject(generated)
+        images.inject(generated, injection=plan.injection)
     if plan.interpolated:
         images.inject(interpolate(config, data, arm), INTERPOLATED)
     return images
