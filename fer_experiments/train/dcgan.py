@@ -23,6 +23,7 @@ from fer_experiments.gan.pictures import SampleGrid
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.report.tensorboard import write_hyperparameters
 from fer_experiments.train.audit import audit_generated
+from fer_experiments.train.health import write_health
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
 
@@ -112,8 +113,10 @@ def train_gan(config: Config, data: ImageData, needed: dict[str, int], folder: P
     if trainer.current_epoch % settings.checkpoint_every:  # else written already
         trainer.save_checkpoint(checkpoint)
 
-    write_images(TrainedGenerator.load(checkpoint), needed, folder)
+    trained = TrainedGenerator.load(checkpoint)
+    write_images(trained, needed, folder)
     log.info("%s: %d images written to %s", what, sum(needed.values()), folder / "synthetic")
+    health = write_health(settings, data, trained, model.history, trainer.global_step // 2, folder)
     seconds = time.monotonic() - started
     result = Result(
         job="dcgan",
@@ -134,6 +137,9 @@ def train_gan(config: Config, data: ImageData, needed: dict[str, int], folder: P
         precision=config.trainer.arithmetic(trainer.strategy.root_device),
     )
     last = {name.removeprefix("gan/"): value for name, value in model.history[-1].items() if name.startswith("gan/")}
+    assert trainer.logger is not None
+    diversities = {f"gan/{name}": value for name, value in health.values.items() if name.startswith("diversity")}
+    trainer.logger.log_metrics(diversities, step=trainer.global_step // 2)
     write_hyperparameters(trainer.logger, result, settings.model_dump(), last)
     result.save(folder)
     return folder / "synthetic"
