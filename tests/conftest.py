@@ -18,7 +18,7 @@ from PIL import Image
 from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.spec import build
 
-TINY_NETWORKS = ["gan.width=4", "gan.image_size=32", "classifier.image_size=32"]
+TINY_NETWORKS = ["gan.width=4", "gan.image_size=32", "classifier.image_size=32", "judge.image_size=32"]
 TINY_FACES = ["data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"]
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fer_experiments.classifier.head import last_linear
 from fer_experiments.errors import ConfigError
 
 
@@ -24,17 +25,13 @@ def with_cosine_head(network: nn.Module, classes: int, scale: float) -> nn.Modul
 
     Raises ConfigError where it has none.
     """
-    found = [
-        (name, layer)
-        for name, layer in network.named_modules()
-        if name and isinstance(layer, nn.Linear) and layer.out_features == classes
-    ]
-    if not found:
+    found = last_linear(network, classes)
+    if found is None:
         raise ConfigError(
             f"classifier.network={type(network).__name__}: has no nn.Linear with {classes} outputs that a layer of "
             "cosines could replace; choose another network, or another balance than ldam_drw"
         )
-    place, last = found[-1]
+    place, last = found
     parent, _, name = place.rpartition(".")
     setattr(network.get_submodule(parent), name, CosineLinear(last.in_features, classes, scale))
     return network

@@ -32,6 +32,10 @@ class GeneratedImages:
         """All images of `parts`, in their order."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
+    def take(self, places: np.ndarray) -> "GeneratedImages":
+        """Those at `places` (M,), repeats allowed."""
+        return GeneratedImages(self.images[places], self.labels[places], self.files[places])
+
     def counts(self) -> dict[str, int]:
         names, numbers = np.unique(self.labels, return_counts=True)
         return {str(name): int(number) for name, number in zip(names, numbers, strict=True)}

@@ -103,22 +103,20 @@ def _distances(queries: Tensor, references: Features) -> Tensor:
     return torch.minimum(torch.cdist(queries, references.plain), torch.cdist(queries, references.mirrored))
 
 
-def low_quantile(values: Tensor) -> float | None:
-    """The number below which one more draw of values (N,) lies with p = EXPECTED; None under FEWEST_HELD_OUT."""
-    if len(values) < FEWEST_HELD_OUT:
-        return None
+def low_quantile(values: Tensor) -> float:
+    """The number below which one more draw of values (N,), N of FEWEST_HELD_OUT or more, lies with p = EXPECTED."""
     ordered = values.sort().values
     place = EXPECTED * (len(ordered) + 1) - 1
     low = int(place)
     return float(torch.lerp(ordered[low], ordered[low + 1], place - low))
 
 
-def memorisation(generated: Features, train: Features, held_out: Features) -> Memorisation | None:
-    """Of one class; None where held-out images are too few for a 5 % quantile (FEWEST_HELD_OUT)."""
+def memorisation(generated: Features, train: Features, held_out: Features) -> Memorisation:
+    """Of one class. Raises ValueError where held-out images are too few for a 5 % quantile."""
+    if len(held_out) < FEWEST_HELD_OUT:
+        raise ValueError(f"{len(held_out)} held-out images of the class; {FEWEST_HELD_OUT} are needed")
     real_distances, real_places = nearest(held_out.plain, train)
     threshold = low_quantile(real_distances)
-    if threshold is None:
-        return None
     distances, places = nearest(generated.plain, train)
     return Memorisation(
         share=_share(distances < threshold),
@@ -137,13 +135,11 @@ def copying_z(generated: Tensor, held_out: Tensor) -> float:
     return (u - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
 
 
-def held_out_copies(generated: Features, train: Features, held_out: Features) -> HeldOutCopies | None:
-    """Of one class; None where training images are too few for a 5 % quantile, or nothing is held out."""
-    if not len(held_out):
-        return None
+def held_out_copies(generated: Features, train: Features, held_out: Features) -> HeldOutCopies:
+    """Of one class. Raises ValueError where training images are too few for a 5 % quantile."""
+    if len(train) < FEWEST_HELD_OUT:
+        raise ValueError(f"{len(train)} training images of the class; {FEWEST_HELD_OUT} are needed")
     threshold = low_quantile(nearest(train.plain, held_out)[0])
-    if threshold is None:
-        return None
     distances = nearest(generated.plain, held_out)[0]
     near = (distances < threshold) & (distances < nearest(generated.plain, train)[0])
     return HeldOutCopies(_share(near), EXPECTED, threshold, len(held_out))

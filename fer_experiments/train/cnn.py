@@ -20,8 +20,7 @@ from torch import Tensor
 from fer_experiments.augment import Augment
 from fer_experiments.balance import Generate, Plan, Strategy
 from fer_experiments.classifier.averaging import WeightAverage
-from fer_experiments.classifier.cosine import with_cosine_head
-from fer_experiments.classifier.module import MONITOR, Classifier
+from fer_experiments.classifier.module import MONITOR
 from fer_experiments.data.leak import leak_to_selection
 from fer_experiments.data.module import INTERPOLATED, ImageData, ImageDataModule, Images
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
@@ -32,6 +31,7 @@ from fer_experiments.evaluation.predictions import Predictions, save_predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.tensorboard import write_hyperparameters, write_test_results
 from fer_experiments.train.audit import audit_arms
+from fer_experiments.train.build import build_classifier
 from fer_experiments.train.dcgan import images_needed, train_gan
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
@@ -208,32 +208,6 @@ def interpolate(config: Config, data: ImageData, arm: Arm) -> GeneratedImages:
     pixels = real[list(range(len(real)))][0].permute(0, 2, 3, 1).numpy()
     images, names = arm.balance.interpolate(pixels, labels, config.seed)
     return GeneratedImages(images, names, np.array([f"{arm.name}/{place}" for place in range(len(names))]))
-
-
-def build_classifier(config: Config, data: ImageData, plan: Plan) -> Classifier:
-    settings = config.classifier
-    channels = config.data.channels
-    network = settings.build_network(len(data.classes), channels)
-    if plan.cosine_head is not None:
-        network = with_cosine_head(network, len(data.classes), plan.cosine_head)
-    return Classifier(
-        network,
-        classes=list(data.classes),
-        optimizer=settings.optimizer,
-        learning_rate=settings.learning_rate,
-        schedule=settings.schedule,
-        mirror_test=settings.mirror_test,
-        objective=plan.objective,
-        mixing=plan.mixing or settings.mixing(),
-        label_smoothing=settings.label_smoothing,
-        provenance={
-            "split_hash": data.split.hash,
-            "seed": config.seed,
-            "stored_channels": config.data.stored_channels,
-            "channels": channels,
-            "image_size": settings.image_size,
-        },
-    )
 
 
 def _join(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from fer_experiments.augment import Augment
 from fer_experiments.balance import Strategy
 from fer_experiments.classifier import ClassifierConfig
+from fer_experiments.classifier.head import last_linear
 from fer_experiments.data.source import Source
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig
@@ -19,6 +20,7 @@ from fer_experiments.train.job import Job
 from fer_experiments.train.trainer import TrainerConfig
 
 GROUPS = ("train", "data", "balance", "augment", "gan", "classifier", "trainer")
+BUILT = (*GROUPS, "judge")  # the judge is another classifier, from the same folder of conf/
 
 
 class Config(Spec):
@@ -30,6 +32,7 @@ class Config(Spec):
     augment: Augment
     gan: GANConfig
     classifier: ClassifierConfig
+    judge: ClassifierConfig
     trainer: TrainerConfig
 
     @classmethod
@@ -38,7 +41,7 @@ class Config(Spec):
         node = to_dict(composed)
         errors: list[str] = []
         built: dict[str, Any] = {}
-        for group in GROUPS:
+        for group in BUILT:
             try:
                 built[group] = build(group, node.get(group))
             except ConfigError as error:
@@ -55,12 +58,21 @@ class Config(Spec):
         raise ConfigError("\n".join(errors))
 
     def _check_network(self) -> None:
-        """Build the classifier without memory or random draws, so that a bad value shows before the GAN is trained."""
-        try:
-            with torch.device("meta"):
-                self.classifier.build_network(2, self.data.channels)
-        except Exception as error:  # a user's network may raise anything
-            raise ConfigError(f"classifier.network={self.classifier.network}: {error}") from None
+        """Build the classifiers without memory or random draws, so that a bad value shows before the GAN is trained."""
+        built = {}
+        for group, settings in (("classifier", self.classifier), ("judge", self.judge)):
+            try:
+                with torch.device("meta"):
+                    built[group] = settings.build_network(2, self.data.channels)
+            except Exception as error:  # a user's network may raise anything
+                raise ConfigError(f"{group}.network={settings.network}: {error}") from None
+        if last_linear(built["judge"], 2) is None:
+            raise ConfigError(
+                f"judge.network={self.judge.network}: has no nn.Linear with as many outputs as classes, whose inputs "
+                "are the features; choose another network"
+            )
+        if self.judge.select != "last":
+            raise ConfigError(f"judge.select={self.judge.select}: the judge is always the last epoch's; use last")
 
 
 def to_dict(composed: DictConfig) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+"""All measures of one class's generated images: against its training images, and against its held-out ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torchvision.utils import make_grid, save_image
+
+from fer_experiments.classifier.judge import Judge
+from fer_experiments.classifier.probe import MOST, NotMeasured, shortcut_probe
+from fer_experiments.data.batches import InOrder
+from fer_experiments.data.module import EVALUATION_BATCH, ImageData, Images
+from fer_experiments.data.synthetic import GeneratedImages
+from fer_experiments.evaluation.diversity import diversity
+from fer_experiments.evaluation.fid import frechet_distance
+from fer_experiments.evaluation.findings import find
+from fer_experiments.evaluation.kid import kernel_inception_distance
+from fer_experiments.evaluation.nearest import Features, held_out_copies, memorisation, nearest, pixel_features
+from fer_experiments.evaluation.prdc import precision_recall_density_coverage
+
+if TYPE_CHECKING:
+    from fer_experiments.train.config import Config
+
+COLUMNS_SHOWN = 8
+TRAIN, HELD_OUT, UNSEEN, GENERATED = "train", "valid", "unseen", "generated"  # unseen: of validation and test
+
+
+@dataclass(frozen=True)
+class ClassImages:
+    """Real images of one class by part, and generated ones (M, s, s, C) uint8, as networks of any size see them."""
+
+    data: ImageData
+    label: str
+    generated: np.ndarray
+
+    def table(self, part: str) -> pd.DataFrame:
+        """Real images of a part, indexed by the row in the cache. In UNSEEN is none that leaks into training."""
+        table = self.data.split.table
+        table = table[table["label"] == self.label]
+        if part != UNSEEN:
+            return table[table["split"] == part]
+        train = table.index[table["split"] == TRAIN]
+        return table[(table["split"] != TRAIN) & ~table.index.isin(train)]
+
+    def at(self, part: str, size: int) -> Images:
+        """A part's images at `size`, the real ones by way of data.bottleneck."""
+        made = self.generated if part == GENERATED else None
+        rows = np.empty(0, dtype=np.int64) if part == GENERATED else self.table(part).index.to_numpy()
+        labels = np.zeros(len(rows) + (0 if made is None else len(made)), dtype=np.int64)
+        return Images(self.data.cache.images, rows, labels, size, self.data.source.bottleneck, made)
+
+    def see(self, part: str, size: int, look: Callable[[Tensor], Tensor]) -> Tensor:
+        """What `look` makes of a part's images, batch by batch, (N, ...)."""
+        images = self.at(part, size)
+        return torch.cat([look(images[places][0]) for places in InOrder(len(images), EVALUATION_BATCH)])
+
+    def pixels(self, part: str, size: int) -> Features:
+        """Of a part's images and their mirror images, as pixel_features sees them."""
+        plain = self.see(part, size, pixel_features)
+        return Features(plain, self.see(part, size, lambda batch: pixel_features(batch.flip(-1))))
+
+
+def facts_of_class(
+    config: Config, data: ImageData, judge: Judge, label: str, generated: GeneratedImages, folder: Path
+) -> dict[str, Any]:
+    """What there is to say of the generated images of one class, for audit.json; nearest.csv and .png go to `folder`.
+
+    Each measure is a dict of its numbers, or of why there are none: {"not_measured": reason}. Beside them stand the
+    numbers that are asked for most, and the checks.
+    """
+    images = ClassImages(data, label, generated.images)
+    size = config.classifier.image_size
+    pixels = {part: images.pixels(part, size) for part in (TRAIN, HELD_OUT, UNSEEN, GENERATED)}
+    seen = {part: images.see(part, judge.image_size, judge.features) for part in (TRAIN, HELD_OUT, GENERATED)}
+    write_nearest(images, pixels, generated.files, size, folder)
+    facts = {
+        "real": len(pixels[TRAIN]),
+        "held_out": len(pixels[HELD_OUT]),
+        "image_size": size,
+        "bottleneck": config.data.bottleneck,
+        "judge": judge.measured,
+        "probe": _probe(images, size, config.seed),
+        "memorisation": measured(lambda: asdict(memorisation(*_in_turn(pixels, GENERATED, TRAIN, HELD_OUT)))),
+        "held_out_copies": measured(lambda: asdict(held_out_copies(*_in_turn(pixels, GENERATED, TRAIN, UNSEEN)))),
+        "diversity": measured(
+            lambda: {
+                "pixels": diversity(pixels[GENERATED].plain, pixels[HELD_OUT].plain).ratio,
+                "features": diversity(seen[GENERATED], seen[HELD_OUT]).ratio,
+            }
+        ),
+        "distance": measured(lambda: asdict(kernel_inception_distance(seen[HELD_OUT], seen[GENERATED]))),
+        # The judge knows the training images, so that this is more than of two fresh sets of real ones.
+        "distance_of_training_images": measured(lambda: asdict(kernel_inception_distance(seen[HELD_OUT], seen[TRAIN]))),
+        "frechet_distance": measured(lambda: asdict(frechet_distance(seen[HELD_OUT], seen[GENERATED]))),
+        "likeness": measured(lambda: asdict(precision_recall_density_coverage(seen[HELD_OUT], seen[GENERATED]))),
+        "labels": label_agreement(images, judge),
+    }
+    checks = {name: found._asdict() for name, found in find(facts).items()}
+    return facts | headline(facts) | {"checks": checks}
+
+
+HEADLINE = {
+    "memorised_fraction": ("memorisation", "share"),
+    "ct": ("memorisation", "ct"),
+    "authenticity": ("memorisation", "authenticity"),
+    "precision": ("likeness", "precision"),
+    "recall": ("likeness", "recall"),
+    "density": ("likeness", "density"),
+    "coverage": ("likeness", "coverage"),
+    "kid": ("distance", "value"),
+    "label_agreement": ("labels", "agreement"),
+}
+
+
+def headline(facts: dict[str, Any]) -> dict[str, float | None]:
+    """The one number of each measure; None where it was not measured."""
+    return {name: facts[measure].get(key) for name, (measure, key) in HEADLINE.items()}
+
+
+def measured(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What it returns, or why it could not."""
+    try:
+        return measure()
+    except ValueError as error:
+        return {"not_measured": str(error)}
+
+
+def label_agreement(images: ClassImages, judge: Judge) -> dict[str, Any]:
+    """The share of generated images that the judge calls by their class, and that of held-out ones."""
+    place = judge.classes.index(images.label)
+    right = {part: images.see(part, judge.image_size, judge.probabilities).argmax(1) == place
+             for part in (GENERATED, HELD_OUT)}  # fmt: skip
+    return {
+        "agreement": float(right[GENERATED].double().mean()),
+        "held_out": float(right[HELD_OUT].double().mean()),
+        "images": len(right[GENERATED]),
+        "held_out_images": len(right[HELD_OUT]),
+        "chance": 1 / len(judge.classes),
+        "judge": judge.measured["balanced_accuracy"],
+    }
+
+
+def write_nearest(images: ClassImages, pixels: dict[str, Features], files: np.ndarray, size: int, folder: Path) -> None:
+    """nearest.csv and nearest.png: the training image nearest to each generated one, the nearest pair first."""
+    distances, places = nearest(pixels[GENERATED].plain, pixels[TRAIN])
+    paths = images.table(TRAIN)["path"].to_numpy()[places.numpy()]
+    table = pd.DataFrame({"generated": files, "nearest": paths, "distance": distances.numpy()})
+    order = np.argsort(distances.numpy(), kind="stable")
+    folder.mkdir(parents=True, exist_ok=True)
+    table.iloc[order].to_csv(folder / "nearest.csv", index=False, errors="surrogateescape")
+    shown = order[:COLUMNS_SHOWN]
+    above, below = images.at(GENERATED, size)[shown.tolist()][0], images.at(TRAIN, size)[places[shown].tolist()][0]
+    save_image(make_grid(torch.cat([above, below]).float() / 255, nrow=len(shown), padding=2), folder / "nearest.png")
+
+
+def _probe(images: ClassImages, size: int, seed: int) -> dict[str, Any]:
+    # Rows are sorted by content hash, so the first MOST are as good as drawn.
+    real, made = (images.at(part, size) for part in (TRAIN, GENERATED))
+    found = shortcut_probe(*(one[list(range(min(len(one), MOST)))][0] for one in (real, made)), seed)
+    return {"not_measured": found.reason} if isinstance(found, NotMeasured) else asdict(found)
+
+
+def _in_turn(features: dict[str, Features], *parts: str) -> tuple[Features, ...]:
+    return tuple(features[part] for part in parts)
