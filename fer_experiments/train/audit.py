@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.module import ImageData
 from fer_experiments.data.synthetic import read_synthetic
 from fer_experiments.errors import ConfigError
+from fer_experiments.train.draw import Rejection
 from fer_experiments.train.facts import facts_of_class
 from fer_experiments.train.judge import find_judge
 
@@ -34,6 +36,7 @@ def audit_arms(
     {class: folder of its generated images}, each inside its GAN's folder. leak: as there.
     """
     trained: Counter[str] = Counter()
+    reject = Rejection.of(arm.balance for arm in arms.values() if arm.balance.needs_images)
     seen = leak_to_gan(data) if leak else data
     for folder, arm in arms.items():
         planned = arm.balance.plan(data.split.labels("train"), config.seed).generated
@@ -42,15 +45,24 @@ def audit_arms(
         elif isinstance(arm.balance, Generate) and arm.balance.synthetic is not None:
             for label, count in planned.items():
                 there = folder / label if len(planned) > 1 else folder
-                audit_generated(config, seen, label, count, arm.balance.synthetic, there)
+                audit_generated(config, seen, label, count, arm.balance.synthetic, there, arm.balance.reject)
     for label, images in synthetic.items():
         shared = list(synthetic.values()).count(images) > 1  # a conditional GAN's, with a folder for each class
         there = images.parent / label if shared else images.parent
-        audit_generated(config, seen, label, trained[label], images, there)
+        audit_generated(config, seen, label, trained[label], images, there, reject.every)
 
 
-def audit_generated(config: Config, data: ImageData, label: str, count: int, synthetic: Path, folder: Path) -> None:
-    """Hold the first `count` generated images of a class against its real training images; audit.json says it.
+def audit_generated(
+    config: Config,
+    data: ImageData,
+    label: str,
+    count: int,
+    synthetic: Path,
+    folder: Path,
+    reject: Collection[str] = (),
+) -> None:
+    """Hold the first `count` generated images of a class that have none of the faults `reject` against its real
+    training images; audit.json says it.
 
     nearest.csv and nearest.png name and show the training image nearest to each, the nearest pair first. An audit that
     fails costs no training: audit.json then holds the `problem`, and the log the traceback.
@@ -59,7 +71,7 @@ def audit_generated(config: Config, data: ImageData, label: str, count: int, syn
     folder.mkdir(parents=True, exist_ok=True)
     facts: dict[str, Any] = {"class": label, "generated": count, "synthetic": str(synthetic)}
     try:
-        facts |= _audit(config, data, label, count, synthetic, folder)
+        facts |= _audit(config, data, label, count, synthetic, folder, reject)
     except Exception as error:
         facts["problem"] = f"{type(error).__name__}: {error}"
         log.error("the audit of %s failed: %s", label, error, exc_info=not isinstance(error, ConfigError))
@@ -69,8 +81,16 @@ def audit_generated(config: Config, data: ImageData, label: str, count: int, syn
     (folder / FILE).write_text(json.dumps(facts, indent=1))
 
 
-def _audit(config: Config, data: ImageData, label: str, count: int, synthetic: Path, folder: Path) -> dict[str, Any]:
-    generated = read_synthetic(synthetic, {label: count}, data.split.hash, config.data.stored_channels)
+def _audit(
+    config: Config,
+    data: ImageData,
+    label: str,
+    count: int,
+    synthetic: Path,
+    folder: Path,
+    reject: Collection[str],
+) -> dict[str, Any]:
+    generated = read_synthetic(synthetic, {label: count}, data.split.hash, config.data.stored_channels, reject)
     return facts_of_class(config, data, find_judge(config, data), label, generated, folder)
 
 

@@ -33,6 +33,7 @@ from fer_experiments.report.tensorboard import write_hyperparameters, write_test
 from fer_experiments.train.audit import audit_arms
 from fer_experiments.train.build import build_classifier
 from fer_experiments.train.dcgan import images_needed, train_gan
+from fer_experiments.train.draw import Rejection
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
 
@@ -83,7 +84,8 @@ def find_synthetic(
 
     Trains a GAN for each class, or a conditional one for all. The arms are all clean, or with `leak` all leaking.
     """
-    needed = images_for_all(config, data, [arm for arm in arms if arm.balance.needs_images])
+    needy = [arm for arm in arms if arm.balance.needs_images]
+    needed, reject = images_for_all(config, data, needy), Rejection.of(arm.balance for arm in needy)
     named = config.gan.target_class
     if needed and named is not None and set(needed) != {named}:
         raise ConfigError(
@@ -91,10 +93,10 @@ def find_synthetic(
             "trained for each of these. Use gan.target_class=null, or balance.sampling_strategy={CLASS: TOTAL}"
         )
     if config.gan.conditional:
-        return dict.fromkeys(needed, train_gan(config, data, needed, folder, leak)) if needed else {}
+        return dict.fromkeys(needed, train_gan(config, data, needed, folder, leak, reject)) if needed else {}
     several = len(needed) > 1
     return {
-        label: train_gan(config, data, {label: count}, folder / label if several else folder, leak)
+        label: train_gan(config, data, {label: count}, folder / label if several else folder, leak, reject)
         for label, count in sorted(needed.items())
     }
 
@@ -105,13 +107,14 @@ def load_generated(
     """The generated images that a plan asks for, from the arm's own folder or from the GANs trained here."""
     if not plan.generated:
         return None
-    own = arm.balance.synthetic if isinstance(arm.balance, Generate) else None
+    assert isinstance(arm.balance, Generate)
+    own, reject = arm.balance.synthetic, arm.balance.reject
     channels, split_hash = config.data.stored_channels, data.split.hash
     if own is not None:
-        return read_synthetic(own, plan.generated, split_hash, channels)
+        return read_synthetic(own, plan.generated, split_hash, channels, reject)
     return GeneratedImages.join(
         [
-            read_synthetic(synthetic[label], {label: count}, split_hash, channels)
+            read_synthetic(synthetic[label], {label: count}, split_hash, channels, reject)
             for label, count in plan.generated.items()
         ]
     )

@@ -13,6 +13,7 @@ import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from fer_experiments.balance import Strategy
+from fer_experiments.balance.sampling import repeat
 from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.errors import ConfigError
@@ -23,9 +24,12 @@ from fer_experiments.gan.pictures import SampleGrid
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.report.tensorboard import write_hyperparameters
 from fer_experiments.train.audit import audit_generated
+from fer_experiments.train.draw import Rejection, draw_images
 from fer_experiments.train.health import write_health
 from fer_experiments.train.job import Job
+from fer_experiments.train.judge import find_judge
 from fer_experiments.train.record import device_name, write_data
+from fer_experiments.train.scores import ImageScorer
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -39,9 +43,11 @@ class TrainDCGAN(Job):
         data = ImageData.prepare(config.data, config.seed)
         needed = wanted_images(config, data)
         write_data(folder, data, needed)
-        synthetic = train_gan(config, data, needed, folder)
+        reject = Rejection.of([config.balance])
+        synthetic = train_gan(config, data, needed, folder, reject=reject)
         for label, count in needed.items():
-            audit_generated(config, data, label, count, synthetic, folder / label if len(needed) > 1 else folder)
+            there = folder / label if len(needed) > 1 else folder
+            audit_generated(config, data, label, count, synthetic, there, reject.every)
 
 
 def wanted_images(config: Config, data: ImageData) -> dict[str, int]:
@@ -70,7 +76,14 @@ def images_needed(balance: Strategy, data: ImageData, seed: int) -> dict[str, in
     return balance.plan(data.split.labels("train"), seed).generated
 
 
-def train_gan(config: Config, data: ImageData, needed: dict[str, int], folder: Path, leak: bool = False) -> Path:
+def train_gan(
+    config: Config,
+    data: ImageData,
+    needed: dict[str, int],
+    folder: Path,
+    leak: bool = False,
+    reject: Rejection = Rejection(),  # noqa: B008
+) -> Path:
     """Train the GAN and write images of it, needed = {class: number}; the folder synthetic/ is returned.
 
     A conditional GAN is trained on all training images, another on those of the one class that is needed. leak: on the
@@ -78,7 +91,11 @@ def train_gan(config: Config, data: ImageData, needed: dict[str, int], folder: P
     there is no result.json.
     """
     if config.gan.checkpoint is not None:
-        return _use_checkpoint(config.gan.checkpoint, leak_to_gan(data) if leak else data, needed, folder)
+        seen = leak_to_gan(data) if leak else data
+        trained = _load_checkpoint(config.gan.checkpoint, seen, needed)
+        written = write_images(config, seen, trained, needed, folder, reject)
+        _say_written(f"{config.gan.checkpoint} (not trained here)", written, folder)
+        return folder / "synthetic"
     started = time.monotonic()
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     settings = config.gan
@@ -114,8 +131,8 @@ def train_gan(config: Config, data: ImageData, needed: dict[str, int], folder: P
         trainer.save_checkpoint(checkpoint)
 
     trained = TrainedGenerator.load(checkpoint)
-    write_images(trained, needed, folder)
-    log.info("%s: %d images written to %s", what, sum(needed.values()), folder / "synthetic")
+    written = write_images(config, data, trained, needed, folder, reject)
+    _say_written(what, written, folder)
     health = write_health(settings, data, trained, model.history, trainer.global_step // 2, folder)
     seconds = time.monotonic() - started
     result = Result(
@@ -124,7 +141,7 @@ def train_gan(config: Config, data: ImageData, needed: dict[str, int], folder: P
         seed=config.seed,
         classes=list(data.classes),
         real=real,
-        generated=needed,
+        generated=written,
         repeated={},
         optimizer_steps=trainer.global_step,
         selected_epoch=trainer.current_epoch,
@@ -154,11 +171,9 @@ def trained_classes(config: Config, data: ImageData, needed: dict[str, int]) -> 
 def training_places(settings: GANConfig, data: ImageData, classes: Sequence[str]) -> np.ndarray:
     """Places in the training part, those of small classes repeated if gan.labels=balanced."""
     labels = data.split.labels("train")
-    found = [np.flatnonzero(labels == label) for label in classes]
-    if settings.labels == "balanced":
-        most = max(len(places) for places in found)
-        found = [np.resize(places, most) for places in found]  # again from the start
-    return np.concatenate(found)
+    if settings.conditional and settings.labels == "balanced":
+        return repeat("all", labels, seed=0)
+    return np.flatnonzero(np.isin(labels, classes))
 
 
 def count_real(data: ImageData, places: np.ndarray) -> dict[str, int]:
@@ -167,14 +182,17 @@ def count_real(data: ImageData, places: np.ndarray) -> dict[str, int]:
     return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
 
-def write_images(trained: TrainedGenerator, needed: dict[str, int], folder: Path) -> None:
-    """Write images of each class that is needed into folder/synthetic; the first seeds, so that more add to them."""
-    for label, count in needed.items():
-        trained.write(folder / "synthetic", range(count), label)
+def write_images(
+    config: Config, data: ImageData, trained: TrainedGenerator, needed: dict[str, int], folder: Path, reject: Rejection
+) -> dict[str, int]:
+    """Write what is needed of each class into folder/synthetic; {class: images accepted}."""
+    judge = find_judge(config, data) if reject.some else None
+    scorer = None if judge is None else lambda label: ImageScorer(config, data, judge, label)
+    return draw_images(trained, needed, folder / "synthetic", reject, scorer)
 
 
-def _use_checkpoint(path: Path, data: ImageData, needed: dict[str, int], folder: Path) -> Path:
-    """Write images of a trained GAN. Raises ConfigError where it is not of these classes, data and split."""
+def _load_checkpoint(path: Path, data: ImageData, needed: dict[str, int]) -> TrainedGenerator:
+    """A GAN trained elsewhere. Raises ConfigError where it is not of these classes, data and split."""
     where = f"gan.checkpoint={path}"
     try:
         trained = TrainedGenerator.load(path)
@@ -199,10 +217,12 @@ def _use_checkpoint(path: Path, data: ImageData, needed: dict[str, int], folder:
             "may have seen validation or test images. Set the data keys and the seed as in its run (one checkpoint "
             "serves one seed), or train with gan.checkpoint=null"
         )
-    write_images(trained, needed, folder)
-    label, count = ", ".join(needed), sum(needed.values())
-    log.info("GAN of %s: not trained; %d images of %s written to %s", label, count, path, folder / "synthetic")
-    return folder / "synthetic"
+    return trained
+
+
+def _say_written(what: str, written: dict[str, int], folder: Path) -> None:
+    listed = ", ".join(f"{count} of {label}" for label, count in written.items())
+    log.info("%s: images written to %s: %s", what, folder / "synthetic", listed)
 
 
 def build_gan(config: Config, data: ImageData, classes: list[str]) -> DCGAN:
