@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fer_experiments.data.synthetic import COLUMNS, MANIFEST, GeneratedImages, read_synthetic, write_synthetic
+from fer_experiments.data.synthetic import (
+    COLUMNS,
+    FAULTS,
+    MANIFEST,
+    SCORES,
+    GeneratedImages,
+    read_synthetic,
+    write_synthetic,
+)
 from fer_experiments.spec import ConfigError
 
 SPLIT = "0123456789abcdef"
@@ -29,6 +37,20 @@ def manifest(folder):
 
 def edit(folder, **columns):
     manifest(folder).assign(**columns).to_csv(folder / MANIFEST, index=False)
+
+
+def scores(faults):
+    """Of so many images, each with the faults in a word of its own."""
+    table = pd.DataFrame({name: [0.25] * len(faults) for name in SCORES})
+    return table.assign(**{fault: [fault in own for own in faults] for fault in FAULTS})
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """Four cats: fine, memorised, off_class and both."""
+    table = scores([[], ["memorised"], ["off_class"], ["memorised", "off_class"]])
+    write_synthetic(tmp_path, "cat", noise(4, seed=1), [0, 1, 2, 3], "checkpoint", SPLIT, table)
+    return tmp_path
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -159,3 +181,43 @@ def test_images_of_unlike_sizes_are_refused(folder):
     Image.new("RGB", (9, 9)).save(folder / "cat" / "00000010.png")
     with pytest.raises(ConfigError, match=r"images differ in size: \[\(8, 8, 3\), \(9, 9, 3\)\]"):
         read_synthetic(folder, {"cat": 5}, SPLIT, 3)
+
+
+# scores and faults
+
+
+def test_the_manifest_says_why_an_image_is_not_accepted(scored):
+    rows = manifest(scored)
+    assert rows["faults"].tolist() == ["", "memorised", "off_class", "memorised off_class"]
+    assert (rows[SCORES] == "0.25").all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("reject", "left"),
+    [([], [0, 1, 2, 3]), (["memorised"], [0, 2]), (["off_class"], [0, 1]), (FAULTS, [0]), (["low_quality"], range(4))],
+)
+def test_images_with_a_rejected_fault_are_passed_over(scored, reject, left):
+    read = read_synthetic(scored, {"cat": len(left)}, SPLIT, 3, reject)
+    np.testing.assert_array_equal(read.images, noise(4, seed=1)[list(left)])
+    with pytest.raises(ConfigError, match=rf"has {len(left)} images of cat, {len(left) + 1} are needed"):
+        read_synthetic(scored, {"cat": len(left) + 1}, SPLIT, 3, reject)
+
+
+def test_too_few_accepted_images_are_refused_with_the_rule_and_the_draws(scored):
+    with pytest.raises(ConfigError, match=r"balance\.reject=\['memorised'\] lets through no more of the 4 that were"):
+        read_synthetic(scored, {"cat": 3}, SPLIT, 3, ["memorised"])
+
+
+def test_dropped_images_have_a_row_and_no_file(tmp_path):
+    table = scores([["memorised"], [], ["off_class"]])
+    write_synthetic(tmp_path, "cat", noise(3), [0, 1, 2], "checkpoint", SPLIT, table, dropped=["memorised"])
+    assert manifest(tmp_path)["file"].tolist() == ["", "cat/00000001.png", "cat/00000002.png"]
+    assert len(list((tmp_path / "cat").iterdir())) == 2
+    np.testing.assert_array_equal(read_synthetic(tmp_path, {"cat": 2}, SPLIT, 3).images, noise(3)[1:])
+    write_synthetic(tmp_path, "cat", noise(1, seed=9), [0], "another", SPLIT, scores([[]]))
+    assert manifest(tmp_path)["seed"].tolist() == ["1", "2", "0"]
+
+
+def test_images_without_scores_cant_be_rejected(folder, scored):
+    with pytest.raises(ConfigError, match=r"not scored, so balance\.reject=\['memorised'\] can't choose"):
+        read_synthetic(folder, {"dog": 1}, SPLIT, 3, ["memorised"])

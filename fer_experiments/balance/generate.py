@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from fer_experiments.balance.sampling import SamplingStrategy, images_to_add, repeat
 from fer_experiments.balance.strategy import Plan, Strategy, all_of
 from fer_experiments.data.batches import Injection
+from fer_experiments.data.synthetic import Fault
 from fer_experiments.errors import ConfigError
 from fer_experiments.spec import UserPath
 
@@ -27,7 +28,7 @@ class Generate(Strategy):
     add: so many whatever the balance; where they are missing of the smallest class (the first by name among equals) or
     {class: number} of each, else of every class. None: as sampling_strategy says, else as many as the largest class
     has. share: of each batch, None: as many as they are among all images; with pretrain of the steps, None: a third.
-    weight: of a generated image in the loss.
+    weight: of a generated image in the loss. reject: faults for which images are dropped and others drawn instead.
     """
 
     evens: ClassVar[bool] = True
@@ -36,6 +37,7 @@ class Generate(Strategy):
     inject: Literal["missing", "symmetric", "pretrain"]
     share: Share | None
     weight: Annotated[float, Field(gt=0.0)]
+    reject: list[Fault]
     synthetic: UserPath | None
 
     @model_validator(mode="after")

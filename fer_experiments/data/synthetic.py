@@ -1,8 +1,9 @@
 """Generated images on disk: CLASS/*.png and a manifest.csv that says what made each of them, and from which split."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from fer_experiments.errors import ConfigError
 
 MANIFEST = "manifest.csv"
 COLUMNS = ["file", "class", "seed", "checkpoint_hash", "split_hash"]
+SCORES = ["nearest_distance", "label_probability", "realism"]  # empty where images are not scored
+Fault = Literal["memorised", "off_class", "low_quality"]  # what balance.reject can drop an image for
+FAULTS: tuple[str, ...] = get_args(Fault)
 
 
 @dataclass(frozen=True)
@@ -34,25 +38,48 @@ class GeneratedImages:
 
 
 def write_synthetic(
-    folder: Path, label: str, images: np.ndarray, seeds: list[int], checkpoint_hash: str, split_hash: str
+    folder: Path,
+    label: str,
+    images: np.ndarray,
+    seeds: list[int],
+    checkpoint_hash: str,
+    split_hash: str,
+    scores: pd.DataFrame | None = None,
+    dropped: Collection[str] = (),
 ) -> None:
-    """Add images (N, S, S, C) uint8 of one class to `folder` and its manifest; seeds[i] made images[i]."""
+    """Add images (N, S, S, C) uint8 of one class to `folder` and its manifest; seeds[i] made images[i].
+
+    scores: a row an image, SCORES and a bool for each of FAULTS. An image with one of the faults `dropped` has its row
+    in the manifest and no file.
+    """
     (folder / label).mkdir(parents=True, exist_ok=True)
-    rows = []
-    for pixels, seed in zip(images, seeds, strict=True):
-        file = f"{label}/{seed:08d}.png"
+    new = pd.DataFrame({"file": "", "class": label, "seed": seeds}).assign(
+        checkpoint_hash=checkpoint_hash, split_hash=split_hash
+    )
+    if scores is not None:
+        scores = scores.reset_index(drop=True)
+        new[SCORES] = scores[SCORES]
+        new["faults"] = [" ".join(fault for fault in FAULTS if row[fault]) for _, row in scores.iterrows()]
+    kept = np.ones(len(new), dtype=bool) if scores is None else ~scores[list(dropped)].any(axis=1).to_numpy()
+    for place in np.flatnonzero(kept):
+        pixels, file = images[place], f"{label}/{seeds[place]:08d}.png"
         Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(folder / file)
-        rows.append([file, label, seed, checkpoint_hash, split_hash])
-    new = pd.DataFrame(rows, columns=COLUMNS)
+        new.loc[place, "file"] = file
     manifest = folder / MANIFEST
     if manifest.exists():
         old = pd.read_csv(manifest, dtype=str, keep_default_na=False)
-        new = pd.concat([old[~old["file"].isin(new["file"])], new])
+        again = (old["class"] == label) & old["seed"].isin([str(seed) for seed in seeds])
+        new = pd.concat([old[~again], new])
     new.to_csv(manifest, index=False)
 
 
-def read_synthetic(folder: Path, wanted: dict[str, int], split_hash: str, channels: int) -> GeneratedImages:
-    """The first `wanted` images of each class. Raises ConfigError where they are too few or saw another split."""
+def read_synthetic(
+    folder: Path, wanted: dict[str, int], split_hash: str, channels: int, reject: Collection[str] = ()
+) -> GeneratedImages:
+    """The first `wanted` images of each class that have none of the faults `reject`.
+
+    Raises ConfigError where they are too few, are not scored though `reject` names a fault, or saw another split.
+    """
     where = f"balance.synthetic={folder}"
     try:
         manifest = pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)
@@ -70,12 +97,16 @@ def read_synthetic(folder: Path, wanted: dict[str, int], split_hash: str, channe
         )
     images, labels, paths = [], [], []
     for label, count in wanted.items():
-        files = list(manifest.loc[manifest["class"] == label, "file"])
+        drawn = manifest[manifest["class"] == label]
+        files = _accepted(where, drawn, reject)
         if len(files) < count:
-            raise ConfigError(
-                f"{where}: has {len(files)} images of {label}, {count} are needed; make more with "
-                f"python -m fer_experiments.generate CHECKPOINT --count {count}"
-            )
+            remedy = f"make more with python -m fer_experiments.generate CHECKPOINT --count {count}"
+            if reject:
+                remedy = (
+                    f"balance.reject={list(reject)} lets through no more of the {len(drawn)} that were drawn; train a "
+                    "better GAN (gan=recipe, gan.images_seen), or reject less"
+                )
+            raise ConfigError(f"{where}: has {len(files)} images of {label}, {count} are needed; {remedy}")
         images += [_read(folder, file, channels) for file in files[:count]]
         labels += [label] * count
         paths += [str(folder / file) for file in files[:count]]
@@ -83,6 +114,17 @@ def read_synthetic(folder: Path, wanted: dict[str, int], split_hash: str, channe
     if len(shapes) > 1:
         raise ConfigError(f"{where}: images differ in size: {sorted(shapes)}")
     return GeneratedImages(np.stack(images), np.array(labels, dtype=str), np.array(paths, dtype=str))
+
+
+def _accepted(where: str, drawn: pd.DataFrame, reject: Collection[str]) -> list[str]:
+    """The files of a manifest's rows without the faults `reject`."""
+    if reject and len(drawn) and ("faults" not in drawn or (drawn[SCORES] == "").any(axis=None)):
+        raise ConfigError(
+            f"{where}: its images are not scored, so balance.reject={list(reject)} can't choose among them; take the "
+            "images of a run that had balance.reject set, or use balance.reject=[]"
+        )
+    faulty = [bool(set(reject) & set(faults.split())) for faults in drawn["faults"]] if reject else [False] * len(drawn)
+    return [file for file, out in zip(drawn["file"], faulty, strict=True) if file and not out]
 
 
 def _read(folder: Path, file: str, channels: int) -> np.ndarray:
