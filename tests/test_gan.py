@@ -249,11 +249,12 @@ def module(**changes) -> DCGAN:
     return DCGAN(**(settings | changes))
 
 
-def fit(model: DCGAN, folder: Path, epochs: int = 2, callbacks=()) -> lightning.Trainer:
+def fit(model: DCGAN, folder: Path, epochs: int = 2, callbacks=(), precision: str = "32-true") -> lightning.Trainer:
     data = [(torch.rand(4, 1, 32, 32), torch.zeros(4)) for _ in range(3)]
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=epochs,
+        precision=precision,
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=bool(callbacks),

@@ -11,9 +11,9 @@ from fer_experiments.gan.health import (
     collapsed,
     cutout_leaks,
     discriminator_won,
-    diversity,
     examine,
     flat_squares,
+    image_diversity,
     last_scores,
     too_few_steps,
 )
@@ -42,11 +42,11 @@ def with_square(images: torch.Tensor, top: int = 3, left: int = 9) -> torch.Tens
 
 
 def test_other_images_of_the_same_kind_have_a_diversity_of_one():
-    assert diversity(noise(60, seed=1), noise(60, seed=2)) == pytest.approx(1, abs=0.02)
+    assert image_diversity(noise(60, seed=1), noise(60, seed=2)) == pytest.approx(1, abs=0.02)
 
 
 def test_one_image_again_and_again_has_no_diversity():
-    assert diversity(noise(1).expand(60, -1, -1, -1), noise(60, seed=1)) == pytest.approx(0, abs=1e-6)
+    assert image_diversity(noise(1).expand(60, -1, -1, -1), noise(60, seed=1)) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("modes", [2, 4, 5])
@@ -54,19 +54,19 @@ def test_some_real_images_repeated_have_one_less_than_their_inverse(modes):
     real = noise(40)
     repeated = real[torch.arange(200) % modes]
     expected = (1 - 1 / modes) * 200 / 199  # pairs are of two places, never one with itself
-    assert diversity(repeated, real) == pytest.approx(expected, abs=0.02)
+    assert image_diversity(repeated, real) == pytest.approx(expected, abs=0.02)
 
 
 def test_brightness_is_no_diversity():
     steps = torch.arange(60, dtype=torch.uint8)[:, None, None, None]
     made = (noise(1) // 2) + steps  # 60 shades of one image
-    assert diversity(made, noise(60, seed=1)) == pytest.approx(0, abs=0.01)
+    assert image_diversity(made, noise(60, seed=1)) == pytest.approx(0, abs=0.01)
 
 
 @pytest.mark.parametrize(("generated", "real"), [(60, 1), (1, 60)])
 def test_one_image_has_no_diversity_to_measure(generated, real):
-    assert diversity(noise(generated), noise(real)) is None
-    assert diversity(noise(60), noise(1).expand(3, -1, -1, -1)) is None
+    assert image_diversity(noise(generated), noise(real)) is None
+    assert image_diversity(noise(60), noise(1).expand(3, -1, -1, -1)) is None
 
 
 def test_collapse_names_its_classes_and_the_keys_to_change():

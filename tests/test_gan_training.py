@@ -332,6 +332,7 @@ def test_training_resumes_exactly_with_its_average(tmp_path):
         assert torch.equal(mine, other), name
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -342,11 +343,11 @@ def test_training_resumes_exactly_with_its_average(tmp_path):
     ],
     ids=lambda changes: changes["loss"],
 )
-def test_every_loss_trains_both_networks(tmp_path, changes):
+def test_every_loss_trains_both_networks(tmp_path, changes, precision):
     torch.manual_seed(0)
     model = module(**changes)
     before = {name: value.clone() for name, value in model.named_parameters()}
-    fit(model, tmp_path)
+    fit(model, tmp_path, precision=precision)
     assert not any(torch.equal(before[name], value) for name, value in model.named_parameters())
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
 

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fer_experiments.evaluation.diversity import diversity
 from fer_experiments.evaluation.nearest import pixel_features
 
 FEWEST_STEPS = 1000  # the paper's 246,000 images are 3,900 batches of 64
 LEAST_DIVERSITY = 0.5  # m real images again and again have 1 - 1 / m of a class's diversity: two of them, a half
+ALIKE = 1e-6  # the distance of an image from its copy, but for rounding
 WON_REAL, WON_GENERATED = 0.95, 0.05
 LAST = 0.1  # of the history
 FLAT = 0.03  # standard deviation of a square that counts as flat, of a range of 1: eight grey levels
@@ -27,7 +29,7 @@ class Alarm:
     message: str
 
 
-def diversity(generated: Tensor, real: Tensor) -> float | None:
+def image_diversity(generated: Tensor, real: Tensor) -> float | None:
     """Mean distance of two generated images of a class, as a share of that of two real ones; about 1 if all is well.
 
     Images (N, C, S, S) uint8 and (M, C, S, S), compared as 32 x 32 grey pixels without brightness and contrast. None
@@ -35,8 +37,8 @@ def diversity(generated: Tensor, real: Tensor) -> float | None:
     """
     if min(len(generated), len(real)) < 2:
         return None
-    made, true = (torch.pdist(pixel_features(images)).mean().item() for images in (generated, real))
-    return made / true if true > 0 else None
+    found = diversity(pixel_features(generated), pixel_features(real))
+    return found.ratio if found.real > ALIKE else None
 
 
 def flat_squares(images: Tensor) -> float:
@@ -56,7 +58,7 @@ def last_scores(history: Sequence[dict[str, float]]) -> tuple[float, float]:
 
 
 def collapsed(diversities: dict[str, float]) -> Alarm | None:
-    """diversities: {class: diversity}."""
+    """diversities: {class: image_diversity}."""
     few = {label: value for label, value in diversities.items() if value < LEAST_DIVERSITY}
     if not few:
         return None
@@ -123,7 +125,7 @@ def examine(
     policy: str | None,
 ) -> Health:
     """generated, real: {class: images (N, C, S, S) uint8} of the same side; steps: batches; loss, policy: as in gan."""
-    found = {label: diversity(images, real[label]) for label, images in generated.items()}
+    found = {label: image_diversity(images, real[label]) for label, images in generated.items()}
     diversities = {label: value for label, value in found.items() if value is not None}
     flat_generated, flat_real = (flat_squares(torch.cat([*images.values()])) for images in (generated, real))
     judged = [

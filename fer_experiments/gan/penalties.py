@@ -25,7 +25,8 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, generated:
     Without its weight of GRADIENT_PENALTY_WEIGHT.
     """
     share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-    return (input_gradient(score, torch.lerp(generated, real, share)).norm(dim=1) - 1).square().mean()
+    between = torch.lerp(generated.to(real.dtype), real, share)  # under autocast the generated ones are bfloat16
+    return (input_gradient(score, between).norm(dim=1) - 1).square().mean()
 
 
 def input_gradient(score: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
