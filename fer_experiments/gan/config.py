@@ -38,6 +38,8 @@ class GANConfig(Spec):
     mirror: bool
     picture_epochs: list[Positive]
     checkpoint_every: Positive
+    kid_every: Positive | None
+    select: Literal["last", "best_kid"]
 
     @field_validator("checkpoint")
     @classmethod
@@ -66,6 +68,10 @@ class GANConfig(Spec):
             raise ValueError(
                 f"target_class={self.target_class}: a conditional GAN is trained on all classes; use "
                 "gan.target_class=null, or gan.conditional=false"
+            )
+        if self.select == "best_kid" and self.kid_every is None:
+            raise ValueError(
+                "select=best_kid: needs a distance to choose by; set gan.kid_every, in epochs, or use gan.select=last"
             )
         if self.loss == "wgan_gp" and self.regularizer != "none":
             raise ValueError(

@@ -80,7 +80,7 @@ class DCGAN(lightning.LightningModule):
         self._gathered.append(self.step(*batch))
         self._average(len(batch[0]) * self.trainer.world_size)
         if len(self._gathered) >= STEPS_BETWEEN_LOGS:
-            self._write()
+            self.write_history()
 
     def step(self, images: Tensor, labels: Tensor) -> Tensor:
         """One update of each network on images in [0, 1] of classes (B,). Returns adversarial_step's METRICS."""
@@ -109,12 +109,13 @@ class DCGAN(lightning.LightningModule):
             update_average(self.average, self.generator, decay(batch, images_seen, self.ema))
 
     def on_train_epoch_end(self) -> None:
-        self._write()
+        self.write_history()
         # The last update of the epoch shows in no loss yet. Runs before the checkpoint is written, which so stays good.
         if not torch.stack([parameter.isfinite().all() for parameter in self.parameters()]).all():
             self._stop("a weight")
 
-    def _write(self) -> None:
+    def write_history(self) -> None:
+        """Add the mean of what was gathered to `history` and log it; nothing where nothing was."""
         if not self._gathered:
             return
         means = torch.stack(self._gathered).mean(0)

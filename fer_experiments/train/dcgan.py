@@ -25,6 +25,7 @@ from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.report.tensorboard import write_hyperparameters
 from fer_experiments.train.audit import audit_generated
 from fer_experiments.train.draw import Rejection, draw_images
+from fer_experiments.train.follow import Distance, FollowDistance
 from fer_experiments.train.health import write_health
 from fer_experiments.train.job import Job
 from fer_experiments.train.judge import find_judge
@@ -122,15 +123,17 @@ def train_gan(
     )
     pictures = SampleGrid(folder / "samples", settings.picture_epochs, config.data.stored_channels)
     what = f"GAN of {', '.join(classes)}"
-    trainer = config.trainer.build(what, settings.epochs_of(steps), folder, [pictures, checkpoints], validate=False)
+    follow = follow_distance(config, data, classes, folder)
+    callbacks = [pictures, *follow, checkpoints]
+    trainer = config.trainer.build(what, settings.epochs_of(steps), folder, callbacks, validate=False)
     real = count_real(data, places)
     log.info("%s: %d images, %d epochs", what, sum(real.values()), trainer.max_epochs or 0)
     trainer.fit(model, datamodule=images)
-    checkpoint = folder / "checkpoints" / "last.ckpt"
+    last = folder / "checkpoints" / "last.ckpt"
     if trainer.current_epoch % settings.checkpoint_every:  # else written already
-        trainer.save_checkpoint(checkpoint)
-
-    trained = TrainedGenerator.load(checkpoint)
+        trainer.save_checkpoint(last)
+    chosen, epoch = (last, trainer.current_epoch) if settings.select == "last" else (follow[0].file, follow[0].epoch)
+    trained = TrainedGenerator.load(chosen)
     written = write_images(config, data, trained, needed, folder, reject)
     _say_written(what, written, folder)
     health = write_health(settings, data, trained, model.history, trainer.global_step // 2, folder)
@@ -144,7 +147,7 @@ def train_gan(
         generated=written,
         repeated={},
         optimizer_steps=trainer.global_step,
-        selected_epoch=trainer.current_epoch,
+        selected_epoch=epoch,
         metrics={},
         history=model.history,
         split_hash=data.split.clean_hash,
@@ -153,13 +156,21 @@ def train_gan(
         device=device_name(trainer),
         precision=config.trainer.arithmetic(trainer.strategy.root_device),
     )
-    last = {name.removeprefix("gan/"): value for name, value in model.history[-1].items() if name.startswith("gan/")}
+    shown = {name.removeprefix("gan/"): value for name, value in model.history[-1].items() if name.startswith("gan/")}
     assert trainer.logger is not None
     diversities = {f"gan/{name}": value for name, value in health.values.items() if name.startswith("diversity")}
     trainer.logger.log_metrics(diversities, step=trainer.global_step // 2)
-    write_hyperparameters(trainer.logger, result, settings.model_dump(), last)
+    write_hyperparameters(trainer.logger, result, settings.model_dump(), shown)
     result.save(folder)
     return folder / "synthetic"
+
+
+def follow_distance(config: Config, data: ImageData, classes: list[str], folder: Path) -> list[FollowDistance]:
+    """The callback of gan.kid_every, or none."""
+    if config.gan.kid_every is None:
+        return []
+    distance = Distance(config, data, find_judge(config, data), classes)
+    return [FollowDistance(distance, config.gan.kid_every, folder / "checkpoints" / "best.ckpt")]
 
 
 def trained_classes(config: Config, data: ImageData, needed: dict[str, int]) -> list[str]:
