@@ -38,10 +38,12 @@ AUGMENT = Traditional(flip=0.5, degrees=10.0, translate=0.08, scale=0.1)  # as c
 REPORTED = ("balanced_accuracy", "recall", "images")
 
 
+@isolate_rng()
 def find_judge(config: Config, data: ImageData) -> Judge:
     """The judge of the split, trained first if the cache has none; arms, GANs and parallel runs share it.
 
-    Raises ConfigError where the cache can't be written, or what lies there can't be read.
+    Leaves the global random state as it was. Raises ConfigError where the cache can't be written, or what lies there
+    can't be read.
     """
     path = config.data.cache_dir / "judges" / f"{data.split.hash}-{_fingerprint(config, data)}.pt"
     try:
@@ -54,6 +56,7 @@ def find_judge(config: Config, data: ImageData) -> Judge:
     return _load(config, data, path)
 
 
+@isolate_rng()
 def train_judge(config: Config, data: ImageData, generated: GeneratedImages | None = None) -> Judge:
     """Train on all classes of the training part, oversampled to even classes; on nothing else.
 
@@ -63,7 +66,7 @@ def train_judge(config: Config, data: ImageData, generated: GeneratedImages | No
     settings = config.judge
     trainer_config = config.trainer.model_copy(update={"devices": 1, "strategy": "auto"})
     what = "judge" if generated is None else "classifier of generated images"
-    with isolate_rng(), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         lightning.seed_everything(SEED, workers=True, verbose=False)
         images = _images(config, data, generated)
         model = build_classifier(config.model_copy(update={"classifier": settings}), data, Plan(np.arange(0)))
@@ -140,5 +143,6 @@ def _load(config: Config, data: ImageData, path: Path) -> Judge:
         saved = torch.load(path, weights_only=True, map_location="cpu")
         network.load_state_dict(saved["network"])
     except Exception as error:  # torch.load raises anything on foreign bytes
-        raise ConfigError(f"the judge {path} can't be read: {error}; remove it, and it is trained anew") from None
+        said = str(error).split(". ")[0]  # torch goes on about trust
+        raise ConfigError(f"the judge {path} can't be read: {said}; remove it, and it is trained anew") from None
     return _judge(config, data, network.to(memory_format=torch.channels_last), saved["measured"])
