@@ -162,8 +162,10 @@ def write_nearest(images: ClassImages, pixels: dict[str, Features], files: np.nd
 
 def _probe(images: ClassImages, size: int, seed: int) -> dict[str, Any]:
     # Rows are sorted by content hash, so the first MOST are as good as drawn.
-    real, made = (images.at(part, size) for part in (TRAIN, GENERATED))
-    found = shortcut_probe(*(one[list(range(min(len(one), MOST)))][0] for one in (real, made)), seed)
+    real, made = (
+        one[list(range(min(len(one), MOST)))][0] for one in (images.at(part, size) for part in (TRAIN, GENERATED))
+    )
+    found = shortcut_probe(real, made, seed)
     return {"not_measured": found.reason} if isinstance(found, NotMeasured) else asdict(found)
 
 
