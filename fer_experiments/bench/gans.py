@@ -1,7 +1,7 @@
 """Compare GANs by the audits of their images: python -m fer_experiments.bench.gans multirun/SWEEP/* .
 
-Runs of train=dcgan that differ in their seed alone are one row for each class; the numbers are means over the seeds with
-the least and the greatest.
+Runs of train=dcgan that differ in their seed alone are one row for each class; the numbers are means over the seeds, in
+brackets the least and the greatest.
 """
 
 import argparse
