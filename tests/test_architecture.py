@@ -46,7 +46,9 @@ def test_every_room_is_known():
     assert rooms - {"conf"} == set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("module", ["__main__", "generate", "report.__main__", "report.collect", "report.files"])
+@pytest.mark.parametrize(
+    "module", ["__main__", "generate", "audit", "report.__main__", "report.collect", "report.files"]
+)
 def test_the_command_line_imports_no_torch(module):
     code = f"import sys, fer_experiments.{module}; print('torch' in sys.modules, 'lightning' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

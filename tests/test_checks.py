@@ -23,10 +23,17 @@ def good(tmp_path):
     return record
 
 
-def write_audit(folder, auroc, share, seed=0):
+AUDITED_WELL = {
+    name: {"status": "pass", "said": "Well.", "measured": True}
+    for name in ("leakage", "collapse", "labels", "coverage")
+}
+
+
+def write_audit(folder, auroc, share, seed=0, **checks):
     gan = folder / f"seed_{seed}" / "gan"
     gan.mkdir(parents=True, exist_ok=True)
     audit = {"probe": {"auroc": auroc}, "memorisation": {"share": share, "expected": 0.05}}
+    audit |= {"class": "angry", "checks": AUDITED_WELL | checks}
     (gan / "audit.json").write_text(json.dumps(audit))
 
 
@@ -165,6 +172,29 @@ def test_memorised_images_are_told(good, tmp_path, share, status):
     assert f"is {share:.0%} at most" in check.said
 
 
+@pytest.mark.parametrize(
+    ("check", "name"),
+    [
+        ("leakage", "no copies of held-out images"),
+        ("collapse", "diversity of generated images"),
+        ("labels", "labels of generated images"),
+        ("coverage", "coverage of the real images"),
+    ],
+)
+def test_the_worst_finding_of_all_audits_counts(good, tmp_path, check, name):
+    for seed, status in ((1, "warn"), (2, "fail"), (3, "fail")):
+        write_audit(tmp_path, 0.5, 0.05, seed, **{check: {"status": status, "said": f"Bad {status}."}})
+    found = checked(good, tmp_path)[name]
+    assert (found.status, found.said) == ("fail", "angry: Bad fail. (2 of 4 audits: fail)")
+
+
+def test_findings_that_were_not_measured_are_unknown(good, tmp_path):
+    nothing = {"status": "warn", "said": "Not measured: too few.", "measured": False}
+    write_audit(tmp_path, 0.5, 0.05, labels=nothing)
+    found = checked(good, tmp_path)["labels of generated images"]
+    assert (found.status, found.said) == ("unknown", "Not measured: too few.")
+
+
 def test_an_audit_that_measured_nothing_is_unknown_with_its_reason(good, tmp_path):
     audit = {"probe": {"not_measured": "too few images"}, "memorisation": {"not_measured": "too few images"}}
     (tmp_path / "seed_0" / "gan" / "audit.json").write_text(json.dumps(audit))
@@ -184,6 +214,7 @@ def test_an_audit_that_measured_nothing_is_unknown_with_its_reason(good, tmp_pat
         '{"probe": {"auroc": NaN}}',
         '{"memorisation": null}',
         '{"memorisation": {"share": 1, "expected": 0}}',
+        '{"checks": {"labels": {"status": "good", "said": ""}}}',
     ],
 )
 def test_an_audit_that_holds_something_else_is_unknown(good, tmp_path, content):

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 AUROC_WARN, AUROC_FAIL = 0.6, 0.9
 MEMORISED_WARN, MEMORISED_FAIL = 2.0, 10.0  # times the share of held-out images that lie as near
+UNLIKELY = 0.01  # what chance does more often is no warning
 CT_WARN = -3.0  # 1 in 700 of a generator that draws from the real distribution; blurred images lie near, too
 LEAKED_WARN, LEAKED_FAIL = 2.0, 5.0  # times the share of training images that lie as near to held-out ones
 ALIKE_WARN, ALIKE_FAIL = 0.75, 0.5  # mean distance of two images, against real ones
@@ -62,11 +63,17 @@ def _leakage(measure: dict[str, Any]) -> Finding:
         f"{measure['share']:.0%} lie nearer to one of {measure['images']} validation and test images than "
         f"{measure['expected']:.0%} of the training images do, and nearer than to any training image."
     )
-    return Finding(graded(measure["share"] / measure["expected"], LEAKED_WARN, LEAKED_FAIL), said)
+    return Finding(_more_than_expected(measure, LEAKED_WARN, LEAKED_FAIL), said)
+
+
+def _more_than_expected(measure: dict[str, Any], warn: float, fail: float) -> Status:
+    """Of a share: `warn` and `fail` times the expected one, but for what may be chance."""
+    status = graded(measure["share"] / measure["expected"], warn, fail)
+    return status if measure["chance"] < UNLIKELY else "pass"
 
 
 def _memorisation(measure: dict[str, Any]) -> Finding:
-    by_share = graded(measure["share"] / measure["expected"], MEMORISED_WARN, MEMORISED_FAIL)
+    by_share = _more_than_expected(measure, MEMORISED_WARN, MEMORISED_FAIL)
     by_ct: Status = "warn" if measure["ct"] < CT_WARN else "pass"
     said = (
         f"{measure['share']:.0%} lie nearer to a training image, or its mirror, than {measure['expected']:.0%} of "

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import mannwhitneyu
+from scipy.stats import betabinom, mannwhitneyu
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import resize
@@ -42,7 +42,8 @@ class Memorisation:
     """share: of the generated images that lie nearer to a training image than EXPECTED of the held-out real ones do.
 
     EXPECTED for a GAN that draws from the real distribution, 1 for one that copies, 0 for one far from real images. A
-    blurred image lies near to many and raises it too: the pairs must be looked at.
+    blurred image lies near to many and raises it too: the pairs must be looked at. chance: the probability of so large
+    a share where the GAN draws from the real distribution.
     ct: C_T of Meehan et al. 2020 in one cell, the z of the Mann-Whitney test of generated against held-out distances to
     training images; about normal for a GAN that draws from the real distribution, negative for one that copies.
     authenticity: the share of generated images that lie farther from their nearest training image than that one from
@@ -52,6 +53,7 @@ class Memorisation:
     share: float
     expected: float
     threshold: float
+    chance: float
     ct: float
     authenticity: float
     real_authenticity: float
@@ -62,12 +64,13 @@ class HeldOutCopies:
     """share: of the generated images that lie nearer to a held-out image than EXPECTED of the training images do, and
     nearer than to any training image.
 
-    EXPECTED at most for a GAN that has not seen the held-out images, of which there are `images`.
+    EXPECTED at most for a GAN that has not seen the held-out images, of which there are `images`; chance: as above.
     """
 
     share: float
     expected: float
     threshold: float
+    chance: float
     images: int
 
 
@@ -118,14 +121,25 @@ def memorisation(generated: Features, train: Features, held_out: Features) -> Me
     real_distances, real_places = nearest(held_out.plain, train)
     threshold = low_quantile(real_distances)
     distances, places = nearest(generated.plain, train)
+    near = distances < threshold
     return Memorisation(
-        share=_share(distances < threshold),
+        share=_share(near),
         expected=EXPECTED,
         threshold=threshold,
+        chance=chance_of(near, len(held_out)),
         ct=copying_z(distances, real_distances),
         authenticity=_share(distances > nearest_other(places, train)),
         real_authenticity=_share(real_distances > nearest_other(real_places, train)),
     )
+
+
+def chance_of(near: Tensor, real: int) -> float:
+    """near (N,) bool: which of N draws lie below the EXPECTED quantile of `real` others of the same distribution ->
+
+    the probability of so many or more. The share of the distribution below an order statistic has a beta distribution.
+    """
+    below = EXPECTED * (real + 1)
+    return float(betabinom.sf(int(near.sum()) - 1, len(near), below, real + 1 - below))
 
 
 def copying_z(generated: Tensor, held_out: Tensor) -> float:
@@ -142,7 +156,7 @@ def held_out_copies(generated: Features, train: Features, held_out: Features) ->
     threshold = low_quantile(nearest(train.plain, held_out)[0])
     distances = nearest(generated.plain, held_out)[0]
     near = (distances < threshold) & (distances < nearest(generated.plain, train)[0])
-    return HeldOutCopies(_share(near), EXPECTED, threshold, len(held_out))
+    return HeldOutCopies(_share(near), EXPECTED, threshold, chance_of(near, len(train)), len(held_out))
 
 
 def _share(which: Tensor) -> float:

@@ -11,6 +11,14 @@ from pydantic import BaseModel, Field, FiniteFloat
 
 from fer_experiments.data.synthetic import MANIFEST
 from fer_experiments.evaluation.arms import ArmName
+from fer_experiments.evaluation.findings import (
+    AUROC_FAIL,
+    AUROC_WARN,
+    MEMORISED_FAIL,
+    MEMORISED_WARN,
+    ORDER,
+    Finding,
+)
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.gans import gan_folders
@@ -18,9 +26,15 @@ from fer_experiments.report.study import StudyRecord
 from fer_experiments.report.verdicts import Findings
 
 FEW_SEEDS = 5  # with fewer, the exact sign-flip test can't reach p = 0.05 whatever the arms do
-AUROC_WARN, AUROC_FAIL = 0.6, 0.9
-MEMORISED_WARN, MEMORISED_FAIL = 2.0, 10.0  # times the share of held-out images that lie as near
 NEAR_DUPLICATES_FAIL = 0.05  # of the test images
+
+# Checks that each audit holds the finding of, and their names here.
+AUDITED = {
+    "leakage": "no copies of held-out images",
+    "collapse": "diversity of generated images",
+    "labels": "labels of generated images",
+    "coverage": "coverage of the real images",
+}
 
 Status = Literal["pass", "warn", "fail", "unknown"]
 
@@ -47,6 +61,7 @@ def run_checks(record: StudyRecord, findings: Findings, facts: dict[str, Any], f
         _near_duplicates(facts),
         _shortcut(audits),
         _memorisation(audits),
+        *(_of_audits(name, check, audits) for check, name in AUDITED.items()),
         _equal_steps(record),
         _test_images(record, facts),
         _same_versions(record),
@@ -182,11 +197,18 @@ class _Memorisation(BaseModel):
     expected: Annotated[FiniteFloat, Field(gt=0)] = 1.0
 
 
+class _Finding(BaseModel):
+    status: Literal["pass", "warn", "fail"]
+    said: str
+    measured: bool = True
+
+
 class _Audit(BaseModel):
     """What the checks use of audit.json, which may lack any of it."""
 
     probe: _Probe = _Probe()
     memorisation: _Memorisation = _Memorisation()
+    checks: dict[str, _Finding] = {}
     problem: str = ""
 
 
@@ -228,6 +250,22 @@ def _memorisation(audits: list[dict[str, Any]]) -> Check:
         return float(one["memorisation"]["share"] / one["memorisation"]["expected"])
 
     return _worst("no memorisation", audits, times, said, (MEMORISED_WARN, MEMORISED_FAIL))
+
+
+def _of_audits(name: str, check: str, audits: list[dict[str, Any]]) -> Check:
+    """The worst of the audits' own findings; how many audits have one as bad."""
+    source = "audit.json beside each GAN's images"
+    found = [
+        (one.get("class", ""), Finding(**one["checks"][check])) for one in audits if check in one.get("checks", {})
+    ]
+    measured = [(label, finding) for label, finding in found if finding.measured]
+    if not measured:
+        reasons = sorted({finding.said for _, finding in found} or {_reason(one) for one in audits})
+        return Check(name, "unknown", " ".join(reasons) or "No generated images were audited.", source)
+    label, worst = max(measured, key=lambda one: ORDER.index(one[1].status))
+    alike = sum(finding.status == worst.status for _, finding in measured)
+    count = f" ({alike} of {len(measured)} audits: {worst.status})" if len(measured) > 1 else ""
+    return Check(name, worst.status, f"{label}: {worst.said}{count}", source)
 
 
 def _worst(

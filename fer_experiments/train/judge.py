@@ -143,5 +143,6 @@ def _load(config: Config, data: ImageData, path: Path) -> Judge:
         saved = torch.load(path, weights_only=True, map_location="cpu")
         network.load_state_dict(saved["network"])
     except Exception as error:  # torch.load raises anything on foreign bytes
-        raise ConfigError(f"the judge {path} can't be read: {error}; remove it, and it is trained anew") from None
+        said = str(error).split(". ")[0]  # torch goes on about trust
+        raise ConfigError(f"the judge {path} can't be read: {said}; remove it, and it is trained anew") from None
     return _judge(config, data, network.to(memory_format=torch.channels_last), saved["measured"])

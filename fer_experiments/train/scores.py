@@ -111,5 +111,5 @@ def realism(features: Tensor, real: Tensor) -> Tensor:
 
 
 def _threshold(values: pd.Series) -> float | None:
-    known = torch.from_numpy(values.dropna().to_numpy())
+    known = torch.from_numpy(values.dropna().to_numpy(copy=True))
     return low_quantile(known) if len(known) >= FEWEST_HELD_OUT else None
