@@ -306,3 +306,13 @@ def test_no_name_can_become_markup(tmp_path):
 def test_the_page_is_written_without_torch():
     check = "import sys, fer_experiments.report.page; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"), [('{"kid": 0.0123, "ct": null, "recall": "x"}', True), ("[]", False), ("{", False)]
+)
+def test_the_measures_of_a_gans_images_are_a_table(tmp_path, content, shown):
+    write_gan(tmp_path / "seed_0" / "gan", [1])
+    (tmp_path / "seed_0" / "gan" / "audit.json").write_text(content)
+    (found,) = gans(study({"dcgan": {0: 0.8}}, [0]), tmp_path)
+    assert found.numbers == ([("KID against held-out images", "0.0123")] if shown else [])

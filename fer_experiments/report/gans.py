@@ -1,5 +1,6 @@
 """What the page shows of the GANs: grids of samples, curves, and generated images beside their nearest real ones."""
 
+import json
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,17 @@ from fer_experiments.report.study import StudyRecord
 
 GRIDS_SHOWN = 12
 LOSS = {"gan/loss_discriminator": "discriminator", "gan/loss_generator": "generator"}
+NUMBERS = {
+    "label_agreement": "called by its class by the judge",
+    "kid": "KID against held-out images",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "memorised_fraction": "nearer to a training image than 5 % of held-out ones",
+    "ct": "C_T (negative: copies, or blur)",
+    "authenticity": "authenticity",
+}
 SCORE = {"gan/score_real": "real images", "gan/score_generated": "generated images"}
 
 
@@ -25,6 +37,7 @@ class Gan(NamedTuple):
     grids_found: int
     curves: list[Picture]
     nearest: Picture | None
+    numbers: list[tuple[str, str]]
     problem: str
 
 
@@ -62,7 +75,17 @@ def _gan(here: Path, folder: Path) -> Gan:
             figure = figures.curves([result.history], lines, x="step")
             curves.append(drawn(what, f"GAN: {what} by step", figure))
     nearest = jpeg(here / "nearest.png", "", "Generated images, each above the training image that is nearest to it")
-    return Gan(_relative(here, folder), title, grids, len(paths), curves, nearest, problem)
+    return Gan(_relative(here, folder), title, grids, len(paths), curves, nearest, numbers_of(here), problem)
+
+
+def numbers_of(here: Path) -> list[tuple[str, str]]:
+    """(what, how much) from audit.json; what it lacks is left out."""
+    try:
+        audit = json.loads((here / "audit.json").read_bytes())
+    except (OSError, ValueError):
+        return []
+    known = audit if isinstance(audit, dict) else {}
+    return [(said, f"{known[name]:.3g}") for name, said in NUMBERS.items() if isinstance(known.get(name), float)]
 
 
 def _relative(here: Path, folder: Path) -> str:

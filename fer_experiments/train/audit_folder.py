@@ -44,7 +44,7 @@ def audit_folder(folder: Path, split: Path, out: Path, usefulness: bool) -> dict
         facts = facts_of_class(config, data, judge, label, own, out / label)
         classes[label] = {"class": label, "generated": count, "usefulness": None, **facts}
         _told_of_another_split(classes[label], splits_of(folder), data.split.hash)
-    learnt = _usefulness(config, data, generated) if usefulness else {"not_measured": "left out"}
+    learnt: dict[str, Any] = _usefulness(config, data, generated) if usefulness else {"not_measured": "left out"}
     for label, found in classes.items():
         found["usefulness"] = learnt.get("recall", {}).get(label)
     facts = {
