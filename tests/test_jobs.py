@@ -210,7 +210,7 @@ def test_a_study_takes_a_checkpoint_for_all_its_arms(run, checkpoint, caplog):
     assert [result.generated for result in record.results] == [{}, {"angry": 8}, {"angry": 8}]
     assert len(manifest_of(folder / "seed_0" / "gan")) == 8
     assert not (folder / "seed_0" / "gan" / "checkpoints").exists()
-    assert f"GAN of angry: not trained; 8 images of {checkpoint} written to" in caplog.text
+    assert f"{checkpoint} (not trained here): images written to" in caplog.text
     assert "<html" in (folder / "report.html").read_text()
 
 
@@ -304,6 +304,15 @@ def test_study_compares_all_arms_fairly(study):
     assert record.work["classifiers"] + record.work["gan"] == pytest.approx(sum(r.seconds for r in trainings), rel=0.1)
     assert record.overhead == pytest.approx(record.seconds / sum(record.work.values()) - 1)
     assert {r.precision for r in trainings} == {"fp32"}
+
+
+def test_the_baseline_like_every_arm_has_the_runs_augment(run):
+    study = run("train.arms=[none,oversample,dcgan]", "augment=traditional", "gan.epochs=1")
+    record = StudyRecord.load(study)
+    assert record.question.baseline == record.arms[0] == "none+traditional"
+    simple, generated = find_verdicts(record, study).arms
+    assert (simple.arm, simple.against) == ("oversample+traditional", "none+traditional")
+    assert {pair.against for pair in generated.pairs} >= {"none+traditional"}
 
 
 def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):

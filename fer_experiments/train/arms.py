@@ -54,14 +54,19 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
                 built[group] = build(group, node | own[group])
             except ConfigError as error:
                 raise ConfigError(f"train.arms: {name}: {error}") from None
-        full = str(replace(parsed, augment=options["augment"]))
-        arms.append(Arm(full, built["balance"], built["augment"], parsed.leak))
+        arms.append(Arm(full_name(name), built["balance"], built["augment"], parsed.leak))
     _check_each_once(arms)
     for group in changed:
         for key in changed[group]:
             if (group, key) not in used:
                 raise ConfigError(f"{group}.{key} is set, but no arm of train.arms={names} has {key}")
     return arms
+
+
+def full_name(name: str) -> str:
+    """The name with the run's augment where it says none."""
+    parsed = _parse(name)
+    return str(replace(parsed, augment=parsed.augment or HydraConfig.get().runtime.choices["augment"]))
 
 
 def _parse(name: str) -> ArmName:

@@ -19,7 +19,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import Question
 from fer_experiments.report.files import write_report
 from fer_experiments.report.study import StudyRecord, training
-from fer_experiments.train.arms import compose_arms
+from fer_experiments.train.arms import compose_arms, full_name
 from fer_experiments.train.audit import audit_arms
 from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_for_all, train_classifier
 from fer_experiments.train.job import Job
@@ -58,7 +58,9 @@ class Study(Job, Question):
         started = time.monotonic()
         arms = compose_arms(self.arms, config)
         seeds = self.seeds if isinstance(self.seeds, list) else [config.seed + n for n in range(self.seeds)]
-        question = Question(**self.model_dump(include=set(Question.model_fields)))
+        question = Question(
+            **self.model_dump(include=set(Question.model_fields)) | {"baseline": full_name(self.baseline)}
+        )
         record = StudyRecord(arms=[arm.name for arm in arms], seeds=seeds, question=question)
         record.save(folder)  # so that what is asked is known even if no seed gets done
         workers = min(self.workers, len(seeds))
