@@ -162,7 +162,9 @@ def write_nearest(images: ClassImages, pixels: dict[str, Features], files: np.nd
 
 def _probe(images: ClassImages, size: int, seed: int) -> dict[str, Any]:
     # Rows are sorted by content hash, so the first MOST are as good as drawn.
-    real, made = (one[list(range(min(len(one), MOST)))][0] for one in (images.at(p, size) for p in (TRAIN, GENERATED)))
+    real, made = (
+        one[list(range(min(len(one), MOST)))][0] for one in (images.at(part, size) for part in (TRAIN, GENERATED))
+    )
     found = shortcut_probe(real, made, seed)
     return {"not_measured": found.reason} if isinstance(found, NotMeasured) else asdict(found)
 
