@@ -28,7 +28,7 @@ from fer_experiments.train.draw import Rejection, draw_images
 from fer_experiments.train.follow import Distance, FollowDistance
 from fer_experiments.train.health import write_health
 from fer_experiments.train.job import Job
-from fer_experiments.train.judge import find_judge
+from fer_experiments.train.judge import eye_of, find_judge
 from fer_experiments.train.record import device_name, write_data
 from fer_experiments.train.scores import ImageScorer
 
@@ -169,7 +169,7 @@ def follow_distance(config: Config, data: ImageData, classes: list[str], folder:
     """The callback of gan.kid_every, or none."""
     if config.gan.kid_every is None:
         return []
-    distance = Distance(config, data, find_judge(config, data), classes)
+    distance = Distance(config, data, eye_of(config, find_judge(config, data)), classes)
     return [FollowDistance(distance, config.gan.kid_every, folder / "checkpoints" / "best.ckpt")]
 
 

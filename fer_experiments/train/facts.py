@@ -24,6 +24,7 @@ from fer_experiments.evaluation.findings import find
 from fer_experiments.evaluation.kid import kernel_inception_distance
 from fer_experiments.evaluation.nearest import Features, held_out_copies, memorisation, nearest, pixel_features
 from fer_experiments.evaluation.prdc import precision_recall_density_coverage
+from fer_experiments.train.judge import eye_of
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -78,7 +79,8 @@ def facts_of_class(
     images = ClassImages(data, label, generated.images)
     size = config.classifier.image_size
     pixels = {part: images.pixels(part, size) for part in (TRAIN, HELD_OUT, UNSEEN, GENERATED)}
-    seen = {part: images.see(part, judge.image_size, judge.features) for part in (TRAIN, HELD_OUT, GENERATED)}
+    eye = eye_of(config, judge)
+    seen = {part: images.see(part, eye.image_size, eye.features) for part in (TRAIN, HELD_OUT, GENERATED)}
     write_nearest(images, pixels, generated.files, size, folder)
     facts = {
         "real": len(pixels[TRAIN]),
@@ -86,6 +88,7 @@ def facts_of_class(
         "image_size": size,
         "bottleneck": config.data.bottleneck,
         "judge": judge.measured,
+        "features": type(eye).__name__.lower(),
         "probe": _probe(images, size, config.seed),
         "memorisation": measured(lambda: asdict(memorisation(*_in_turn(pixels, GENERATED, TRAIN, HELD_OUT)))),
         "held_out_copies": measured(lambda: asdict(held_out_copies(*_in_turn(pixels, GENERATED, TRAIN, UNSEEN)))),

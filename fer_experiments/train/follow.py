@@ -10,7 +10,6 @@ import lightning
 import numpy as np
 from torch import Tensor
 
-from fer_experiments.classifier.judge import Judge
 from fer_experiments.data.module import ImageData
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.kid import LEAST, kernel_inception_distance
@@ -18,6 +17,7 @@ from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import Generator
 from fer_experiments.gan.sampling import sample
 from fer_experiments.train.facts import GENERATED, HELD_OUT, ClassImages
+from fer_experiments.train.judge import Eye
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -28,13 +28,13 @@ NO_IMAGES = np.empty((0, 1, 1, 1), dtype=np.uint8)
 
 
 class Distance:
-    """KID of SAMPLES generated images of each class from its real validation images, in the judge's features.
+    """KID of SAMPLES generated images of each class from its real validation images, in the features of an eye.
 
     Raises ConfigError where a class has too few validation images.
     """
 
-    def __init__(self, config: Config, data: ImageData, judge: Judge, classes: list[str]) -> None:
-        self.config, self.data, self.judge, self.classes = config, data, judge, classes
+    def __init__(self, config: Config, data: ImageData, eye: Eye, classes: list[str]) -> None:
+        self.config, self.data, self.eye, self.classes = config, data, eye, classes
         counts = data.split.counts("valid")
         few = [label for label in classes if counts.get(label, 0) < LEAST]
         if few:
@@ -54,7 +54,7 @@ class Distance:
         return found
 
     def _features(self, label: str, part: str, images: np.ndarray) -> Tensor:
-        return ClassImages(self.data, label, images).see(part, self.judge.image_size, self.judge.features)
+        return ClassImages(self.data, label, images).see(part, self.eye.image_size, self.eye.features)
 
 
 class FollowDistance(lightning.Callback):

@@ -8,19 +8,20 @@ import logging
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import lightning
 import numpy as np
 import torch
 from filelock import FileLock
 from lightning.pytorch.utilities.seed import isolate_rng
-from torch import nn
+from torch import Tensor, nn
 
 from fer_experiments.augment import Traditional
 from fer_experiments.balance import Plan
 from fer_experiments.balance.sampling import repeat
 from fer_experiments.classifier.averaging import WeightAverage
+from fer_experiments.classifier.inception import Inception
 from fer_experiments.classifier.judge import Judge
 from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.data.synthetic import GeneratedImages
@@ -36,6 +37,21 @@ VERSION = 1  # of how the judge is trained and kept; a new one trains anew
 SEED = 0  # the judge belongs to a split, whichever run asks for it
 AUGMENT = Traditional(flip=0.5, degrees=10.0, translate=0.08, scale=0.1)  # as conf/augment/traditional.yaml
 REPORTED = ("balanced_accuracy", "recall", "images")
+
+
+class Eye(Protocol):
+    """What images are compared in: features (N, D) of images (N, C, S, S) uint8 of side image_size."""
+
+    @property
+    def image_size(self) -> int: ...
+
+    def features(self, images: Tensor) -> Tensor: ...
+
+
+def eye_of(config: Config, judge: Judge) -> Eye:
+    """The judge, or with gan.inception the network of that file."""
+    weights = config.gan.inception
+    return judge if weights is None else Inception(weights, config.gan.image_size)
 
 
 @isolate_rng()
