@@ -35,6 +35,7 @@ def write_audit(folder, auroc, share, seed=0, **checks):
     audit = {"probe": {"auroc": auroc}, "memorisation": {"share": share, "expected": 0.05}}
     audit |= {"class": "angry", "checks": AUDITED_WELL | checks}
     (gan / "audit.json").write_text(json.dumps(audit))
+    (gan / "health.json").write_text('{"alarms": []}')
 
 
 def checked(record, folder, facts=FACTS):
@@ -58,6 +59,17 @@ def test_every_training_without_a_result_is_listed_with_why(tmp_path):
     ]
     check = checked(record, tmp_path)["all trainings"]
     assert (check.status, check.said) == ("warn", "3 of 4 trainings did not finish; they are listed below.")
+
+
+def test_alarms_of_a_gans_training_are_a_warning(good, tmp_path):
+    write_audit(tmp_path, 0.5, 0.05, seed=1)
+    alarm = {"name": "mode collapse", "message": "samples are alike"}
+    (tmp_path / "seed_1" / "gan" / "health.json").write_text(json.dumps({"alarms": [alarm]}))
+    check = checked(good, tmp_path)["GAN training"]
+    assert (check.status, check.said) == ("warn", "Alarms in 1 of 2 trainings. mode collapse: samples are alike")
+    for health in tmp_path.glob("seed_*/gan/health.json"):
+        health.unlink()
+    assert checked(good, tmp_path)["GAN training"].status == "unknown"
 
 
 @pytest.mark.parametrize(("count", "status"), [(1, "warn"), (4, "warn"), (5, "pass")])

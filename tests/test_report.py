@@ -1,6 +1,7 @@
 """The page of results: what its first sentence claims, and that it shows what is there and survives what is not."""
 
 import base64
+import json
 import math
 import re
 import subprocess
@@ -16,7 +17,7 @@ from fer_experiments.evaluation.verdict import Question
 from fer_experiments.report import figures
 from fer_experiments.report.answer import headline, scores
 from fer_experiments.report.calibration import reliabilities
-from fer_experiments.report.gans import GRIDS_SHOWN, gans
+from fer_experiments.report.gans import GRIDS_SHOWN, alarms_of, gans
 from fer_experiments.report.page import arm_curves, confusions, describe_facts, dots, duration, read_facts, write_page
 from fer_experiments.report.study import StudyRecord, comparison, summary
 from fer_experiments.report.verdicts import find_verdicts
@@ -315,4 +316,23 @@ def test_the_measures_of_a_gans_images_are_a_table(tmp_path, content, shown):
     write_gan(tmp_path / "seed_0" / "gan", [1])
     (tmp_path / "seed_0" / "gan" / "audit.json").write_text(content)
     (found,) = gans(study({"dcgan": {0: 0.8}}, [0]), tmp_path)
-    assert found.numbers == ([("KID against held-out images", "0.0123")] if shown else [])
+    assert found.audits[0].numbers == ([("KID against held-out images", "0.0123")] if shown else [])
+
+
+def test_the_audits_of_each_class_and_the_alarms_of_the_training_are_shown(tmp_path):
+    record = written(tmp_path, {"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0])
+    here = tmp_path / "seed_0" / "gan"
+    write_gan(here, [1])
+    for label, value in (("<angry>", 0.25), ("happy", 0.5)):
+        (here / label).mkdir()
+        (here / label / "audit.json").write_text(json.dumps({"class": label, "coverage": value}))
+    (here / "health.json").write_text('{"alarms": [{"name": "too few steps", "message": "60 <batches>"}]}')
+    page = rendered(record, tmp_path)
+    for shown in ("of &lt;angry&gt;", "of happy", "0.25", "0.5", "too few steps: 60 &lt;batches&gt;"):
+        assert shown in page
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"alarms": 3}', '{"alarms": [3]}'])
+def test_a_health_file_of_another_kind_raises_no_alarm(tmp_path, content):
+    (tmp_path / "health.json").write_text(content)
+    assert alarms_of(tmp_path) == []

@@ -43,6 +43,6 @@ def _load(weights: Path) -> Any:
     except Exception as error:  # torch.load raises anything on foreign bytes
         said = f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ''}"
         raise ConfigError(
-            f"gan.inception={weights}: is no weights file of torch-fidelity's InceptionV3 ({said}); give the one of its "
-            "release v0.2.0, or null for the judge's features"
+            f"gan.inception={weights}: is no weights file of torch-fidelity's InceptionV3 ({said}); give the one of "
+            "its release v0.2.0, or null for the judge's features"
         ) from None

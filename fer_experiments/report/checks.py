@@ -21,7 +21,7 @@ from fer_experiments.evaluation.findings import (
 )
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
-from fer_experiments.report.gans import gan_folders
+from fer_experiments.report.gans import alarms_of, gan_folders
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.report.verdicts import Findings
 
@@ -62,6 +62,7 @@ def run_checks(record: StudyRecord, findings: Findings, facts: dict[str, Any], f
         _shortcut(audits),
         _memorisation(audits),
         *(_of_audits(name, check, audits) for check, name in AUDITED.items()),
+        _health(record, folder),
         _equal_steps(record),
         _test_images(record, facts),
         _same_versions(record),
@@ -297,6 +298,18 @@ def _has(value: Callable[[dict[str, Any]], float], audit: dict[str, Any]) -> boo
 
 def _reason(audit: dict[str, Any]) -> str:
     return str(audit.get("problem") or audit.get("probe", {}).get("not_measured") or "not measured")
+
+
+def _health(record: StudyRecord, folder: Path) -> Check:
+    name, source = "GAN training", "health.json beside each GAN"
+    files = sorted({file for gan in gan_folders(record, folder) for file in gan.glob("**/health.json")})
+    if not files:
+        return Check(name, "unknown", "No GAN was trained here, or none left its health.json.", source)
+    ill = {file: alarms for file in files if (alarms := alarms_of(file.parent))}
+    if not ill:
+        return Check(name, "pass", f"No alarms in {len(files)} trainings.", source)
+    first = "; ".join(next(iter(ill.values())))
+    return Check(name, "warn", f"Alarms in {len(ill)} of {len(files)} trainings. {first}", source)
 
 
 # ---- the comparison itself

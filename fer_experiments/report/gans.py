@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,16 +28,27 @@ NUMBERS = {
 SCORE = {"gan/score_real": "real images", "gan/score_generated": "generated images"}
 
 
+class Audited(NamedTuple):
+    """What the page shows of the audit of one class's images. folder: relative to the page's."""
+
+    folder: str
+    label: str
+    nearest: Picture | None
+    numbers: list[tuple[str, str]]
+
+
 class Gan(NamedTuple):
-    """What the page shows of one GAN. folder: relative to the page's; problem: why there are no curves, or ""."""
+    """What the page shows of one GAN. folder: relative to the page's; alarms: of its training, as health.json has them;
+    problem: why there are no curves, or "".
+    """
 
     folder: str
     title: str
     grids: list[Picture]
     grids_found: int
     curves: list[Picture]
-    nearest: Picture | None
-    numbers: list[tuple[str, str]]
+    audits: list[Audited]
+    alarms: list[str]
     problem: str
 
 
@@ -74,18 +85,32 @@ def _gan(here: Path, folder: Path) -> Gan:
         for what, lines in (("loss", LOSS), ("discriminator's score: 1 is real", SCORE)):
             figure = figures.curves([result.history], lines, x="step")
             curves.append(drawn(what, f"GAN: {what} by step", figure))
+    audited = sorted({file.parent for name in ("audit.json", "nearest.png") for file in here.glob(f"**/{name}")})
+    audits = [_audited(place, folder) for place in audited]
+    return Gan(_relative(here, folder), title, grids, len(paths), curves, audits, alarms_of(here), problem)
+
+
+def _audited(here: Path, folder: Path) -> Audited:
     nearest = jpeg(here / "nearest.png", "", "Generated images, each above the training image that is nearest to it")
-    return Gan(_relative(here, folder), title, grids, len(paths), curves, nearest, numbers_of(here), problem)
+    audit = _read(here / "audit.json")
+    numbers = [(said, f"{audit[name]:.3g}") for name, said in NUMBERS.items() if isinstance(audit.get(name), float)]
+    return Audited(_relative(here, folder), str(audit.get("class", "")), nearest, numbers)
 
 
-def numbers_of(here: Path) -> list[tuple[str, str]]:
-    """(what, how much) from audit.json; what it lacks is left out."""
+def alarms_of(here: Path) -> list[str]:
+    """ "too few steps: 60 batches, and ...", of health.json; none where there is no such file."""
+    alarms = _read(here / "health.json").get("alarms", [])
+    known = alarms if isinstance(alarms, list) else []
+    return [f"{one.get('name')}: {one.get('message')}" for one in known if isinstance(one, dict)]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a JSON file says, or nothing where it can't be read."""
     try:
-        audit = json.loads((here / "audit.json").read_bytes())
+        found = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        return []
-    known = audit if isinstance(audit, dict) else {}
-    return [(said, f"{known[name]:.3g}") for name, said in NUMBERS.items() if isinstance(known.get(name), float)]
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _relative(here: Path, folder: Path) -> str:
