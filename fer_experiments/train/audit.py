@@ -71,7 +71,8 @@ def audit_generated(
     folder.mkdir(parents=True, exist_ok=True)
     facts: dict[str, Any] = {"class": label, "generated": count, "synthetic": str(synthetic)}
     try:
-        facts |= _audit(config, data, label, count, synthetic, folder, reject)
+        generated = read_synthetic(synthetic, {label: count}, data.split.hash, config.data.stored_channels, reject)
+        facts |= facts_of_class(config, data, find_judge(config, data), label, generated, folder)
     except Exception as error:
         facts["problem"] = f"{type(error).__name__}: {error}"
         log.error("the audit of %s failed: %s", label, error, exc_info=not isinstance(error, ConfigError))
@@ -79,19 +80,6 @@ def audit_generated(
         log.info("generated images of %s: %s", label, describe(facts))
     facts["seconds"] = time.monotonic() - started
     (folder / FILE).write_text(json.dumps(facts, indent=1))
-
-
-def _audit(
-    config: Config,
-    data: ImageData,
-    label: str,
-    count: int,
-    synthetic: Path,
-    folder: Path,
-    reject: Collection[str],
-) -> dict[str, Any]:
-    generated = read_synthetic(synthetic, {label: count}, data.split.hash, config.data.stored_channels, reject)
-    return facts_of_class(config, data, find_judge(config, data), label, generated, folder)
 
 
 def describe(facts: dict[str, Any]) -> str:

@@ -91,28 +91,21 @@ def train_gan(
     test images as well, in as many steps. With gan.checkpoint that GAN's images are written, nothing is trained, and
     there is no result.json.
     """
+    clean = data
+    if leak:
+        data = leak_to_gan(data)
     if config.gan.checkpoint is not None:
-        seen = leak_to_gan(data) if leak else data
-        trained = _load_checkpoint(config.gan.checkpoint, seen, needed)
-        written = write_images(config, seen, trained, needed, folder, reject)
+        trained = _load_checkpoint(config.gan.checkpoint, data, needed)
+        written = write_images(config, data, trained, needed, folder, reject)
         _say_written(f"{config.gan.checkpoint} (not trained here)", written, folder)
         return folder / "synthetic"
     started = time.monotonic()
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     settings = config.gan
     classes = trained_classes(config, data, needed)
-    steps = -(-len(training_places(settings, data, classes)) // settings.batch_size)
-    if leak:
-        data = leak_to_gan(data)
+    steps = -(-len(training_places(settings, clean, classes)) // settings.batch_size)
     places = training_places(settings, data, classes)
-    images = ImageDataModule(
-        data,
-        image_size=settings.image_size,
-        batch_size=settings.batch_size,
-        seed=config.seed,
-        train_indices=places,
-        steps_per_epoch=steps,
-    )
+    images = gan_images(config, data, places, steps)
     model = build_gan(config, data, classes)
     checkpoints = ModelCheckpoint(
         folder / "checkpoints",
@@ -163,6 +156,18 @@ def train_gan(
     write_hyperparameters(trainer.logger, result, settings.model_dump(), shown)
     result.save(folder)
     return folder / "synthetic"
+
+
+def gan_images(config: Config, data: ImageData, places: np.ndarray, steps: int) -> ImageDataModule:
+    """The training images at `places`, in so many steps an epoch."""
+    return ImageDataModule(
+        data,
+        image_size=config.gan.image_size,
+        batch_size=config.gan.batch_size,
+        seed=config.seed,
+        train_indices=places,
+        steps_per_epoch=steps,
+    )
 
 
 def follow_distance(config: Config, data: ImageData, classes: list[str], folder: Path) -> list[FollowDistance]:
