@@ -1,24 +1,17 @@
 """What makes the answer believable, checked on the files of the runs: pass, warn or fail, and why."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
-from pydantic import BaseModel, Field, FiniteFloat
+from pydantic import BaseModel
 
 from fer_experiments.data.synthetic import MANIFEST
 from fer_experiments.evaluation.arms import ArmName
-from fer_experiments.evaluation.findings import (
-    AUROC_FAIL,
-    AUROC_WARN,
-    MEMORISED_FAIL,
-    MEMORISED_WARN,
-    ORDER,
-    Finding,
-)
+from fer_experiments.evaluation.findings import ORDER, Finding
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.gans import alarms_of, gan_folders
@@ -30,6 +23,8 @@ NEAR_DUPLICATES_FAIL = 0.05  # of the test images
 
 # Checks that each audit holds the finding of, and their names here.
 AUDITED = {
+    "shortcut": "no shortcut",
+    "memorisation": "no memorisation",
     "leakage": "no copies of held-out images",
     "collapse": "diversity of generated images",
     "labels": "labels of generated images",
@@ -59,8 +54,6 @@ def run_checks(record: StudyRecord, findings: Findings, facts: dict[str, Any], f
         _same_splits(record),
         _leakage(record, folder),
         _near_duplicates(facts),
-        _shortcut(audits),
-        _memorisation(audits),
         *(_of_audits(name, check, audits) for check, name in AUDITED.items()),
         _health(record, folder),
         _equal_steps(record),
@@ -188,16 +181,6 @@ def _near_duplicates(facts: dict[str, Any]) -> Check:
 # ---- the audits of the generated images
 
 
-class _Probe(BaseModel):
-    auroc: FiniteFloat = 0.0
-    not_measured: str = ""
-
-
-class _Memorisation(BaseModel):
-    share: FiniteFloat = 0.0
-    expected: Annotated[FiniteFloat, Field(gt=0)] = 1.0
-
-
 class _Finding(BaseModel):
     status: Literal["pass", "warn", "fail"]
     said: str
@@ -207,8 +190,6 @@ class _Finding(BaseModel):
 class _Audit(BaseModel):
     """What the checks use of audit.json, which may lack any of it."""
 
-    probe: _Probe = _Probe()
-    memorisation: _Memorisation = _Memorisation()
     checks: dict[str, _Finding] = {}
     problem: str = ""
 
@@ -233,26 +214,6 @@ def audit_files(record: StudyRecord, folder: Path) -> list[Path]:
     return sorted(of_gans | {file for place in places if (file := place / "audit.json").is_file()})
 
 
-def _shortcut(audits: list[dict[str, Any]]) -> Check:
-    said = (
-        "A small network tells generated from real training images with AUROC {worst:.2f} at most (0.5: not at all, "
-        "1: always). What it sees the classifier can take for the class."
-    )
-    return _worst("no shortcut", audits, lambda one: one["probe"]["auroc"], said, (AUROC_WARN, AUROC_FAIL))
-
-
-def _memorisation(audits: list[dict[str, Any]]) -> Check:
-    said = (
-        "The share of generated images that lie nearer to a training image than {expected:.0%} of held-out images do "
-        "is {share:.0%} at most: {worst:.1f} times what a model without memory gives."
-    )
-
-    def times(one: dict[str, Any]) -> float:
-        return float(one["memorisation"]["share"] / one["memorisation"]["expected"])
-
-    return _worst("no memorisation", audits, times, said, (MEMORISED_WARN, MEMORISED_FAIL))
-
-
 def _of_audits(name: str, check: str, audits: list[dict[str, Any]]) -> Check:
     """The worst of the audits' own findings; how many audits have one as bad."""
     source = "audit.json beside each GAN's images"
@@ -261,43 +222,13 @@ def _of_audits(name: str, check: str, audits: list[dict[str, Any]]) -> Check:
     ]
     measured = [(label, finding) for label, finding in found if finding.measured]
     if not measured:
-        reasons = sorted({finding.said for _, finding in found} or {_reason(one) for one in audits})
+        broken = {one.get("problem", "not measured") for one in audits}
+        reasons = sorted({finding.said for _, finding in found} or broken)
         return Check(name, "unknown", " ".join(reasons) or "No generated images were audited.", source)
     label, worst = max(measured, key=lambda one: ORDER.index(one[1].status))
     alike = sum(finding.status == worst.status for _, finding in measured)
     count = f" ({alike} of {len(measured)} audits: {worst.status})" if len(measured) > 1 else ""
     return Check(name, worst.status, f"{label}: {worst.said}{count}", source)
-
-
-def _worst(
-    name: str,
-    audits: list[dict[str, Any]],
-    value: Callable[[dict[str, Any]], float],
-    said: str,
-    limits: tuple[float, float],
-) -> Check:
-    """The largest value over the audits that have it."""
-    source = "audit.json beside each GAN's images"
-    measured = [one for one in audits if _has(value, one)]
-    if not measured:
-        reasons = sorted({_reason(one) for one in audits})
-        return Check(name, "unknown", "; ".join(reasons) or "No generated images were audited.", source)
-    worst = max(measured, key=value)
-    numbers = {"worst": value(worst), **worst.get("memorisation", {})}
-    status: Status = "pass" if value(worst) < limits[0] else "warn" if value(worst) < limits[1] else "fail"
-    return Check(name, status, said.format(**numbers), source)
-
-
-def _has(value: Callable[[dict[str, Any]], float], audit: dict[str, Any]) -> bool:
-    try:
-        value(audit)
-    except (KeyError, TypeError):
-        return False
-    return True
-
-
-def _reason(audit: dict[str, Any]) -> str:
-    return str(audit.get("problem") or audit.get("probe", {}).get("not_measured") or "not measured")
 
 
 def _health(record: StudyRecord, folder: Path) -> Check:
