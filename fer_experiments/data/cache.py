@@ -16,8 +16,9 @@ from typing import cast
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
-from PIL import Image, ImageOps
+from PIL import Image
 
+from fer_experiments.data.decode import decode
 from fer_experiments.data.source import Source
 from fer_experiments.errors import ConfigError
 from fer_experiments.progress import track
@@ -142,26 +143,10 @@ def _load(source: Source, side: int, path: str) -> tuple[np.ndarray | None, str,
     """Pixels (side, side, C) uint8, the hash of the pixels at their own size, and no error; or what is wrong."""
     try:
         with source.open(path) as image:
-            if image.width * image.height > source.max_pixels:
-                limit = f"more than data.max_pixels={source.max_pixels}"
-                return None, "", f"{image.width} x {image.height} pixels, {limit}"
-            picture = to_mode(image, source.stored_channels)
+            picture = decode(image, source.stored_channels, source.max_pixels)
     except Exception as error:  # decoders raise anything on hostile bytes; each file is reported by name
         return None, "", f"{type(error).__name__}: {error}".replace("\n", " ")
     digest = hashlib.sha256(f"{picture.mode} {picture.size} ".encode() + picture.tobytes()).hexdigest()
     if picture.size != (side, side):
         picture = picture.resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(picture).reshape(side, side, -1), digest, ""
-
-
-def to_mode(image: Image.Image, channels: int) -> Image.Image:
-    """Any PIL image as 8-bit grey or RGB, turned as its EXIF says, transparency on white."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":  # 16-bit and float grey, which PIL would clip
-        values = np.asarray(image, dtype=np.float64)
-        top = 255 if values.max(initial=0) <= 255 and not image.mode.startswith("I;16") else 65535
-        image = Image.fromarray(np.clip(values * (255 / top), 0, 255).round().astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L" if channels == 1 else "RGB")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fer_experiments.data.cache import to_mode
+from fer_experiments.data.decode import decode, open_image
 from fer_experiments.data.sources import EXTENSIONS
 from fer_experiments.data.synthetic import MANIFEST, GeneratedImages
 from fer_experiments.errors import ConfigError
@@ -49,7 +49,7 @@ def splits_of(folder: Path) -> set[str]:
 
 def _read(path: Path, channels: int) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            return to_mode(image, channels)
+        with open_image(path) as image:
+            return decode(image, channels)
     except Exception as error:  # as in the cache: decoders raise anything on hostile bytes
         raise ConfigError(f"{path}: can't be read: {error}; mend or remove it") from None

@@ -13,6 +13,7 @@ from PIL import Image
 from pydantic import Field, model_validator
 
 from fer_experiments.data import face_parameters, faces
+from fer_experiments.data.decode import open_image
 from fer_experiments.data.face_parameters import EXPRESSIONS
 from fer_experiments.data.faces import draw_face
 from fer_experiments.data.source import Source, file_state
@@ -104,7 +105,7 @@ class Folder(Source):
         return pd.DataFrame(rows, columns=["path", "label", "part"])
 
     def open(self, path: str) -> Image.Image:
-        return Image.open(Path(self._directory(), path))
+        return open_image(Path(self._directory(), path))
 
     def state(self, items: pd.DataFrame) -> list[str]:
         root = self._directory().resolve()  # named, because unlike files may agree in path, size and time

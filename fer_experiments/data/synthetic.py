@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fer_experiments.data.cache import to_mode
+from fer_experiments.data.decode import decode, open_image
 from fer_experiments.errors import ConfigError
 
 MANIFEST = "manifest.csv"
@@ -136,7 +136,8 @@ def _read(folder: Path, file: str, channels: int) -> np.ndarray:
     if not path.is_relative_to(folder.resolve()):
         raise ConfigError(f"balance.synthetic={folder}: {MANIFEST} names {file}, outside the folder")
     try:
-        with Image.open(path) as image:
-            return np.asarray(to_mode(image, channels)).reshape(image.height, image.width, channels)
+        with open_image(path) as image:
+            picture = decode(image, channels)
+        return np.asarray(picture).reshape(picture.height, picture.width, channels)
     except Exception as error:  # as in the cache: decoders raise anything on hostile bytes
         raise ConfigError(f"balance.synthetic={folder}: {file} can't be read: {error}") from None
