@@ -122,7 +122,10 @@ class Folder(Source):
         rows = []
         wanted = self.classes or self.counts
         for label in _folders(folder):
-            files = _images(folder / label)
+            try:
+                files = images_in(folder / label)
+            except OSError as error:
+                _cant_list(error)
             if not files and (wanted is None or label in wanted):
                 raise ConfigError(
                     f"data.root: the class {label} in {folder} has no images; remove the folder or name "
@@ -254,10 +257,14 @@ def _cant_list(error: OSError) -> NoReturn:
     raise ConfigError(f"data.root: the folder {error.filename} can't be read: {error.strerror}") from None
 
 
-def _images(folder: Path) -> list[Path]:
-    """Image files under `folder` at any depth, hidden ones and hidden folders left out, sorted."""
+def images_in(folder: Path) -> list[Path]:
+    """Image files under `folder` at any depth, hidden ones and hidden folders left out, sorted. Raises OSError."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
     found = []
-    for directory, folders, files in os.walk(folder, onerror=_cant_list):
+    for directory, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [
             Path(directory, name)

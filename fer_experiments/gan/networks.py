@@ -83,7 +83,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        images = z.reshape(len(z), -1, 1, 1)  # also takes (B, latent_dim, 1, 1)
+        images = z.flatten(1)[:, :, None, None]  # also takes (B, latent_dim, 1, 1)
         for block in self.blocks:
             images = block(images, labels)
         return torch.tanh(self.to_image(images))

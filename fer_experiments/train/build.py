@@ -35,5 +35,9 @@ def build_classifier(config: Config, data: ImageData, plan: Plan) -> Classifier:
             "stored_channels": config.data.stored_channels,
             "channels": channels,
             "image_size": settings.image_size,
+            "cached_size": data.cache.images.shape[1],
+            "bottleneck": config.data.bottleneck,
+            "network": settings.network,
+            "cosine_head": plan.cosine_head,
         },
     )

@@ -132,7 +132,12 @@ def _judge(config: Config, data: ImageData, network: nn.Module, measured: dict[s
     cuda = config.trainer.accelerator != "cpu" and torch.cuda.is_available()
     network = network.to("cuda" if cuda else "cpu").eval()
     return Judge(
-        network, data.classes, config.data.channels, config.judge.image_size, config.judge.mirror_test, measured
+        network=network,
+        classes=data.classes,
+        channels=config.data.channels,
+        image_size=config.judge.image_size,
+        mirror_test=config.judge.mirror_test,
+        measured=measured,
     )
 
 
