@@ -1,0 +1,116 @@
+"""Nothing that is read from a file runs code: what would, leaves a mark here, and there never is one."""
+
+import json
+import os
+import pickle
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fer_experiments.classifier.trained import TrainedClassifier
+from fer_experiments.data.cache import open_cache
+from fer_experiments.data.module import ImageData
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.predictions import FILE, Predictions
+from fer_experiments.export import main as export
+from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.generate import main as generate
+from fer_experiments.predict import main as predict
+from fer_experiments.train.judge import find_judge
+from tests.conftest import TINY_FACES, TINY_NETWORKS, source
+
+
+class Evil:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.fixture
+def mark(tmp_path):
+    yield tmp_path / "mark"
+    assert not (tmp_path / "mark").exists(), "code of a file was run"
+
+
+WAYS = {
+    "torch": lambda evil, path: torch.save({"state_dict": evil, "hyper_parameters": {"provenance": evil}}, path),
+    "old torch": lambda evil, path: torch.save(evil, path, _use_new_zipfile_serialization=False),
+    "pickle": lambda evil, path: path.write_bytes(pickle.dumps(evil)),
+}
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def evil(request, tmp_path, mark):
+    path = tmp_path / "evil.ckpt"
+    request.param(Evil(mark), path)
+    return path
+
+
+def test_the_trap_works(tmp_path):
+    pickle.loads(pickle.dumps(Evil(tmp_path / "sprung")))
+    assert (tmp_path / "sprung").is_dir()
+
+
+def test_a_checkpoint_runs_nothing(evil, tmp_path, capsys):
+    with pytest.raises(ConfigError, match="is no checkpoint"):
+        TrainedClassifier.load(evil)
+    with pytest.raises(ConfigError, match="is no checkpoint of train=dcgan"):
+        TrainedGenerator.load(evil)
+    assert predict([str(evil), str(tmp_path)]) == 2
+    assert export([str(evil), "--format", "safetensors"]) == 2
+    assert generate([str(evil), "--out", str(tmp_path / "made")]) == 2
+    assert capsys.readouterr().err.count("is no checkpoint") == 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train=dcgan", "gan.checkpoint={}"], r"gan\.checkpoint=.*is no checkpoint of train=dcgan"),
+        (["train=cnn", "classifier=resnet18", "classifier.network.weights={}"], r"classifier\.network=.*weights="),
+        (["train=dcgan", "gan.inception={}"], r"gan\.inception=.*is no weights file"),
+    ],
+)
+def test_a_weights_file_in_the_configuration_runs_nothing(run, evil, overrides, message):
+    if "gan.inception={}" in overrides:
+        overrides = [*overrides, "gan.kid_every=1"]
+    with pytest.raises(ConfigError, match=message):
+        run(*(text.format(evil) for text in overrides))
+
+
+def test_a_judge_in_the_cache_runs_nothing(read, tmp_path, mark, monkeypatch):
+    monkeypatch.setenv("FER_EXPERIMENTS_CACHE", str(tmp_path / "cache"))
+    config = read("trainer=smoke", *TINY_NETWORKS, *TINY_FACES)
+    data = ImageData.prepare(config.data, config.seed)
+    find_judge(config, data)
+    (judge,) = (tmp_path / "cache" / "judges").glob("*.pt")
+    torch.save(Evil(mark), judge)
+    with suppress(ConfigError):  # or it is trained anew
+        find_judge(config, data)
+
+
+def test_predictions_run_nothing(tmp_path, mark):
+    trap = np.array([Evil(mark)], dtype=object)
+    np.savez(tmp_path / FILE, **dict.fromkeys(("test_logits", "test_labels", "test_content_hash", "classes"), trap))
+    with pytest.raises(ValueError, match="holds no predictions of test"):
+        Predictions.load(tmp_path, "test")
+
+
+def test_cached_images_run_nothing(two_classes, tmp_path, mark):
+    cats = source("folder", root=two_classes, cache_dir=tmp_path / "cache")
+    folder = open_cache(cats).folder
+    np.save(folder / "images.npy", np.array([Evil(mark)] * 32, dtype=object), allow_pickle=True)
+    with suppress(ConfigError):
+        assert open_cache(cats).images.dtype == np.uint8  # made anew
+
+
+def test_a_result_is_plain_json(run):
+    folder = run("train=cnn", "balance=none")
+    assert isinstance(json.loads((folder / "result.json").read_text()), dict)
+    torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
