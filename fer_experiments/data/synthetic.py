@@ -122,12 +122,14 @@ def read_synthetic(
 
 def _accepted(where: str, drawn: pd.DataFrame, reject: Collection[str]) -> list[str]:
     """The files of a manifest's rows without the faults `reject`."""
-    if reject and len(drawn) and ("faults" not in drawn or (drawn[SCORES] == "").any(axis=None)):
+    if not reject or drawn.empty:
+        return [file for file in drawn["file"] if file]
+    if "faults" not in drawn or (drawn[SCORES] == "").any(axis=None):
         raise ConfigError(
             f"{where}: its images are not scored, so balance.reject={list(reject)} can't choose among them; take the "
             "images of a run that had balance.reject set, or use balance.reject=[]"
         )
-    faulty = [bool(set(reject) & set(faults.split())) for faults in drawn["faults"]] if reject else [False] * len(drawn)
+    faulty = [bool(set(reject) & set(faults.split())) for faults in drawn["faults"]]
     return [file for file, out in zip(drawn["file"], faulty, strict=True) if file and not out]
 
 

@@ -1,0 +1,196 @@
+"""Whatever bytes and words come in, the answer is a clear error or a result: no crash, no hang.
+
+In the default suite a few dozen examples each; FUZZ=100 pytest tests/test_fuzz.py tries a hundred times as many.
+"""
+
+import io
+import json
+import os
+import tempfile
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.errors import HydraException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fer_experiments.data.cache import open_cache
+from fer_experiments.data.class_folders import read_class_folders
+from fer_experiments.data.synthetic import COLUMNS, MANIFEST, read_synthetic, write_synthetic
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.predictions import FILE as PREDICTIONS
+from fer_experiments.evaluation.predictions import Predictions
+from fer_experiments.evaluation.result import FILE as RESULT
+from fer_experiments.evaluation.result import Result
+from fer_experiments.report.study import FILE as STUDY
+from fer_experiments.report.study import StudyRecord
+from fer_experiments.train.arms import compose_arms
+from tests.conftest import source
+from tests.results import finished
+
+TIMES = int(os.environ.get("FUZZ", "1"))
+LIMIT = timedelta(seconds=20)  # of one example: more is a hang
+
+
+def fuzz(examples: int):
+    return settings(
+        max_examples=examples * TIMES,
+        deadline=LIMIT,
+        derandomize=TIMES == 1,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+        database=None,
+    )
+
+
+def encoded(format: str) -> bytes:
+    buffer = io.BytesIO()
+    pixels = np.arange(20 * 16 * 3, dtype=np.uint8).reshape(16, 20, 3)
+    Image.fromarray(pixels).save(buffer, format)
+    return buffer.getvalue()
+
+
+IMAGES = {format: encoded(format) for format in ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")}
+
+
+@st.composite
+def spoilt(draw, contents):
+    """One of `contents`, with bytes changed, cut, doubled or put in."""
+    content = bytearray(draw(st.sampled_from(contents)))
+    for _ in range(draw(st.integers(1, 6))):
+        place = draw(st.integers(0, len(content)))
+        kind = draw(st.sampled_from(["change", "cut", "put", "double"]))
+        if kind == "change":
+            content[place : place + 1] = draw(st.binary(min_size=1, max_size=1))
+        elif kind == "cut":
+            del content[place : place + draw(st.integers(1, 40))]
+        elif kind == "put":
+            content[place:place] = draw(st.binary(max_size=16))
+        else:
+            content[place:place] = content[place : place + draw(st.integers(1, 40))]
+    return bytes(content)
+
+
+@given(spoilt(list(IMAGES.values())) | st.binary(max_size=300), st.sampled_from([".png", ".jpg"]), st.booleans())
+@fuzz(60)
+def test_image_bytes(content, suffix, grey):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "images")
+        for label in ("a", "b"):
+            (root / label).mkdir(parents=True)
+            (root / label / "good.png").write_bytes(IMAGES["PNG"])
+        (root / "a" / f"odd{suffix}").write_bytes(content)
+        cache = open_cache(source("folder", root=root, cache_dir=Path(folder, "cache"), grey=grey))
+        (row,) = [row for _, row in cache.index.iterrows() if "odd" in row["path"]]
+        assert bool(row["error"]) != bool(row["content_hash"])
+        with suppress(ConfigError):
+            read_class_folders(root, ["a", "b"], 1 if grey else 3, 32)
+
+
+GOOD_ROW = "3," + " ".join(["7"] * 48 * 48) + ",Training\n"
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+CELL = TEXT | st.sampled_from(["0", "6", "7", "-1", "nan", "1e400", "0 " * 2304, "256 " * 2304, '"', "Training", ",,,"])
+
+
+@given(st.lists(st.tuples(CELL, CELL, CELL), max_size=4), spoilt([f"emotion,pixels,Usage\n{GOOD_ROW * 2}".encode()]))
+@fuzz(40)
+def test_rows_of_fer2013(rows, bytes_of_a_file):
+    text = "emotion,pixels,Usage\n" + GOOD_ROW + "".join(",".join(row) + "\n" for row in rows)
+    for content in (text.encode(), bytes_of_a_file):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "fer2013.csv").write_bytes(content)
+            with suppress(ConfigError):
+                open_cache(source("fer2013", root=Path(folder), cache_dir=Path(folder, "cache")))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    write_synthetic(folder, "a", np.zeros((3, 8, 8, 1), dtype=np.uint8), [1, 2, 3], "c", "s")
+    return folder, (folder / MANIFEST).read_bytes()
+
+
+FILES = TEXT | st.sampled_from(["../../etc/passwd", "/etc/passwd", "/dev/zero", "a/00000001.png", "a", "", "a/\0"])
+MANIFESTS = st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, FILES)), max_size=3)
+
+
+@given(st.data())
+@fuzz(60)
+def test_manifests(made, data):
+    folder, good = made
+    if data.draw(st.booleans()):
+        content = data.draw(spoilt([good]))
+    else:
+        rows = [{**row, "class": "a", "split_hash": "s"} for row in data.draw(MANIFESTS)]
+        lines = [",".join(COLUMNS), *(",".join(json.dumps(row[name]) for name in COLUMNS) for row in rows)]
+        content = "\n".join(lines).encode()
+    (folder / MANIFEST).write_bytes(content)
+    for reject in ((), ("memorised",)):
+        with suppress(ConfigError):
+            found = read_synthetic(folder, {"a": 1}, "s", 1, reject)
+            assert all(Path(file).resolve().is_relative_to(folder.resolve()) for file in found.files)
+
+
+RESULTS = [json.dumps(finished("none", 0, 0.7).model_dump()).encode(),
+           json.dumps(StudyRecord(arms=["none"], seeds=[0]).model_dump()).encode()]  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def changed_result(draw):
+    """A good result with some of its values replaced by anything."""
+    found = json.loads(RESULTS[draw(st.integers(0, 1))])
+    for key in draw(st.lists(st.sampled_from(sorted(found)), min_size=1, max_size=3)):
+        found[key] = draw(JSON)
+    return json.dumps(found).encode()
+
+
+@given(spoilt(RESULTS) | changed_result() | st.binary(max_size=50))
+@fuzz(100)
+def test_result_files(content):
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (RESULT, STUDY, PREDICTIONS):
+            Path(folder, name).write_bytes(content)
+        for load in (Result.load, StudyRecord.load, lambda path: Predictions.load(path, "test")):
+            with suppress(ValueError):
+                load(Path(folder))
+
+
+KEYS = [
+    "seed", "accelerator", "train.arms", "train.seeds", "train.metric", "data", "data.counts", "data.imbalance",
+    "data.classes", "data.parts", "balance", "balance.add", "balance.sampling_strategy", "augment", "gan.loss",
+    "gan.latent_dim", "gan.betas", "gan.diffaugment", "gan.checkpoint", "gan.image_size", "classifier.network",
+    "classifier.optimizer", "classifier.network.dropout", "classifier.image_size", "judge.epochs", "trainer.precision",
+]  # fmt: skip
+VALUES = TEXT | st.sampled_from(
+    ["null", "-1", "0", "nan", "inf", "1e9", "[]", "{}", "[1,2]", "{angry: 1}", "{angry: -1}", "${seed}", "${nothing}",
+     "???", "[none,none]", "'dcgan [balance.add=x]'", "none@leak", "../../x", "{_target_: builtins.dict}", "~", "\\"]
+)  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "+", "++", "~"]), st.sampled_from(KEYS), VALUES), min_size=1, max_size=3)
+)
+@fuzz(25)
+def test_overrides(read, overrides):
+    with suppress(ConfigError, HydraException):
+        read(*(f"{sign}{key}={value}" for sign, key, value in overrides))
+
+
+@pytest.fixture
+def config(read):
+    return read()
+
+
+@given(st.lists(TEXT | st.sampled_from(["dcgan [balance.add=", "none+", "+none", "dcgan [balance.add={a: 1}]@leak"])))
+@fuzz(40)
+def test_arms(config, arms):
+    with suppress(ConfigError):
+        compose_arms(arms, config)
