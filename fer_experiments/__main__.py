@@ -5,6 +5,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
+import fer_experiments.identity  # noqa: F401 - resolvers that conf/config.yaml names
+
 PACKAGE = Path(__file__).resolve().parent
 # A wheel carries conf/ inside the package; in a checkout it lies beside it.
 CONF_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"

@@ -11,13 +11,23 @@ from tests.test_cli import TINY_FACES, TINY_NETWORKS, command
 from tests.test_collect import sweep, write_study
 
 
-def test_a_failed_job_does_not_cost_the_sweep_its_report(tmp_path):
+def test_a_failed_job_costs_no_other_and_the_sweep_tells_of_it(tmp_path):
     jobs = ["data.imbalance=1,2,4", "trainer=smoke", "classifier.epochs=1"]  # there are 20 and 12: 1 is impossible
-    done = command("-m", "train=cnn", *jobs, *TINY_NETWORKS, *TINY_FACES, where=tmp_path)
+    line = ["-m", "train=cnn", *jobs, *TINY_NETWORKS, *TINY_FACES, "hydra.sweeper.max_batch_size=1"]
+    done = command(*line, where=tmp_path)
     assert done.returncode == 1
     (report,) = tmp_path.glob("multirun/cnn-faces/*/report.html")
     assert (report.parent / "curves.csv").is_file()
     assert "report of 2 finished trainings in" in done.stdout
+    assert "sweep: 1 of 3 jobs done, 1 failed, 1 waiting; about" in done.stdout
+    table = done.stdout[done.stdout.index(f"{report.parent.relative_to(tmp_path)}: 2 of 3 jobs done, 1 failed\n") :]
+    assert ": failed: ConfigError: data.imbalance=1.0: asks for 20 of angry beside 20 of happy" in table
+    assert "cnn-faces.log)" in table
+    again = command(*line, where=tmp_path)
+    assert again.returncode == 1
+    assert again.stdout.count("finished already (") == 2
+    assert again.stdout.count("and failed (ConfigError: data.imbalance=1.0") == 1
+    assert list(tmp_path.glob("multirun/cnn-faces/*")) == [report.parent]
 
 
 def test_the_report_is_written_at_exit_into_the_sweep_s_folder(tmp_path, monkeypatch):

@@ -76,7 +76,7 @@ def draw_images(folder: Path, count: int) -> Path:
 
 def start(images: Path, gpu: bool) -> Commands:
     """From the command to its end, where next to nothing is trained."""
-    run = ["trainer.max_epochs=1", "trainer.limit_batches=1", f"hydra.run.dir={images}/run"]
+    run = ["trainer.max_epochs=1", "trainer.limit_batches=1", *anew(images)]
     return {
         "--help": [*MODULE, "fer_experiments", "--help"],
         **{
@@ -84,6 +84,11 @@ def start(images: Path, gpu: bool) -> Commands:
             for job in ("dcgan", "cnn")
         },
     }
+
+
+def anew(images: Path) -> list[str]:
+    """The run before in the folder is no reason to do nothing."""
+    return [f"hydra.run.dir={images}/run", "rerun=true"]
 
 
 def folder_data(images: Path) -> list[str]:
@@ -102,7 +107,7 @@ def process(images: Path, gpu: bool) -> Commands:
             lines[f"{model} tutorial {epochs}"] = tutorial
             for name, precision in PRECISIONS.items():
                 settings = [f"{group}.epochs={epochs}", f"{group}.batch_size=64", f"trainer.precision={precision}"]
-                place = [*folder_data(images), f"hydra.run.dir={images}/run"]
+                place = [*folder_data(images), *anew(images)]
                 lines[f"{model} {name} {epochs}"] = [*MODULE, "fer_experiments", *job, *settings, *place]
     return lines
 

@@ -1,4 +1,4 @@
-"""Compare GANs by the audits of their images: python -m fer_experiments.bench.gans multirun/SWEEP/* .
+"""Compare GANs by the audits of their images: python -m fer_experiments.bench.gans multirun/dcgan-faces/SWEEP/* .
 
 Runs of train=dcgan that differ in their seed alone are one row for each class; the numbers are means over the seeds, in
 brackets the least and the greatest.
@@ -12,6 +12,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
+from fer_experiments.identity import identity
+
 COLUMNS = {
     "kid": "KID",
     "precision": "precision",
@@ -24,7 +28,8 @@ COLUMNS = {
     "label_agreement": "labels",
     "usefulness": "usefulness",
 }
-SEED = re.compile(r",?\bseed=\d+|^\d+-")
+SEED = re.compile(r",?\bseed=\d+")
+HASH = re.compile(r"-?[0-9a-f]{8}$")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,16 +39,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def read_audits(runs: Sequence[Path]) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """{(setting, class): the audits of its seeds}; the setting is the run's name without number and seed."""
+    """{(setting, class): the audits of its seeds}; the setting is the run's name without seed and hash.
+
+    Runs of one such name whose configurations differ in more than the seed keep a hash of the rest.
+    """
+    names = {run: SEED.sub("", HASH.sub("", run.resolve().name)).strip(",") or run.resolve().name for run in runs}
+    rest = {run: _hash_without_seed(run) for run in runs}
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for run in runs:
-        setting = SEED.sub("", run.resolve().name).strip(",") or run.name
+    for run, name in names.items():
+        alone = len({rest[other] for other in runs if names[other] == name}) == 1
+        setting = name if alone else f"{name} ({rest[run]})"
         for file in sorted(run.glob("**/audit.json")):
             audit = json.loads(file.read_bytes())
             for one in audit.get("classes", {"": audit}).values():  # those of fer_experiments.audit have all in one
                 if "problem" not in one:
                     found.setdefault((setting, one["class"]), []).append(one)
     return found
+
+
+def _hash_without_seed(run: Path) -> str:
+    """Of the configuration, "" where there is none, as beside an audit of any folder."""
+    file = run / "config.yaml"
+    config = OmegaConf.load(file) if file.is_file() else None
+    if not isinstance(config, DictConfig):
+        return ""
+    config.pop("seed", None)
+    return identity(config)
 
 
 def table(audits: dict[tuple[str, str], list[dict[str, Any]]]) -> str:

@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass, replace
 
+from fer_experiments.identity import UNSAFE
+
 LEAK = "@leak"  # GAN and choice of epoch saw the test images, on purpose
 BETWEEN_SETTINGS = re.compile(r",\s*(?=[\w./]+=)")  # a value may hold commas: {angry: 5, happy: 9}
-UNSAFE = re.compile(r"[^\w.,=+@-]+")  # in a folder's name, on some system or in some tool
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
     from fer_experiments.report.checks import unfinished
     from fer_experiments.report.collect import collect  # matplotlib and pandas only now, so that --help answers at once
     from fer_experiments.report.files import printable, write_report
+    from fer_experiments.report.sweeps import sweeps_in
 
     out = options.out or options.folders[0]
     try:
+        sweeps = sweeps_in(options.folders)
+        for sweep in sweeps:
+            print(printable("\n".join(sweep.lines())))
         record = collect(options.folders)
         missing = [f"{where}: {why}" for where, why in unfinished(record)]
         if not record.results:

@@ -8,10 +8,11 @@ from typing import Any
 import yaml
 
 from fer_experiments.evaluation.arms import ArmName
+from fer_experiments.identity import OF_NO_MATTER
 
 HYDRA = ".hydra"
 # What changes no result, or is said by the arm and the seed already.
-SILENT = ("seed", "accelerator", "train", "balance", "augment", "trainer.progress", "data.cache_dir", "data.workers")
+SILENT = ("seed", "accelerator", "train", "balance", "augment", *OF_NO_MATTER)
 SILENT_GROUPS = ("train.", "hydra.", "hydra/")
 
 

@@ -18,6 +18,7 @@ from fer_experiments.report.calibration import reliabilities
 from fer_experiments.report.checks import run_checks, unfinished
 from fer_experiments.report.gans import gans
 from fer_experiments.report.pictures import Picture, drawn, jpeg
+from fer_experiments.report.status import duration
 from fer_experiments.report.study import StudyRecord, summary
 from fer_experiments.report.verdicts import Findings, comparisons, generated_first
 
@@ -188,12 +189,3 @@ def describe_facts(facts: dict[str, Any]) -> list[tuple[str, str]]:
         **{f"{part} images dropped because a later part holds the same": number for part, number in dropped.items()},
     }
     return [(what, str(number)) for what, number in rows.items() if number is not None]
-
-
-def duration(seconds: float) -> str:
-    """ "40 s", "12 min 5 s", "3 h 2 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -39,6 +39,7 @@ class Config(Spec):
     def read(cls, composed: DictConfig) -> "Config":
         """Check everything before any work. ConfigError lists every wrong key."""
         node = to_dict(composed)
+        node.pop("rerun", None)  # which says nothing of what is done; begin() has read it
         errors: list[str] = []
         built: dict[str, Any] = {}
         for group in BUILT:

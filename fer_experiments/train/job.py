@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -13,7 +14,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.report.status import alone
 from fer_experiments.spec import Spec
+from fer_experiments.train.begin import begin, say_waiting, write_overrides
 from fer_experiments.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -32,7 +35,29 @@ class Job(Spec, ABC):
 
 
 def run_job(composed: DictConfig) -> None:
-    """Check the composed configuration, then run the job that it names in Hydra's output directory."""
+    """Do the job that the composed configuration names in Hydra's output directory, unless that was done before.
+
+    One process at a time: another that wants the same job waits, and finds it done.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # one of DDP's further processes; the first has the folder
+        return _run(composed, folder)
+    with alone(folder, lambda holder: say_waiting(holder, folder)):
+        status = begin(composed, folder)
+        if status is None:
+            return
+        status.save(folder)
+        write_overrides(composed, folder)
+        try:
+            _run(composed, folder)
+        except Exception as error:
+            status.ended(error).save(folder)
+            raise
+        status.ended().save(folder)
+
+
+def _run(composed: DictConfig, folder: Path) -> None:
+    """Check the configuration, then run its job."""
     from fer_experiments.train.config import Config, save
 
     hydra = HydraConfig.get()
@@ -44,7 +69,6 @@ def run_job(composed: DictConfig) -> None:
         )
     config.train.check(config)
     keep_freed_memory()
-    folder = Path(hydra.runtime.output_dir)
     save(composed, folder)
     started = time.monotonic()
     log.info("%s, writing to %s", hydra.job.name, folder)
