@@ -33,9 +33,8 @@ def test_a_failed_job_costs_no_other_and_the_sweep_tells_of_it(tmp_path):
 def test_the_report_is_written_at_exit_into_the_sweep_s_folder(tmp_path, monkeypatch):
     called = []
     monkeypatch.setattr(atexit, "register", lambda *call: called.append(call))
-    SweepReport().on_multirun_start(
-        OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}), config_name="config"
-    )
+    hydra = {"sweep": {"dir": str(tmp_path)}, "sweeper": {"_target_": "some.Sweeper", "n_trials": 3}}
+    SweepReport().on_multirun_start(OmegaConf.create({"hydra": hydra}), config_name="config")
     assert called == [(write_sweep_report, Path(tmp_path))]
 
 
