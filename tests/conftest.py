@@ -9,6 +9,7 @@ from typing import Any
 import hydra
 import numpy as np
 import pytest
+import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -22,9 +23,15 @@ TINY_NETWORKS = ["gan.width=4", "gan.image_size=32", "classifier.image_size=32",
 TINY_FACES = ["data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"]
 
 
+def pytest_configure() -> None:
+    """One thread for each process of tests and for what these start, as there is a process for each core."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Decoded images go to a folder of this test run, shared by its tests."""
+    """Decoded images and judges go to a folder of this process of the test run, shared by its tests."""
     os.environ["FER_EXPERIMENTS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 

@@ -40,7 +40,8 @@ def test_a_sweep_over_epochs_and_latent_size_runs(tmp_path):
     assert all("gan.epochs=" in name and "gan.latent_dim=" in name for name in names), names
 
 
-def test_jobs_side_by_side_share_the_cores(tmp_path):
+def test_jobs_side_by_side_share_the_cores(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")  # tests' own; it would win
     sweep = ["seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer=smoke"]
     done = command("-m", "train=cnn", *sweep, *TINY_NETWORKS, *TINY_FACES, where=tmp_path)
     assert done.returncode == 0, done.stderr
