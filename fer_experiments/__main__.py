@@ -13,10 +13,10 @@ CONF_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent /
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> float | None:
     from fer_experiments.train.job import run_job
 
-    run_job(config)
+    return run_job(config)  # which sweepers ask for
 
 
 if __name__ == "__main__":

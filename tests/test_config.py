@@ -22,7 +22,10 @@ def test_every_option_composes_and_is_valid(read, monkeypatch, group, option):
     assert isinstance(read(f"{group}={option}", *needs), Config)
 
 
-@pytest.mark.parametrize("path", sorted(CONF_DIR.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+DOCUMENTED = sorted([*CONF_DIR.glob("*/*.yaml"), *CONF_DIR.glob("hydra/launcher/*.yaml")])
+
+
+@pytest.mark.parametrize("path", DOCUMENTED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_file_opens_with_a_sentence_and_a_command(path):
     lines = [line for line in path.read_text().splitlines() if line != "# @package _global_"]
     assert lines[0].startswith("# ")

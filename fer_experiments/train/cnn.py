@@ -36,6 +36,7 @@ from fer_experiments.train.dcgan import images_needed, train_gan
 from fer_experiments.train.draw import Rejection
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
+from fer_experiments.train.search import valid_balanced_accuracy
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -67,6 +68,12 @@ class TrainCNN(Job):
         audit_arms(config, data, {folder: arm}, synthetic)
         result = train_classifier(config, data, arm, synthetic, folder)
         log.info("%s", describe(result))
+
+    def check_search(self, config: Config) -> None:
+        """Every classifier is measured on validation."""
+
+    def objective(self, folder: Path) -> float:
+        return valid_balanced_accuracy([Result.load(folder)])
 
 
 def images_for_all(config: Config, data: ImageData, arms: Iterable[Arm]) -> dict[str, int]:

@@ -31,6 +31,7 @@ from fer_experiments.train.job import Job
 from fer_experiments.train.judge import eye_of, find_judge
 from fer_experiments.train.record import device_name, write_data
 from fer_experiments.train.scores import ImageScorer
+from fer_experiments.train.search import nearness
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -49,6 +50,17 @@ class TrainDCGAN(Job):
         for label, count in needed.items():
             there = folder / label if len(needed) > 1 else folder
             audit_generated(config, data, label, count, synthetic, there, reject.every)
+
+    def check_search(self, config: Config) -> None:
+        if config.gan.kid_every is None or config.gan.checkpoint is not None:
+            raise ConfigError(
+                f"hydra/sweeper: train=dcgan has nothing to maximise with gan.kid_every={config.gan.kid_every} and "
+                f"gan.checkpoint={config.gan.checkpoint}; use gan.kid_every=25, for the distance from validation "
+                "images, and gan.checkpoint=null, or train=cnn"
+            )
+
+    def objective(self, folder: Path) -> float:
+        return nearness(Result.load(folder))
 
 
 def wanted_images(config: Config, data: ImageData) -> dict[str, int]:

@@ -18,6 +18,7 @@ from fer_experiments.report.status import alone
 from fer_experiments.spec import Spec
 from fer_experiments.train.begin import begin, say_waiting, write_overrides
 from fer_experiments.train.memory import keep_freed_memory
+from fer_experiments.train.search import check_direction
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -33,13 +34,36 @@ class Job(Spec, ABC):
     def check(self, config: Config) -> None:
         """Raise ConfigError for what can be known to be wrong before any work."""
 
+    @abstractmethod
+    def check_search(self, config: Config) -> None:
+        """Raise ConfigError where a search would find no `objective`."""
 
-def run_job(composed: DictConfig) -> None:
+    @abstractmethod
+    def objective(self, folder: Path) -> float:
+        """What a search is to maximise, from the files of the finished job (train/search.py)."""
+
+
+def run_job(composed: DictConfig) -> float | None:
     """Do the job that the composed configuration names in Hydra's output directory, unless that was done before.
 
-    One process at a time: another that wants the same job waits, and finds it done.
+    Returns the job's objective where a sweeper searches for the best.
     """
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    from fer_experiments.train.config import Config
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    if hydra.runtime.choices["hydra/sweeper"] == "basic":
+        _run_once(composed, folder)
+        return None
+    check_direction(hydra.sweeper)
+    config = Config.read(composed)
+    config.train.check_search(config)
+    _run_once(composed, folder)
+    return config.train.objective(folder)
+
+
+def _run_once(composed: DictConfig, folder: Path) -> None:
+    """One process at a time: another that wants the same job waits, and finds it done."""
     if os.environ.get("LOCAL_RANK", "0") != "0":  # one of DDP's further processes; the first has the folder
         return _run(composed, folder)
     with alone(folder, lambda holder: say_waiting(holder, folder)):

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 
 from fer_experiments import progress
 from fer_experiments.data.module import ImageData
+from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import Question
 from fer_experiments.report.files import write_report
@@ -25,6 +26,7 @@ from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_for_
 from fer_experiments.train.job import Job
 from fer_experiments.train.memory import keep_freed_memory
 from fer_experiments.train.record import write_data
+from fer_experiments.train.search import valid_balanced_accuracy
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -77,6 +79,16 @@ class Study(Job, Question):
         if record.failed:
             lines = "\n".join(f"  {where}: {why}" for where, why in record.failed.items())
             raise RuntimeError(f"{len(record.failed)} of {len(arms) * len(seeds)} trainings failed:\n{lines}")
+
+    def check_search(self, config: Config) -> None:
+        if all(arm.leak for arm in compose_arms(self.arms, config)):
+            raise ConfigError(
+                f"hydra/sweeper: train.arms={self.arms} all leak, so that test images would choose; name an arm "
+                "without @leak"
+            )
+
+    def objective(self, folder: Path) -> float:
+        return valid_balanced_accuracy(StudyRecord.load(folder).results)
 
 
 @dataclass
