@@ -29,9 +29,19 @@ class WeightAverage(lightning.Callback):
         self.decay = decay
         self.average: AveragedModel | None = None
         self._trained: dict[str, Any] | None = None  # the weights as they are trained, while the module holds others
+        self._saved: dict[str, Any] | None = None  # of a checkpoint, until the training goes on
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self.average is None else {"average": self.average.state_dict(), "trained": self._trained}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._saved = state_dict or None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.average = AveragedModel(_network(pl_module), multi_avg_fn=self._update, use_buffers=True)
+        if self._saved is not None:
+            self.average.load_state_dict(self._saved["average"])
+            self._trained, self._saved = self._saved["trained"], None
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int

@@ -13,7 +13,8 @@ from fer_experiments.spec import Spec, call, check_call
 class ClassifierConfig(Spec):
     """network: a `_target_` that takes num_classes, channels and image_size, and its other keys.
 
-    optimizer: likewise one that takes params and lr, which is learning_rate; ema: the decay of a step; mixup: alpha.
+    optimizer: likewise one that takes params and lr, which is learning_rate; ema: the decay of a step; mixup: alpha;
+    checkpoint_every: epochs, of no account for the judge, which is trained in one go.
     """
 
     network: dict[str, Any]
@@ -28,6 +29,7 @@ class ClassifierConfig(Spec):
     mixup: Annotated[float, Field(gt=0.0)] | None
     mirror_test: bool
     select: Literal["best", "last"]
+    checkpoint_every: Annotated[int, Field(ge=1)]
 
     def build_network(self, num_classes: int, channels: int) -> nn.Module:
         """A new network. Raises what the network raises for values that it can't take."""

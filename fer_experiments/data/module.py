@@ -1,7 +1,7 @@
 """The LightningDataModule that GAN and classifier share, and the injection of generated images into training."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import lightning
 import numpy as np
@@ -170,6 +170,7 @@ class ImageDataModule(lightning.LightningDataModule):
         self.generated: GeneratedImages | None = None
         self.injection = Injection()
         self.steps_per_epoch = steps_per_epoch or -(-len(chosen) // batch_size)
+        self.first_epoch = 0
 
     def inject(
         self,
@@ -212,18 +213,39 @@ class ImageDataModule(lightning.LightningDataModule):
         """The validation or test part."""
         return self._images(self.data.split.rows(name), self.data.class_indices(self.data.split.labels(name)))
 
+    def state_dict(self) -> dict[str, int]:
+        """The epoch that comes next, in a checkpoint written at the end of one."""
+        assert self.trainer is not None
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        return {"epoch": progress.processed}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        # Before Lightning asks for a loader, whose workers read ahead as soon as there is one.
+        self.first_epoch = state_dict["epoch"]
+
     def _loader(self, dataset: Images, batches: Sampler[list[int]]) -> DataLoader:
         # batch_size=None: the sampler gives whole batches, and the dataset gathers each in one indexing.
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         if device.type == "cuda" and dataset.bytes <= torch.cuda.mem_get_info(device)[0] * LARGEST_RESIDENT_SHARE:
-            return DataLoader(ResidentImages(dataset, device), sampler=batches, batch_size=None)
+            return DataLoader(
+                ResidentImages(dataset, device), sampler=batches, batch_size=None, generator=torch.Generator()
+            )
         workers = self.data.source.workers
         return DataLoader(
-            dataset, sampler=batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0
+            dataset,
+            sampler=batches,
+            batch_size=None,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            # Else it draws its workers' seeds, which nothing here uses, from the training's own random numbers: as
+            # often as it is started, which differs with workers and in a resumed training.
+            generator=torch.Generator(),
         )
 
     def train_dataloader(self) -> DataLoader:
-        return self._loader(self.train_set, self._training_batches())
+        batches = self._training_batches()
+        batches.set_epoch(self.first_epoch)
+        return self._loader(self.train_set, batches)
 
     def _training_batches(self) -> EpochBatches:
         size, steps, seed = self.batch_size, self.steps_per_epoch, self.seed

@@ -77,6 +77,15 @@ def write_synthetic(
     new.to_csv(manifest, index=False)
 
 
+def is_complete(folder: Path) -> bool:
+    """Whether all images are there that the manifest names."""
+    try:
+        files = pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)["file"]
+    except (OSError, ValueError):
+        return False
+    return all((folder / file).is_file() for file in files if file)
+
+
 def read_synthetic(
     folder: Path, wanted: dict[str, int], split_hash: str, channels: int, reject: Collection[str] = ()
 ) -> GeneratedImages:

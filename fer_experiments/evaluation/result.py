@@ -37,7 +37,8 @@ class Result(BaseModel):
     """One training of a GAN or a classifier. `metrics` is {part: classification_metrics}, for a GAN {}.
 
     protocol: leak where test images were in the GAN's training and chose the classifier's epoch, as data/leak.py has
-    it; split_hash is the clean split's then, too, since the arm is measured on the same test images.
+    it; split_hash is the clean split's then, too, since the arm is measured on the same test images. training: the
+    fingerprint of what was trained on what, by which a job that was killed knows its finished parts.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -56,6 +57,7 @@ class Result(BaseModel):
     history: list[dict[str, float]]
     split_hash: str
     protocol: Protocol = "clean"
+    training: str | None = None
     seconds: FiniteFloat
     device: str
     precision: str

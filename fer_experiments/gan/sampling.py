@@ -1,7 +1,6 @@
 """From a checkpoint to images."""
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +29,7 @@ class TrainedGenerator:
     def load(cls, path: Path) -> "TrainedGenerator":
         """Read a checkpoint of train=dcgan, weights only. Raises ConfigError where it is none."""
         try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
-        try:
-            saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             settings = saved["hyper_parameters"]
             provenance = settings["provenance"]
             names: list[str] | None = settings.get("classes")  # earlier checkpoints have none of the newer keys
@@ -46,13 +41,15 @@ class TrainedGenerator:
             }
             generator.load_state_dict(weights)
             classes = (provenance["class"],) if names is None else tuple(names)
+        except OSError as error:
+            raise ConfigError(f"{path}: can't be read: {error.strerror or error}") from None
         except Exception as error:  # torch.load raises anything on foreign bytes
             raise ConfigError(f"{path}: is no checkpoint of train=dcgan ({type(error).__name__})") from None
         return cls(
             generator.eval(),
             classes,
             provenance["split_hash"],
-            hashlib.sha256(content).hexdigest()[:16],
+            _hash(weights),
             provenance["stored_channels"],
         )
 
@@ -70,6 +67,14 @@ class TrainedGenerator:
         """Write an image of a class for each latent seed into folder/CLASS, and their rows of the manifest."""
         images = self.sample(seeds, label)
         write_synthetic(folder, label, images, list(seeds), self.checkpoint_hash, self.split_hash)
+
+
+def _hash(weights: dict[str, Tensor]) -> str:
+    """Of the weights alone: a checkpoint also says when it was written."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def latents(seeds: Sequence[int], latent_dim: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fer_experiments.balance import Generate
 from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.module import ImageData
-from fer_experiments.data.synthetic import read_synthetic
+from fer_experiments.data.synthetic import MANIFEST, read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.train.draw import Rejection
 from fer_experiments.train.facts import facts_of_class
@@ -65,11 +66,16 @@ def audit_generated(
     training images; audit.json says it.
 
     nearest.csv and nearest.png name and show the training image nearest to each, the nearest pair first. An audit that
-    fails costs no training: audit.json then holds the `problem`, and the log the traceback.
+    fails costs no training: audit.json then holds the `problem`, and the log the traceback. What an earlier start of
+    the run has audited is left as it is.
     """
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     facts: dict[str, Any] = {"class": label, "generated": count, "synthetic": str(synthetic)}
+    facts["manifest"] = _hash(synthetic / MANIFEST)
+    if _audited(folder, facts):
+        log.info("the generated images of %s are audited already", label)
+        return
     try:
         generated = read_synthetic(synthetic, {label: count}, data.split.hash, config.data.stored_channels, reject)
         facts |= facts_of_class(config, data, find_judge(config, data), label, generated, folder)
@@ -80,6 +86,19 @@ def audit_generated(
         log.info("generated images of %s: %s", label, describe(facts))
     facts["seconds"] = time.monotonic() - started
     (folder / FILE).write_text(json.dumps(facts, indent=1))
+
+
+def _hash(file: Path) -> str | None:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else None
+
+
+def _audited(folder: Path, subject: dict[str, Any]) -> bool:
+    """Whether `folder` has a whole audit of this."""
+    try:
+        facts = json.loads((folder / FILE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return "checks" in facts and all(facts.get(name) == value for name, value in subject.items())
 
 
 def describe(facts: dict[str, Any]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.metrics import classification_metrics
+from fer_experiments.evaluation.predictions import FILE as PREDICTIONS
 from fer_experiments.evaluation.predictions import Predictions, save_predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.tensorboard import write_hyperparameters, write_test_results
@@ -36,6 +37,7 @@ from fer_experiments.train.dcgan import images_needed, train_gan
 from fer_experiments.train.draw import Rejection
 from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
+from fer_experiments.train.resume import Resume, fingerprint, finished
 from fer_experiments.train.search import valid_balanced_accuracy
 
 if TYPE_CHECKING:
@@ -130,15 +132,21 @@ def load_generated(
 def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[str, Path], folder: Path) -> Result:
     """Train, choose the epoch on validation, measure on test; predictions.npz and result.json are left in `folder`.
 
-    For a leaking arm the test images stand in for validation. Whatever it is trained on stays.
+    For a leaking arm the test images stand in for validation. Whatever it is trained on stays. What an earlier start of
+    this training left in `folder` is gone on from.
     """
-    started = time.monotonic()
     if arm.leak:
         data = leak_to_selection(data)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     labels = data.split.labels("train")
     plan = arm.balance.plan(labels, config.seed)
     images = build_images(config, data, arm, plan, synthetic)
+    training = classifier_fingerprint(config, data, arm, images)
+    there = finished(folder, training)
+    if there is not None and (folder / PREDICTIONS).is_file():
+        log.info("%s is trained already", arm.name)
+        return there
+    resume = Resume(folder, config.classifier.checkpoint_every, training)
     folder.mkdir(parents=True, exist_ok=True)
     images.training_table().to_csv(folder / "training.csv", index=False, errors="surrogateescape")
     model = build_classifier(config, data, plan)
@@ -152,11 +160,10 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         enable_version_counter=False,
     )
     average = [] if config.classifier.ema is None else [WeightAverage(config.classifier.ema)]
-    trainer = config.trainer.build(arm.name, config.classifier.epochs, folder, [*average, best], validate=True)
+    trainer = config.trainer.build(arm.name, config.classifier.epochs, folder, [*average, best, resume], validate=True)
     log.info("%s: %s", arm.name, describe_counts(labels, plan))
-    trainer.fit(model, datamodule=images)
-    steps, epochs = trainer.global_step, trainer.current_epoch
-    trainer.save_checkpoint(checkpoints / "last.ckpt")
+    resume.fit(trainer, model, images)
+    steps = trainer.global_step
     chosen = checkpoints / f"{config.classifier.select}.ckpt"
     predictions = trainer.predict(model, datamodule=images, ckpt_path=chosen, weights_only=True)
     assert predictions is not None
@@ -172,13 +179,14 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         repeated=repeated(labels, plan),
         interpolated=plan.interpolated,
         optimizer_steps=steps,
-        # best.ckpt is written within its epoch, which counts from 0; last.ckpt when all are over.
-        selected_epoch=min(epochs, int(torch.load(chosen, weights_only=True, map_location="cpu")["epoch"]) + 1),
+        # Both checkpoints are written within their epoch, which counts from 0.
+        selected_epoch=int(torch.load(chosen, weights_only=True, map_location="cpu")["epoch"]) + 1,
         metrics=metrics,
         history=model.history,
         split_hash=data.split.clean_hash,
         protocol="leak" if arm.leak else "clean",
-        seconds=time.monotonic() - started,
+        training=training,
+        seconds=resume.seconds,
         device=device_name(trainer),
         precision=config.trainer.arithmetic(trainer.strategy.root_device),
     )
@@ -188,6 +196,18 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     save_predictions(folder, predictions_of(data, outputs))
     result.save(folder)
     return result
+
+
+def classifier_fingerprint(config: Config, data: ImageData, arm: Arm, images: ImageDataModule) -> str:
+    """Of an arm's training on `images`."""
+    made = images.train_set.generated
+    return fingerprint(
+        config,
+        data,
+        arm=[arm.name, repr(arm.balance), repr(arm.augment)],
+        classifier=config.classifier.model_dump(),
+        generated=None if made is None else hashlib.sha256(made.tobytes()).hexdigest(),
+    )
 
 
 def build_images(config: Config, data: ImageData, arm: Arm, plan: Plan, synthetic: dict[str, Path]) -> ImageDataModule:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import lightning
 import numpy as np
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from fer_experiments.balance import Strategy
 from fer_experiments.balance.sampling import repeat
 from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.module import ImageData, ImageDataModule
+from fer_experiments.data.synthetic import is_complete
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.gan import GANConfig
@@ -30,6 +29,7 @@ from fer_experiments.train.health import write_health
 from fer_experiments.train.job import Job
 from fer_experiments.train.judge import eye_of, find_judge
 from fer_experiments.train.record import device_name, write_data
+from fer_experiments.train.resume import Resume, fingerprint, finished
 from fer_experiments.train.scores import ImageScorer
 from fer_experiments.train.search import nearness
 
@@ -101,7 +101,7 @@ def train_gan(
 
     A conditional GAN is trained on all training images, another on those of the one class that is needed. leak: on the
     test images as well, in as many steps. With gan.checkpoint that GAN's images are written, nothing is trained, and
-    there is no result.json.
+    there is no result.json. What an earlier start of this training left in `folder` is gone on from.
     """
     clean = data
     if leak:
@@ -111,38 +111,32 @@ def train_gan(
         written = write_images(config, data, trained, needed, folder, reject)
         _say_written(f"{config.gan.checkpoint} (not trained here)", written, folder)
         return folder / "synthetic"
-    started = time.monotonic()
-    lightning.seed_everything(config.seed, workers=True, verbose=False)
     settings = config.gan
+    training = gan_fingerprint(config, data, needed, reject)
+    if finished(folder, training) and is_complete(folder / "synthetic"):
+        log.info("the GAN in %s is trained already", folder)
+        return folder / "synthetic"
+    resume = Resume(folder, settings.checkpoint_every, training)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
     classes = trained_classes(config, data, needed)
     steps = -(-len(training_places(settings, clean, classes)) // settings.batch_size)
     places = training_places(settings, data, classes)
     images = gan_images(config, data, places, steps)
     model = build_gan(config, data, classes)
-    checkpoints = ModelCheckpoint(
-        folder / "checkpoints",
-        filename="last",
-        every_n_epochs=settings.checkpoint_every,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
     pictures = SampleGrid(folder / "samples", settings.picture_epochs, config.data.stored_channels)
     what = f"GAN of {', '.join(classes)}"
     follow = follow_distance(config, data, classes, folder)
-    callbacks = [pictures, *follow, checkpoints]
+    callbacks = [pictures, *follow, resume]
     trainer = config.trainer.build(what, settings.epochs_of(steps), folder, callbacks, validate=False)
     real = count_real(data, places)
     log.info("%s: %d images, %d epochs", what, sum(real.values()), trainer.max_epochs or 0)
-    trainer.fit(model, datamodule=images)
-    last = folder / "checkpoints" / "last.ckpt"
-    if trainer.current_epoch % settings.checkpoint_every:  # else written already
-        trainer.save_checkpoint(last)
-    chosen, epoch = (last, trainer.current_epoch) if settings.select == "last" else (follow[0].file, follow[0].epoch)
+    resume.fit(trainer, model, images)
+    last = (resume.file, trainer.current_epoch)
+    chosen, epoch = last if settings.select == "last" else (follow[0].file, follow[0].epoch)
     trained = TrainedGenerator.load(chosen)
     written = write_images(config, data, trained, needed, folder, reject)
     _say_written(what, written, folder)
     health = write_health(settings, data, trained, model.history, trainer.global_step // 2, folder)
-    seconds = time.monotonic() - started
     result = Result(
         job="dcgan",
         arm="gan",
@@ -157,7 +151,8 @@ def train_gan(
         history=model.history,
         split_hash=data.split.clean_hash,
         protocol="leak" if leak else "clean",
-        seconds=seconds,
+        training=training,
+        seconds=resume.seconds,
         device=device_name(trainer),
         precision=config.trainer.arithmetic(trainer.strategy.root_device),
     )
@@ -168,6 +163,12 @@ def train_gan(
     write_hyperparameters(trainer.logger, result, settings.model_dump(), shown)
     result.save(folder)
     return folder / "synthetic"
+
+
+def gan_fingerprint(config: Config, data: ImageData, needed: dict[str, int], reject: Rejection) -> str:
+    """Of a training and of its images; the judge chooses among epochs and images."""
+    facts = {"gan": config.gan.model_dump(), "judge": config.judge.model_dump(), "size": config.classifier.image_size}
+    return fingerprint(config, data, **facts, needed=needed, reject=[reject.some, reject.every])
 
 
 def gan_images(config: Config, data: ImageData, places: np.ndarray, steps: int) -> ImageDataModule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import numpy as np
@@ -63,6 +63,12 @@ class FollowDistance(lightning.Callback):
     def __init__(self, distance: Distance, every: int, file: Path) -> None:
         self.distance, self.every, self.file = distance, every, file
         self.least, self.epoch = math.inf, 0
+
+    def state_dict(self) -> dict[str, float]:
+        return {"least": self.least, "epoch": self.epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.least, self.epoch = state_dict["least"], state_dict["epoch"]
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         epoch = trainer.current_epoch + 1

@@ -145,7 +145,7 @@ def _fingerprint(config: Config, data: ImageData) -> str:
     """Of all that the judge of a split depends on; the cache's name says which pixels, and how they were read."""
     trainer = config.trainer
     facts = {
-        "judge": config.judge.model_dump(),
+        "judge": config.judge.model_dump(exclude={"checkpoint_every"}),
         "pixels": [data.cache.folder.name, config.data.channels, config.data.bottleneck],
         "trainer": [trainer.max_epochs, trainer.limit_batches, trainer.precision],
     }
