@@ -3,9 +3,10 @@
 Kernel 4, stride 2, padding 1 throughout, 4 x 4 at the inner end. BatchNorm in every block but the discriminator's
 first and the generator's last, and so no bias (Radford et al. 2016; the paper says only "convolution block").
 
-With `classes` both are conditional: the generator's BatchNorm has a scale and a shift for each class (Dumoulin et al.
-2017), the discriminator adds to its logit the product of its last features with a vector for each class (Miyato &
-Koyama 2018). Without, they are the paper's, and labels are not looked at.
+With `classes` both are conditional: the generator is given the class, one-hot, beside the noise (Mirza & Osindero
+2014), and its BatchNorm has a scale and a shift for each class (Dumoulin et al. 2017); the discriminator adds to its
+logit the product of its last features with a vector for each class (Miyato & Koyama 2018). Without, they are the
+paper's, and labels are not looked at.
 """
 
 import math
@@ -14,6 +15,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 from torch.nn.utils.parametrizations import spectral_norm
 
 Normalisation = Literal["batch", "layer", "spectral"]
@@ -68,7 +70,8 @@ class Generator(nn.Module):
         super().__init__()
         self.latent_dim, self.classes = latent_dim, classes
         widths = _inner_widths(width, image_size)
-        blocks: list[nn.Module] = [self._block(latent_dim, widths[0], stride=1, padding=0)]  # 1 -> 4 pixels
+        inputs = latent_dim + (classes or 0)
+        blocks: list[nn.Module] = [self._block(inputs, widths[0], stride=1, padding=0)]  # 1 -> 4 pixels
         blocks += [self._block(a, b) for a, b in pairwise(widths)]
         self.blocks = nn.Sequential(*blocks)
         self.to_image = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False)
@@ -83,7 +86,11 @@ class Generator(nn.Module):
         )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        images = z.flatten(1)[:, :, None, None]  # also takes (B, latent_dim, 1, 1)
+        inputs = z.flatten(1)  # also takes (B, latent_dim, 1, 1)
+        if self.classes is not None and labels is not None:
+            # Scale and shift alone are too slow: in 1,000 steps of Adam at 2e-4 none of them moves by more than 0.2.
+            inputs = torch.cat([inputs, one_hot(labels, self.classes).to(inputs)], dim=1)
+        images = inputs[:, :, None, None]
         for block in self.blocks:
             images = block(images, labels)
         return torch.tanh(self.to_image(images))
