@@ -1,15 +1,10 @@
 """The command line. torch and lightning are imported only when a job runs, so that --help answers at once."""
 
-from pathlib import Path
-
 import hydra
 from omegaconf import DictConfig
 
 import fer_experiments.identity  # noqa: F401 - resolvers that conf/config.yaml names
-
-PACKAGE = Path(__file__).resolve().parent
-# A wheel carries conf/ inside the package; in a checkout it lies beside it.
-CONF_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
+from fer_experiments.spec import CONF_DIR
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")

@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--split", type=Path, required=True, help="split.csv of the run whose images it was made from")
     parser.add_argument("--out", type=Path, help="folder for audit.json and nearest.png (default: audit beside DIR)")
     parser.add_argument("--no-usefulness", action="store_true", help="train no classifier on the generated images")
+    parser.add_argument("--trust", action="store_true", help="run the classes of your own that the run's config names")
     options = parser.parse_args(arguments)
 
     from fer_experiments.errors import ConfigError
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     out = options.out or options.folder.resolve().parent / "audit"
     try:
-        facts = audit_folder(options.folder, options.split, out, not options.no_usefulness)
+        facts = audit_folder(options.folder, options.split, out, not options.no_usefulness, options.trust)
     except (ConfigError, OSError) as error:
         print(f"audit: {error}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,11 @@ from hydra.utils import get_object
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from fer_experiments.errors import ConfigError
+
+PACKAGE = Path(__file__).resolve().parent
+# A wheel carries conf/ inside the package; in a checkout it lies beside it.
+CONF_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
+TARGET = re.compile(r"^\s*_target_: (\S+)", re.MULTILINE)
 
 
 class Spec(BaseModel):
@@ -75,6 +81,25 @@ def _suggest(key: str, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(key, names, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return f"{hint} (keys here: {', '.join(names) or 'none'})"
+
+
+def check_own_targets(where: str, node: Any) -> None:
+    """Raise ConfigError where a configuration found in a file, plain containers, names code that conf/ does not."""
+    own = {name for file in CONF_DIR.rglob("*.yaml") for name in TARGET.findall(file.read_text())}
+    foreign = sorted({str(name) for name in _targets(node)} - own)
+    if foreign:
+        raise ConfigError(
+            f"{where}: names code of its own, which is not run at a file's word: {', '.join(foreign)}; if the file is "
+            "yours, or you trust who made it, say --trust"
+        )
+
+
+def _targets(node: Any) -> Iterable[Any]:
+    if isinstance(node, Mapping):
+        yield from (value for key, value in node.items() if key == "_target_")
+    if isinstance(node, Mapping | list):
+        for value in node.values() if isinstance(node, Mapping) else node:
+            yield from _targets(value)
 
 
 def check_call(key: str, node: Mapping[str, Any], *supplied: str) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from fer_experiments.audit import main as audit
+from fer_experiments.balance import Generate
 from fer_experiments.classifier.trained import TrainedClassifier
 from fer_experiments.data.cache import open_cache
 from fer_experiments.data.module import ImageData
@@ -114,3 +116,28 @@ def test_a_result_is_plain_json(run):
     folder = run("train=cnn", "balance=none")
     assert isinstance(json.loads((folder / "result.json").read_text()), dict)
     torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+
+
+def test_a_runs_configuration_names_no_code_but_conf_s_unless_trusted(run, tmp_path, mark, capsys):
+    folder = run("train=dcgan", "balance.add=16")
+    config = folder / "config.yaml"
+    lines = [str(folder / "synthetic"), "--split", str(folder / "split.csv"), "--no-usefulness"]
+    before = config.read_text()
+    evil = f"{{_target_: os.mkdir, path: {mark}}}"
+    for changed in (
+        before.replace("_target_: fer_experiments.gan.GANConfig", f"_target_: os.mkdir\n  path: {mark}"),
+        before.replace("betas:", f"nested: {evil}\n  betas:", 1),
+        before.replace("seed: 0", f"seed: [{evil}]", 1),
+    ):
+        assert changed != before
+        config.write_text(changed)
+        assert audit(lines) == 2
+        assert "names code of its own, which is not run at a file's word: os.mkdir" in capsys.readouterr().err
+    own = f"{__name__}.OwnBalance"
+    config.write_text(before.replace("_target_: fer_experiments.balance.Generate", f"_target_: {own}"))
+    assert audit(lines) == 2
+    assert audit([*lines, "--trust"]) in (0, 1)
+
+
+class OwnBalance(Generate):
+    """A strategy of a user's own."""

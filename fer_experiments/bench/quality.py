@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from fer_experiments.data.module import ImageData, ImageDataModule, Images
 from fer_experiments.evaluation.kid import kernel_inception_distance
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.report.study import FILE, StudyRecord
-from fer_experiments.train.config import Config
+from fer_experiments.train.config import Config, load
 
 SAMPLES = 1000
 FIRST_SEED = 10**6  # latent seeds that no training used
@@ -35,9 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(study: Path, reference: Path, arm: str) -> dict[str, list[float] | str]:
     """{precision, kid, floor, ARM: balanced accuracies}, each a value for each seed."""
     record = StudyRecord.model_validate_json((study / FILE).read_bytes())
-    loaded = OmegaConf.load(study / "config.yaml")
-    assert isinstance(loaded, DictConfig)
-    config = Config.read(loaded)
+    config = Config.read(load(study / "config.yaml"))
     found: dict[str, list[float] | str] = {"precision": record.results[0].precision}
     for name in record.arms:
         found[name] = [result.metrics["test"]["balanced_accuracy"] for result in record.of_arm(name)]

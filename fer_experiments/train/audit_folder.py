@@ -20,7 +20,7 @@ from fer_experiments.data.synthetic import GeneratedImages
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.findings import Finding, worst
 from fer_experiments.train.audit import FILE
-from fer_experiments.train.config import Config
+from fer_experiments.train.config import Config, load
 from fer_experiments.train.facts import HEADLINE, facts_of_class
 from fer_experiments.train.judge import find_judge, train_judge
 
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 NUMBERS = (*HEADLINE, "usefulness")
 
 
-def audit_folder(folder: Path, split: Path, out: Path, usefulness: bool) -> dict[str, Any]:
+def audit_folder(folder: Path, split: Path, out: Path, usefulness: bool, trust: bool = False) -> dict[str, Any]:
     """What audit.json says, which goes to `out` with nearest.png, and each class's own nearest.csv and .png.
 
     Overall numbers are means over the classes, weighted by their generated images; usefulness, which costs the training
     of a classifier, is of all classes at once. Raises ConfigError for what can't be audited.
     """
-    config, data = read_run(split)
+    config, data = read_run(split, trust)
     stored = data.cache.images.shape[1]
     generated = read_class_folders(folder, data.classes, config.data.stored_channels, stored)
     judge = find_judge(config, data)
@@ -64,7 +64,7 @@ def audit_folder(folder: Path, split: Path, out: Path, usefulness: bool) -> dict
     return facts
 
 
-def read_run(split: Path) -> tuple[Config, ImageData]:
+def read_run(split: Path, trust: bool = False) -> tuple[Config, ImageData]:
     """The configuration and the data of the run that split.csv lies in. Raises ConfigError unless that is its split."""
     try:
         wanted = hashlib.sha256(split.read_bytes()).hexdigest()[:16]
@@ -74,7 +74,7 @@ def read_run(split: Path) -> tuple[Config, ImageData]:
     file = next((path for path in above if path.is_file()), None)
     if file is None:
         raise ConfigError(f"--split {split}: has no config.yaml beside it or above; name the split.csv of a run")
-    config = Config.read(_without_gpu(file))
+    config = Config.read(_on_any_device(load(file, trust)))
     tried = list(dict.fromkeys(_seeds(config, split)))
     for seed in tried:
         data = ImageData.prepare(config.data, seed)
@@ -86,11 +86,8 @@ def read_run(split: Path) -> tuple[Config, ImageData]:
     )
 
 
-def _without_gpu(file: Path) -> DictConfig:
+def _on_any_device(loaded: DictConfig) -> DictConfig:
     """The configuration as it was, but on whatever device is here."""
-    loaded = OmegaConf.load(file)
-    if not isinstance(loaded, DictConfig):
-        raise ConfigError(f"{file}: is no configuration of a run")
     if OmegaConf.select(loaded, "trainer.accelerator") == "gpu":
         loaded.trainer.accelerator = "auto"
     return loaded

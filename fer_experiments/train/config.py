@@ -7,6 +7,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, ValidationError
+from yaml import YAMLError
 
 from fer_experiments.augment import Augment
 from fer_experiments.balance import Strategy
@@ -15,7 +16,7 @@ from fer_experiments.classifier.head import last_linear
 from fer_experiments.data.source import Source
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig
-from fer_experiments.spec import Spec, build, describe_errors
+from fer_experiments.spec import Spec, build, check_own_targets, describe_errors
 from fer_experiments.train.job import Job
 from fer_experiments.train.trainer import TrainerConfig
 
@@ -85,6 +86,19 @@ def to_dict(composed: DictConfig) -> dict[str, Any]:
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}; give it as {key}=VALUE") from None
     assert isinstance(node, dict)
     return {str(key): value for key, value in node.items()}
+
+
+def load(file: Path, trust: bool = False) -> DictConfig:
+    """config.yaml of a run. Raises ConfigError where it is none, or unless `trust` names code that conf/ does not."""
+    try:
+        loaded = OmegaConf.load(file)
+    except (OSError, ValueError, YAMLError) as error:
+        raise ConfigError(f"{file}: can't be read: {str(error).splitlines()[0]}") from None
+    if not isinstance(loaded, DictConfig):
+        raise ConfigError(f"{file}: is no configuration of a run")
+    if not trust:
+        check_own_targets(str(file), OmegaConf.to_container(loaded))
+    return loaded
 
 
 def save(composed: DictConfig, folder: Path) -> None:
