@@ -7,3 +7,7 @@ class ConfigError(ValueError):
 
 class NonFiniteError(RuntimeError):
     """Training broke down: a loss or a weight is NaN or infinite."""
+
+
+class StorageError(OSError):
+    """The disk refuses a file; the message names it and the remedy. Whatever the job has finished is still there."""

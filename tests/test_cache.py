@@ -1,6 +1,7 @@
 """The cache: every image decoded once, to the same pixels whatever its file's form; bad files named, none lost."""
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -330,7 +331,9 @@ def test_what_a_killed_build_left_is_not_taken_for_a_cache(pets, tmp_path):
     name = f"v{cache_module.VERSION}-folder-{images.fingerprint(images.items())}"
     (tmp_path / "cache" / f"{name}-abcdef").mkdir(parents=True)
     (tmp_path / "cache" / f"{name}.lock").touch()
-    assert len(open_cache(images).images) == 32
+    opened = open_cache(images)
+    assert len(opened.images) == 32
+    assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == [opened.folder]
 
 
 def test_a_cache_that_can_be_read_needs_no_writing(pets, monkeypatch):
@@ -355,21 +358,57 @@ def test_a_full_disk_is_refused_before_anything_is_decoded(pets, tmp_path, monke
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
-@pytest.mark.parametrize("damage", ["images cut", "images empty", "images gone", "index cut", "index gone"])
-def test_a_damaged_cache_is_named_with_the_remedy(pets, damage):
-    folder = open_cache(pets()).folder
-    file = folder / ("images.npy" if "images" in damage else "index.csv")
-    content = file.read_bytes()
-    file.unlink()
-    if "cut" in damage:
-        lines = content.splitlines(keepends=True)
-        file.write_bytes(b"".join(lines[:20]) if "index" in damage else content[: len(content) // 2])
-    elif "empty" in damage:
-        file.touch()
-    with pytest.raises(ConfigError, match=r"data\.cache_dir: the cache .* can't be read: .*; remove that folder"):
+def flip_a_bit(file):
+    with file.open("rb+") as stream:
+        stream.seek(-100, os.SEEK_END)
+        byte = stream.read(1)[0]
+        stream.seek(-100, os.SEEK_END)
+        stream.write(bytes([byte ^ 1]))
+
+
+@pytest.mark.parametrize("file", ["images.npy", "index.csv", "checksums.json"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "flipped"])
+def test_a_damaged_cache_is_made_anew_with_a_line(pets, caplog, damage, file):
+    opened = open_cache(pets())
+    pixels, path = opened.images.copy(), opened.folder / file
+    if damage == "flipped":
+        flip_a_bit(path)
+    elif damage == "gone":
+        path.unlink()
+    else:
+        os.truncate(path, path.stat().st_size // 2 if damage == "cut" else 0)
+    assert np.array_equal(open_cache(pets()).images, pixels)
+    assert re.search(r"the cache .* is damaged \(.+\) and is made anew", caplog.text)
+
+
+def test_a_large_cache_is_read_through_only_where_its_time_has_changed(pets, monkeypatch, caplog):
+    images = open_cache(pets()).folder / "images.npy"
+    monkeypatch.setattr(cache_module, "ALWAYS_CHECKED", 0)
+    checksum = cache_module._checksum
+    monkeypatch.setattr(cache_module, "_checksum", lambda file: pytest.fail("read through"))
+    open_cache(pets())
+    monkeypatch.setattr(cache_module, "_checksum", checksum)
+    os.utime(images)
+    open_cache(pets())
+    assert "damaged" not in caplog.text
+    flip_a_bit(images)
+    open_cache(pets())
+    assert "images.npy has other bytes than were written" in caplog.text
+
+
+def test_images_that_go_while_they_are_read_leave_no_cache(pets, two_classes, monkeypatch, tmp_path):
+    load = cache_module._load
+
+    def deleting(images, side, path):
+        if path == "dog/010.png":
+            (two_classes / "dog" / "011.png").unlink()
+            (two_classes / path).unlink()
+        return load(images, side, path)
+
+    monkeypatch.setattr(cache_module, "_load", deleting)
+    with pytest.raises(ConfigError, match=r"data: images went .*the first dog/01[01]\.png .*; restore them, and start"):
         open_cache(pets())
-    shutil.rmtree(folder)
-    assert len(open_cache(pets()).images) == 32
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
 # Bad files

@@ -1,5 +1,9 @@
 """A job that was killed and started again leaves what one that was not leaves."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from PIL import Image
 
@@ -7,6 +11,7 @@ from fer_experiments.classifier.module import Classifier
 from fer_experiments.evaluation.result import Result
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.train.resume import Resume
+from tests.conftest import TINY_FACES, TINY_NETWORKS
 from tests.same_run import assert_same, curves
 
 SMALL = ["trainer.max_epochs=4", "gan.batch_size=6", "classifier.batch_size=8"]  # two steps an epoch
@@ -71,3 +76,23 @@ def test_a_killed_job_ends_as_if_it_had_not_been(run, killed, tmp_path, job, mom
     whole = run(*job, *SMALL, folder=tmp_path / "whole")
     assert curves(whole)
     assert_same(whole, again)
+
+
+KILLED = {
+    "gan": [*FOLLOWED, "gan.checkpoint_every=1", "gan.epochs=12"],
+    "classifier": [*RECIPE, "balance=dcgan", "judge.epochs=1", "gan.epochs=2", "classifier.epochs=10"],
+    "study": [*STUDY, "train.seeds=2", "train.workers=2", "gan.epochs=4", "classifier.epochs=4"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("job", KILLED)
+def test_random_kills_change_nothing(job, tmp_path):
+    overrides = [*KILLED[job], *TINY_FACES, *TINY_NETWORKS, *SMALL[1:], "accelerator=cpu"]
+    line = [sys.executable, "-m", "tests.kill", str(tmp_path), "--kills=10", *overrides]
+    done = subprocess.run(line, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(f"{job}: {done.stdout}")
+    for again in tmp_path.glob("killed_*/"):
+        assert_same(tmp_path / "whole", again)

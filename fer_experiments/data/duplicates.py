@@ -19,6 +19,7 @@ from torchvision.utils import make_grid, save_image
 
 from fer_experiments.data.source import PARTS
 from fer_experiments.data.split import Split
+from fer_experiments.whole import whole
 
 SIDE, LOWEST = 32, 8  # pHash: the lowest 8 x 8 frequencies of 32 x 32 pixels
 BITS = LOWEST**2 - 1  # without the mean
@@ -54,13 +55,15 @@ class NearDuplicates:
     def save(self, folder: Path, images: np.ndarray) -> None:
         """Write near_duplicates.csv and, where there are pairs, near_duplicates.png from the cache's `images`."""
         table = self.table[COLUMNS]
-        table.to_csv(folder / "near_duplicates.csv", index=False, lineterminator="\n", errors="surrogateescape")
+        with whole(folder / "near_duplicates.csv") as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n", errors="surrogateescape")
         if len(table):
             shown = self.table.head(PICTURED_PAIRS)
             pair = np.concatenate([images[shown["row_a"]], images[shown["row_b"]]], axis=2)  # (N, S, 2 S, C), a | b
             tiles = torch.from_numpy(pair).permute(0, 3, 1, 2) / 255
             grid = make_grid(tiles, nrow=PICTURE_COLUMNS, padding=6, pad_value=1.0)
-            save_image(grid, folder / "near_duplicates.png")
+            with whole(folder / "near_duplicates.png") as temporary:
+                save_image(grid, temporary)
 
 
 def find_near_duplicates(images: np.ndarray, split: Split) -> NearDuplicates:

@@ -16,6 +16,7 @@ import pandas as pd
 from fer_experiments.data.imbalance import imbalanced
 from fer_experiments.data.source import PARTS, Source
 from fer_experiments.errors import ConfigError
+from fer_experiments.whole import whole
 
 COLUMNS = ["path", "label", "split", "content_hash"]
 
@@ -60,7 +61,8 @@ class Split:
         return {name: int((labels == name).sum()) for name in self.classes}
 
     def save(self, path: Path) -> None:
-        path.write_bytes(self.csv.encode("utf-8", "surrogateescape"))
+        with whole(path) as temporary:
+            temporary.write_bytes(self.csv.encode("utf-8", "surrogateescape"))
 
 
 def make_split(index: pd.DataFrame, source: Source, seed: int) -> Split:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from fer_experiments.data.decode import decode, open_image
 from fer_experiments.errors import ConfigError
+from fer_experiments.whole import whole, whole_files
 
 MANIFEST = "manifest.csv"
 COLUMNS = ["file", "class", "seed", "checkpoint_hash", "split_hash"]
@@ -65,16 +66,18 @@ def write_synthetic(
         new[SCORES] = scores[SCORES]
         new["faults"] = [" ".join(fault for fault in FAULTS if row[fault]) for _, row in scores.iterrows()]
     kept = np.ones(len(new), dtype=bool) if scores is None else ~scores[list(dropped)].any(axis=1).to_numpy()
-    for place in np.flatnonzero(kept):
-        pixels, file = images[place], f"{label}/{seeds[place]:08d}.png"
-        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(folder / file)
-        new.loc[place, "file"] = file
+    with whole_files(folder / label) as temporary:
+        for place in np.flatnonzero(kept):
+            pixels, file = images[place], f"{seeds[place]:08d}.png"
+            Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(temporary(file))
+            new.loc[place, "file"] = f"{label}/{file}"
     manifest = folder / MANIFEST
     if manifest.exists():
         old = pd.read_csv(manifest, dtype=str, keep_default_na=False)
         again = (old["class"] == label) & old["seed"].isin([str(seed) for seed in seeds])
         new = pd.concat([old[~again], new])
-    new.to_csv(manifest, index=False)
+    with whole(manifest) as path:
+        new.to_csv(path, index=False)
 
 
 def is_complete(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from fer_experiments.evaluation.statistics import Array
+from fer_experiments.whole import whole
 
 FILE = "predictions.npz"
 # What np.load raises; TypeError where the file holds one array, NotImplementedError for a kind of zip file.
@@ -55,4 +56,5 @@ def save_predictions(folder: Path, parts: Mapping[str, Predictions]) -> None:
     arrays: dict[str, Array] = {"classes": np.array(next(iter(parts.values())).classes)}
     for part, of in parts.items():
         arrays |= {f"{part}_logits": of.logits, f"{part}_labels": of.labels, f"{part}_content_hash": of.content_hash}
-    np.savez_compressed(folder / FILE, **arrays)  # type: ignore[arg-type]
+    with whole(folder / FILE) as temporary:
+        np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]

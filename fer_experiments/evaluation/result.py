@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from fer_experiments.whole import whole
+
 FILE = "result.json"
 Protocol = Literal["clean", "leak"]
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
@@ -79,7 +81,8 @@ class Result(BaseModel):
         return self
 
     def save(self, folder: Path) -> None:
-        (folder / FILE).write_text(json.dumps(self.model_dump(), indent=1))
+        with whole(folder / FILE) as temporary:
+            temporary.write_text(json.dumps(self.model_dump(), indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> "Result":

@@ -9,6 +9,7 @@ from torchvision.utils import make_grid, save_image
 
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.sampling import sample
+from fer_experiments.whole import whole
 
 GRID_IMAGES, GRID_COLUMNS = 64, 8
 
@@ -30,7 +31,8 @@ class SampleGrid(lightning.Callback):
         images = torch.from_numpy(grid_images(pl_module, self.stored_channels))
         grid = make_grid(images.permute(0, 3, 1, 2).float() / 255, nrow=GRID_COLUMNS, padding=2)
         self.folder.mkdir(parents=True, exist_ok=True)
-        save_image(grid, self.folder / f"epoch_{epoch:04d}.png")
+        with whole(self.folder / f"epoch_{epoch:04d}.png") as temporary:
+            save_image(grid, temporary)
         if trainer.logger is not None:
             trainer.logger.experiment.add_image("gan/samples", grid, epoch)  # type: ignore[attr-defined]
 

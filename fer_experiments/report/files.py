@@ -12,6 +12,7 @@ from fer_experiments.report.answer import headline, in_a_word
 from fer_experiments.report.page import write_page
 from fer_experiments.report.study import StudyRecord, comparison, summary
 from fer_experiments.report.verdicts import comparisons, find_verdicts, generated_first
+from fer_experiments.whole import whole
 
 
 def _escape_bars(text: str) -> str:
@@ -36,18 +37,21 @@ def write_report(record: StudyRecord, folder: Path, out: Path | None = None) -> 
     folder: where the study's files are read, and the report is written unless to `out`.
     """
     out = out or folder
-    comparison(record).to_csv(out / "comparison.csv", index=False, errors="surrogateescape")
+    with whole(out / "comparison.csv") as temporary:
+        comparison(record).to_csv(temporary, index=False, errors="surrogateescape")
     table = summary(record)
     findings = find_verdicts(record, folder)
     findings.save(out, record.question)
     curves = swept.table(record, findings)
     if len(curves):
-        curves.to_csv(out / swept.FILE, index=False, errors="surrogateescape")
+        with whole(out / swept.FILE) as temporary:
+            curves.to_csv(temporary, index=False, errors="surrogateescape")
     answer = f"{headline(record, findings)} {in_a_word(findings)}".strip()
     parts = [answer, _markdown(table), _markdown(comparisons(findings))]
     parts += [f"- {said.arm}: {said.verdict}. {said.explanation}" for said in generated_first(findings.arms)]
     markdown = "\n\n".join(part for part in parts if part) + "\n"
-    (out / "comparison.md").write_text(markdown, encoding="utf-8", errors="surrogateescape")
+    with whole(out / "comparison.md") as temporary:
+        temporary.write_text(markdown, encoding="utf-8", errors="surrogateescape")
     write_page(record, findings, folder, out)
     shown = Table(title=f"Test results, {len(record.seeds)} seed(s)")
     for column in table.columns:

@@ -21,6 +21,7 @@ from fer_experiments.report.pictures import Picture, drawn, jpeg
 from fer_experiments.report.status import duration
 from fer_experiments.report.study import StudyRecord, summary
 from fer_experiments.report.verdicts import Findings, comparisons, generated_first
+from fer_experiments.whole import whole
 
 FILE = "report.html"
 ACCURACY = {"train/accuracy": "training", "valid/accuracy": "validation"}
@@ -70,7 +71,8 @@ def write_page(record: StudyRecord, findings: Findings, folder: Path, out: Path 
         splits={result.seed: result.split_hash for result in record.results},
     )
     # A class can be named by bytes that are no text; such a name can't be written as it is.
-    ((out or folder) / FILE).write_bytes(page.encode("utf-8", "replace"))
+    with whole((out or folder) / FILE) as temporary:
+        temporary.write_bytes(page.encode("utf-8", "replace"))
 
 
 # ---- figures

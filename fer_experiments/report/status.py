@@ -12,6 +12,8 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
+from fer_experiments.whole import whole
+
 FILE = "status.json"
 LOCK = "job.lock"  # held while the job runs; the system lets go of it when the process ends, however that comes
 
@@ -43,9 +45,8 @@ class Status(BaseModel):
         return self.model_copy(update={"state": state, "error": said, "seconds": time.time() - self.started})
 
     def save(self, folder: Path) -> None:
-        temporary = folder / f"{FILE}.{os.getpid()}"
-        temporary.write_text(json.dumps(self.model_dump(), indent=1))
-        temporary.replace(folder / FILE)  # at once, so that nobody reads half of it
+        with whole(folder / FILE) as temporary:
+            temporary.write_text(json.dumps(self.model_dump(), indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> "Status | None":

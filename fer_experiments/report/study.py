@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.result import Result, versions
 from fer_experiments.evaluation.verdict import Question
+from fer_experiments.whole import whole
 
 FILE = "study.json"
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "loss", "ece")
@@ -65,7 +66,8 @@ class StudyRecord(BaseModel):
         self.overhead = seconds / sum(self.work.values()) - 1
 
     def save(self, folder: Path) -> None:
-        (folder / FILE).write_text(json.dumps(self.model_dump(), indent=1))
+        with whole(folder / FILE) as temporary:
+            temporary.write_text(json.dumps(self.model_dump(), indent=1))
 
     def of_arm(self, arm: str) -> list[Result]:
         return [result for result in self.results if result.arm == arm]

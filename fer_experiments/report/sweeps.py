@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from fer_experiments.identity import matters
 from fer_experiments.report.status import FILE as STATUS
 from fer_experiments.report.status import Status, duration, state_of
+from fer_experiments.whole import whole
 
 FILE = "sweep.json"
 BASIC = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
@@ -47,7 +48,8 @@ class Plan(BaseModel):
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE).write_text(json.dumps(self.model_dump(), indent=1))
+        with whole(folder / FILE) as temporary:
+            temporary.write_text(json.dumps(self.model_dump(), indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> "Plan":

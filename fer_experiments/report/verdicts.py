@@ -15,6 +15,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.statistics import Estimate, estimate, score
 from fer_experiments.evaluation.verdict import Arm, ArmVerdict, LeakEffect, Question, judge, leak_effects
 from fer_experiments.report.study import StudyRecord
+from fer_experiments.whole import whole
 
 FILE = "verdict.json"
 
@@ -38,7 +39,8 @@ class Findings:
     def save(self, folder: Path, question: Question) -> None:
         """verdict.json."""
         content = {"question": question.model_dump(), **asdict(self)}
-        (folder / FILE).write_text(json.dumps(content, indent=1))
+        with whole(folder / FILE) as temporary:
+            temporary.write_text(json.dumps(content, indent=1))
 
 
 class _Training(NamedTuple):

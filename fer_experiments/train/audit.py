@@ -15,10 +15,11 @@ from fer_experiments.balance import Generate
 from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.module import ImageData
 from fer_experiments.data.synthetic import MANIFEST, read_synthetic
-from fer_experiments.errors import ConfigError
+from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.train.draw import Rejection
 from fer_experiments.train.facts import facts_of_class
 from fer_experiments.train.judge import find_judge
+from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
     from fer_experiments.train.cnn import Arm
@@ -79,13 +80,16 @@ def audit_generated(
     try:
         generated = read_synthetic(synthetic, {label: count}, data.split.hash, config.data.stored_channels, reject)
         facts |= facts_of_class(config, data, find_judge(config, data), label, generated, folder)
+    except StorageError:
+        raise
     except Exception as error:
         facts["problem"] = f"{type(error).__name__}: {error}"
         log.error("the audit of %s failed: %s", label, error, exc_info=not isinstance(error, ConfigError))
     else:
         log.info("generated images of %s: %s", label, describe(facts))
     facts["seconds"] = time.monotonic() - started
-    (folder / FILE).write_text(json.dumps(facts, indent=1))
+    with whole(folder / FILE) as temporary:
+        temporary.write_text(json.dumps(facts, indent=1))
 
 
 def _hash(file: Path) -> str | None:

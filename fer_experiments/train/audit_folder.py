@@ -23,6 +23,7 @@ from fer_experiments.train.audit import FILE
 from fer_experiments.train.config import Config, load
 from fer_experiments.train.facts import HEADLINE, facts_of_class
 from fer_experiments.train.judge import find_judge, train_judge
+from fer_experiments.whole import whole
 
 log = logging.getLogger(__name__)
 NUMBERS = (*HEADLINE, "usefulness")
@@ -60,7 +61,8 @@ def audit_folder(folder: Path, split: Path, out: Path, usefulness: bool, trust: 
         "classes": classes,
     }
     _join_pictures([out / label / "nearest.png" for label in classes], out / "nearest.png")
-    (out / FILE).write_text(json.dumps(facts, indent=1))
+    with whole(out / FILE) as temporary:
+        temporary.write_text(json.dumps(facts, indent=1))
     return facts
 
 
@@ -140,4 +142,5 @@ def _join_pictures(paths: list[Path], out: Path) -> None:
     for picture in pictures:
         joined.paste(picture, (0, top))
         top += picture.height
-    joined.save(out)
+    with whole(out) as temporary:
+        joined.save(temporary)

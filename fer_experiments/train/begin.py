@@ -14,6 +14,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.identity import settings
 from fer_experiments.report.jobs import HYDRA
 from fer_experiments.report.status import FILE, LOCK, Status
+from fer_experiments.whole import whole
 
 log = logging.getLogger(__name__)
 CONFIG = "config.yaml"  # is there once a job has begun to work, and is its own
@@ -54,7 +55,8 @@ def write_overrides(composed: DictConfig, folder: Path) -> None:
     (folder / HYDRA).mkdir(exist_ok=True)
     parts = {"config": composed, "hydra": HydraConfig.instance().cfg, "overrides": HydraConfig.get().overrides.task}
     for name, node in parts.items():
-        OmegaConf.save(node, folder / HYDRA / f"{name}.yaml")
+        with whole(folder / HYDRA / f"{name}.yaml") as temporary:
+            OmegaConf.save(node, temporary)
 
 
 def _refuse_another(composed: DictConfig, folder: Path, before: Status | None) -> None:

@@ -39,6 +39,7 @@ from fer_experiments.train.job import Job
 from fer_experiments.train.record import device_name, write_data
 from fer_experiments.train.resume import Resume, fingerprint, finished
 from fer_experiments.train.search import valid_balanced_accuracy
+from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -148,7 +149,8 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         return there
     resume = Resume(folder, config.classifier.checkpoint_every, training)
     folder.mkdir(parents=True, exist_ok=True)
-    images.training_table().to_csv(folder / "training.csv", index=False, errors="surrogateescape")
+    with whole(folder / "training.csv") as temporary:
+        images.training_table().to_csv(temporary, index=False, errors="surrogateescape")
     model = build_classifier(config, data, plan)
     checkpoints = folder / "checkpoints"
     best = ModelCheckpoint(

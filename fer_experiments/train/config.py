@@ -19,6 +19,7 @@ from fer_experiments.gan import GANConfig
 from fer_experiments.spec import Spec, build, check_own_targets, describe_errors
 from fer_experiments.train.job import Job
 from fer_experiments.train.trainer import TrainerConfig
+from fer_experiments.whole import whole
 
 GROUPS = ("train", "data", "balance", "augment", "gan", "classifier", "trainer")
 BUILT = (*GROUPS, "judge")  # the judge is another classifier, from the same folder of conf/
@@ -104,4 +105,5 @@ def load(file: Path, trust: bool = False) -> DictConfig:
 def save(composed: DictConfig, folder: Path) -> None:
     """Write the resolved configuration as config.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(composed, resolve=True))
+    with whole(folder / "config.yaml") as temporary:
+        temporary.write_text(OmegaConf.to_yaml(composed, resolve=True))

@@ -25,6 +25,7 @@ from fer_experiments.evaluation.kid import kernel_inception_distance
 from fer_experiments.evaluation.nearest import Features, held_out_copies, memorisation, nearest, pixel_features
 from fer_experiments.evaluation.prdc import precision_recall_density_coverage
 from fer_experiments.train.judge import eye_of
+from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -157,10 +158,12 @@ def write_nearest(images: ClassImages, pixels: dict[str, Features], files: np.nd
     table = pd.DataFrame({"generated": files, "nearest": paths, "distance": distances.numpy()})
     order = np.argsort(distances.numpy(), kind="stable")
     folder.mkdir(parents=True, exist_ok=True)
-    table.iloc[order].to_csv(folder / "nearest.csv", index=False, errors="surrogateescape")
+    with whole(folder / "nearest.csv") as temporary:
+        table.iloc[order].to_csv(temporary, index=False, errors="surrogateescape")
     shown = order[:COLUMNS_SHOWN]
     above, below = images.at(GENERATED, size)[shown.tolist()][0], images.at(TRAIN, size)[places[shown].tolist()][0]
-    save_image(make_grid(torch.cat([above, below]).float() / 255, nrow=len(shown), padding=2), folder / "nearest.png")
+    with whole(folder / "nearest.png") as temporary:
+        save_image(make_grid(torch.cat([above, below]).float() / 255, nrow=len(shown), padding=2), temporary)
 
 
 def _probe(images: ClassImages, size: int, seed: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from fer_experiments.data.module import ImageData, Images
 from fer_experiments.gan import GANConfig
 from fer_experiments.gan.health import Health, examine
 from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.whole import whole
 
 log = logging.getLogger(__name__)
 FILE = "health.json"
@@ -38,7 +39,8 @@ def write_health(
     )
     for alarm in health.alarms:
         log.warning("GAN of %s: %s: %s", ", ".join(trained.classes), alarm.name, alarm.message)
-    (folder / FILE).write_text(json.dumps(asdict(health), indent=1))
+    with whole(folder / FILE) as temporary:
+        temporary.write_text(json.dumps(asdict(health), indent=1))
     return health
 
 

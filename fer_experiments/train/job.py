@@ -19,6 +19,7 @@ from fer_experiments.spec import Spec
 from fer_experiments.train.begin import begin, say_waiting, write_overrides
 from fer_experiments.train.memory import keep_freed_memory
 from fer_experiments.train.search import check_direction
+from fer_experiments.whole import remove_partial
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -67,6 +68,7 @@ def _run_once(composed: DictConfig, folder: Path) -> None:
     if os.environ.get("LOCAL_RANK", "0") != "0":  # one of DDP's further processes; the first has the folder
         return _run(composed, folder)
     with alone(folder, lambda holder: say_waiting(holder, folder)):
+        remove_partial(folder)
         status = begin(composed, folder)
         if status is None:
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +27,7 @@ from fer_experiments.data.synthetic import GeneratedImages
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.train.build import build_classifier
+from fer_experiments.train.trainer import save_whole
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -153,9 +153,7 @@ def _fingerprint(config: Config, data: ImageData) -> str:
 
 
 def _save(judge: Judge, path: Path) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}")
-    torch.save({"network": judge.network.state_dict(), "measured": judge.measured}, temporary)
-    temporary.replace(path)
+    save_whole({"network": judge.network.state_dict(), "measured": judge.measured}, path)
 
 
 def _load(config: Config, data: ImageData, path: Path) -> Judge:

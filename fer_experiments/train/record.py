@@ -10,6 +10,7 @@ import torch
 
 from fer_experiments.data.duplicates import find_near_duplicates
 from fer_experiments.data.module import ImageData
+from fer_experiments.whole import whole
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ def write_data(folder: Path, data: ImageData, generated: dict[str, int]) -> None
         "cache": str(data.cache.folder),
         "cache_bytes": data.cache.bytes,
     }
-    (folder / "data.json").write_text(json.dumps(facts, indent=1, ensure_ascii=True))
+    with whole(folder / "data.json") as temporary:
+        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=True))
 
 
 def device_name(trainer: lightning.Trainer) -> str:

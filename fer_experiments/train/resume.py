@@ -87,7 +87,12 @@ class Resume(Checkpoint):
         if saved is not None:
             self._earlier = saved["seconds"]
             log.info("going on after epoch %d of %s: %s", saved["epoch"], trainer.max_epochs, self.file)
-        trainer.fit(model, datamodule=images, ckpt_path=None if saved is None else self.file, weights_only=True)
+        try:
+            trainer.fit(model, datamodule=images, ckpt_path=None if saved is None else self.file, weights_only=True)
+        except SystemExit as stop:  # Lightning's answer to Ctrl-C
+            if isinstance(stop.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
 
     def _saved(self) -> dict[str, Any] | None:
         if not self.file.is_file():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +18,7 @@ from pydantic import Field, field_validator
 
 from fer_experiments import progress
 from fer_experiments.data.module import ImageData
-from fer_experiments.errors import ConfigError
+from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import Question
 from fer_experiments.report.files import write_report
@@ -27,6 +30,7 @@ from fer_experiments.train.job import Job
 from fer_experiments.train.memory import keep_freed_memory
 from fer_experiments.train.record import write_data
 from fer_experiments.train.search import valid_balanced_accuracy
+from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -64,6 +68,8 @@ class Study(Job, Question):
             **self.model_dump(include=set(Question.model_fields)) | {"baseline": full_name(self.baseline)}
         )
         record = StudyRecord(arms=[arm.name for arm in arms], seeds=seeds, question=question)
+        record.seconds, record.work = _spent(folder)
+        started -= record.seconds
         record.save(folder)  # so that what is asked is known even if no seed gets done
         workers = min(self.workers, len(seeds))
         run = _run_seed if workers == 1 else _run_seed_in_a_process
@@ -72,7 +78,8 @@ class Study(Job, Question):
         for done in joblib.Parallel(workers, backend="loky", return_as="generator")(calls):
             if not record.results and not record.failed:
                 for file in [done.folder / "split.csv", done.folder / "data.json", *done.folder.glob("near_dup*.*")]:
-                    shutil.copy(file, folder)
+                    with whole(folder / file.name) as temporary:
+                        shutil.copyfile(file, temporary)
             record.add(done.results, done.failed, done.work, time.monotonic() - started)
             record.save(folder)
             write_report(record, folder)
@@ -89,6 +96,15 @@ class Study(Job, Question):
 
     def objective(self, folder: Path) -> float:
         return valid_balanced_accuracy(StudyRecord.load(folder).results)
+
+
+def _spent(folder: Path) -> tuple[float, dict[str, float]]:
+    """Seconds of an earlier start of this study, up to its last finished seed: in all, and of each part."""
+    try:
+        record = StudyRecord.load(folder)
+    except ValueError:
+        return 0.0, {}
+    return record.seconds, record.work
 
 
 @dataclass
@@ -116,25 +132,29 @@ def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
         folders = {done.folder / arm.folder: arm for arm in arms if arm.leak == leak}
         audit_arms(config, data, folders, synthetic, leak)
     done.work["audit"] = time.monotonic() - started
+    started = time.monotonic()
     for number, arm in enumerate(arms, start=1):
         log.info("--- seed %d, arm %d of %d: %s", config.seed, number, len(arms), arm.name)
         synthetic, broken = made[arm.leak]
-        try:
+        try:  # but for a full disk, which the next arm would meet as well
             if broken is not None and arm.balance.needs_images:
                 raise broken
             result = train_classifier(config, data, arm, synthetic, done.folder / arm.folder)
+        except StorageError:
+            raise
         except Exception as error:
             log.exception("seed %d, %s failed", config.seed, arm.name)
             done.failed[training(config.seed, arm.name)] = f"{type(error).__name__}: {error}"
         else:
             done.results.append(result)
             log.info("%s", describe(result))
-    done.work["classifiers"] = sum(result.seconds for result in done.results)
+    done.work["classifiers"] = time.monotonic() - started
     return done
 
 
 def _run_seed_in_a_process(config: Config, arms: list[Arm], folder: Path) -> Done:
     """_run_seed where Hydra has set up nothing: log lines name their seed, and bars of several processes stay away."""
+    _end_with_parent()
     keep_freed_memory()
     progress.without_bars()
     line = logging.Formatter(f"seed {config.seed}: %(message)s")
@@ -145,6 +165,19 @@ def _run_seed_in_a_process(config: Config, arms: list[Arm], folder: Path) -> Don
     return _run_seed(config, arms, folder)
 
 
+@cache
+def _end_with_parent() -> None:
+    """A study that was killed leaves its processes, which would write beside those of the next start."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _synthetic(
     config: Config, data: ImageData, arms: list[Arm], folder: Path, leak: bool
 ) -> tuple[dict[str, Path], Exception | None]:
@@ -152,5 +185,7 @@ def _synthetic(
     needy = [arm for arm in arms if arm.leak == leak]
     try:
         return find_synthetic(config, data, needy, folder / ("gan_leak" if leak else "gan"), leak), None
+    except StorageError:
+        raise
     except Exception as error:
         return {}, error

@@ -1,5 +1,6 @@
 """Lightning's Trainer from conf/trainer/, with progress and TensorBoard."""
 
+import io
 import logging
 import time
 import warnings
@@ -8,12 +9,15 @@ from typing import Annotated, Any, Literal
 
 import lightning
 import torch
+from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from pydantic import Field, model_validator
 
 from fer_experiments.progress import Advance, stage
 from fer_experiments.spec import Spec
 from fer_experiments.train.capture import CaptureSteps
+from fer_experiments.whole import whole
 
 Limit = Annotated[int, Field(ge=1)]
 SECONDS_BETWEEN_UPDATES = 0.2  # reading a metric waits for the device
@@ -71,12 +75,32 @@ class TrainerConfig(Spec):
             limit_val_batches=self.limit_batches if validate else 0,
             num_sanity_val_steps=0,
             callbacks=[*capture, *callbacks, *progress],
-            logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False),
+            logger=EventLogger(folder, name="", version="", default_hp_metric=False),
+            plugins=[WholeCheckpoints()],
             default_root_dir=folder,
             enable_progress_bar=False,
             enable_model_summary=False,
             log_every_n_steps=0,  # the modules gather and write
         )
+
+
+class EventLogger(TensorBoardLogger):
+    def save(self) -> None:
+        self.experiment.flush()  # Lightning's also writes hparams.yaml, but all is in config.yaml
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any = None) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save_whole(checkpoint, Path(path))
+
+
+def save_whole(content: dict[str, Any], path: Path) -> None:
+    """torch.save, whole or not at all."""
+    buffer = io.BytesIO()  # torch's own writer says nothing of a full disk
+    torch.save(content, buffer)
+    with whole(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 class StageProgress(lightning.Callback):

@@ -1,0 +1,106 @@
+"""Start a command line again and again, each time killed at some moment, until it ends: python -m tests.kill --help.
+
+One process imports all that a job needs and forks for each start, which so takes no ten seconds.
+"""
+
+import argparse
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from fer_experiments.__main__ import main as job
+from fer_experiments.train import config, study  # noqa: F401  all that a job imports, for every fork
+
+STAGES = {  # the last of these lines in the log says where a kill fell
+    "writing to": "data and cache",
+    r"judge: \d+ images": "judge",
+    r"GAN of .*: \d+ images,": "GAN",
+    r"going on after epoch .*gan.*": "GAN",
+    "images written to": "health and audit",
+    "generated images of": "between trainings",
+    r"--- seed|^\S*: (\d+ \w+)": "classifier",
+    r"going on after epoch": "classifier",
+    "test accuracy": "results and report",
+}
+
+
+def start(arguments: list[str], folder: Path, log: Path) -> int:
+    """The process id of the job in a fork of this process, which has not computed anything yet."""
+    child = os.fork()
+    if child:
+        return child
+    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(stream, 1)
+    os.dup2(stream, 2)
+    sys.argv = ["fer_experiments", *arguments, f"hydra.run.dir={folder}", "trainer.progress=false"]
+    status = 1
+    try:
+        job()
+        status = 0
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def wait(child: int, seconds: float) -> int | None:
+    """Its exit status, or None if it runs for longer."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    return None
+
+
+def stage(log: Path, since: int) -> str:
+    """Where the job was when it last wrote, after `since` bytes of its log."""
+    found = "before the first line"
+    for line in log.read_bytes()[since:].decode(errors="replace").splitlines():
+        for pattern, name in STAGES.items():
+            if re.search(pattern, line):
+                found = name
+                break
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="folder for whole/, killed_1/ and so on")
+    parser.add_argument("--kills", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--longest", type=float, default=1.0, help="share of the whole run's time that a start is left")
+    options, arguments = parser.parse_known_args()
+    rng, fallen = random.Random(options.seed), Counter()
+
+    cache = options.out / "cache"
+    os.environ["FER_EXPERIMENTS_CACHE"] = str(cache)
+    begun = time.monotonic()
+    assert wait(start(arguments, options.out / "whole", options.out / "whole.log"), 600) == 0
+    whole = time.monotonic() - begun
+    round_ = 0
+    while sum(fallen.values()) < options.kills:
+        round_ += 1
+        name, since, status = f"killed_{round_}", 0, None
+        log = options.out / f"{name}.log"
+        shutil.rmtree(cache)  # so that it too is made while kills fall
+        while status is None:
+            child = start(arguments, options.out / name, log)
+            status = wait(child, rng.uniform(0, options.longest * whole))
+            if status is None:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                fallen[stage(log, since)] += 1
+                since = log.stat().st_size
+        assert status == 0, f"{name} ended with {status}, see {log}"
+    print(f"{sum(fallen.values())} kills, {round_} runs: " + ", ".join(f"{n} {where}" for where, n in fallen.items()))
+
+
+if __name__ == "__main__":
+    main()
