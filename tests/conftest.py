@@ -1,6 +1,7 @@
 """Small data for all tests, and jobs run in this process."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -41,6 +42,16 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
+
+
+def forget_gans() -> None:
+    shutil.rmtree(Path(os.environ["FER_EXPERIMENTS_CACHE"]) / "gans", ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_gans() -> None:
+    """GANs are shared within a test alone, so that each that is to train one does."""
+    forget_gans()
 
 
 Compose = Callable[..., DictConfig]

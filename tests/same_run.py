@@ -10,7 +10,7 @@ import torch
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
 EVENTS = "events.out.tfevents"
-OF_TIME = {"seconds", "versions", "work", "overhead", "started", "pid"}
+OF_TIME = {"seconds", "started", "pid", "versions", "work", "overhead"}
 IN_PASSING = (".log", ".lock", ".html")  # said or drawn from the rest; a page says how long it took
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fer_experiments.errors import ConfigError
-from fer_experiments.report.status import Status, alone, state_of
+from fer_experiments.report.status import LOCK, Status, held, state_of
 from fer_experiments.train.cnn import TrainCNN
 
 JOB = "train=cnn"
@@ -74,13 +74,13 @@ def test_what_was_interrupted_goes_on(run, work, tmp_path, caplog):
 
 
 def test_a_second_process_waits_and_finds_it_done(run, work, tmp_path, caplog):
-    folder, held = tmp_path / "run", threading.Event()
+    folder, begun = tmp_path / "run", threading.Event()
     folder.mkdir()
 
     def first() -> None:
-        with alone(folder, lambda holder: None):
+        with held(folder / LOCK, lambda: None):
             Status().save(folder)
-            held.set()
+            begun.set()
             said.wait(20)
             Status().ended().save(folder)
 
@@ -88,7 +88,7 @@ def test_a_second_process_waits_and_finds_it_done(run, work, tmp_path, caplog):
     caplog.handler.emit = lambda record: said.set() if "waiting until it ends" in record.getMessage() else None
     other = threading.Thread(target=first)
     other.start()
-    held.wait()
+    begun.wait()
     assert state_of(folder, Status.load(folder)) == "running"
     with caplog.at_level(logging.INFO):
         run(JOB)

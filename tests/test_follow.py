@@ -60,7 +60,7 @@ class Falling:
 
 
 def test_a_later_worse_epoch_does_not_replace_the_best(run, monkeypatch):
-    monkeypatch.setattr("fer_experiments.train.dcgan.Distance", lambda *given: Falling(0.3, 0.1, 0.2, 0.1))
+    monkeypatch.setattr("fer_experiments.train.gan_training.Distance", lambda *given: Falling(0.3, 0.1, 0.2, 0.1))
     folder = run("train=dcgan", MORE, "gan.kid_every=1", "gan.select=best_kid", "trainer.max_epochs=4")
     assert Result.load(folder).selected_epoch == 2
 

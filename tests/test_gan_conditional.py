@@ -24,7 +24,7 @@ from fer_experiments.gan.sampling import TrainedGenerator, sample
 from fer_experiments.gan.step import adversarial_step
 from fer_experiments.generate import main as generate
 from fer_experiments.report.study import StudyRecord
-from fer_experiments.train.dcgan import count_real, training_places
+from fer_experiments.train.gan_training import count_real, training_places
 from tests.test_gan import module, parameters
 
 SEVEN = "data.counts={angry: 3, disgust: 4, fear: 5, happy: 12, neutral: 6, sad: 7, surprise: 8}"

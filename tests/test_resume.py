@@ -11,7 +11,7 @@ from fer_experiments.classifier.module import Classifier
 from fer_experiments.evaluation.result import Result
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.train.resume import Resume
-from tests.conftest import TINY_FACES, TINY_NETWORKS
+from tests.conftest import TINY_FACES, TINY_NETWORKS, forget_gans
 from tests.same_run import assert_same, curves
 
 SMALL = ["trainer.max_epochs=4", "gan.batch_size=6", "classifier.batch_size=8"]  # two steps an epoch
@@ -73,6 +73,7 @@ def test_a_killed_job_ends_as_if_it_had_not_been(run, killed, tmp_path, job, mom
     for moment in moments:
         killed(job, *moment)
     again = run(*job, *SMALL, folder=tmp_path / "killed")
+    forget_gans()
     whole = run(*job, *SMALL, folder=tmp_path / "whole")
     assert curves(whole)
     assert_same(whole, again)

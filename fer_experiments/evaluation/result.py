@@ -40,7 +40,8 @@ class Result(BaseModel):
 
     protocol: leak where test images were in the GAN's training and chose the classifier's epoch, as data/leak.py has
     it; split_hash is the clean split's then, too, since the arm is measured on the same test images. training: the
-    fingerprint of what was trained on what, by which a job that was killed knows its finished parts.
+    fingerprint of what was trained on what, by which a job that was killed knows its finished parts. shared_from: where
+    a GAN was trained (in so many seconds), if another job did that.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -60,6 +61,7 @@ class Result(BaseModel):
     split_hash: str
     protocol: Protocol = "clean"
     training: str | None = None
+    shared_from: str | None = None
     seconds: FiniteFloat
     device: str
     precision: str

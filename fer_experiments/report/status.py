@@ -72,13 +72,13 @@ def state_of(folder: Path, status: Status) -> str:
 
 
 @contextmanager
-def alone(folder: Path, say: Callable[["Status | None"], None]) -> Iterator[None]:
-    """Hold the folder's lock; where another process has it, `say` its status and wait until it lets go."""
-    lock = FileLock(folder / LOCK)
+def held(path: Path, say: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of that file; where another process has it, `say` so and wait until it lets go, or ends."""
+    lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        say(Status.load(folder))
+        say()
         lock.acquire(poll_interval=0.5)
     try:
         yield

@@ -25,7 +25,7 @@ def write_hyperparameters(logger: Any, result: Result, settings: dict[str, Any],
         "arm": result.arm,
         "seed": result.seed,
         "real": sum(result.real.values()),
-        "generated": sum(result.generated.values()),
+        **({"generated": sum(result.generated.values())} if result.job == "cnn" else {}),
         **{key: value for key, value in settings.items() if isinstance(value, int | float | str)},
     }
     logger.log_hyperparams(parameters, {f"hparams/{name}": value for name, value in metrics.items()})

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.identity import settings
 from fer_experiments.report.jobs import HYDRA
 from fer_experiments.report.status import FILE, LOCK, Status
+from fer_experiments.report.sweeps import Plan
 from fer_experiments.whole import whole
 
 log = logging.getLogger(__name__)
@@ -45,9 +48,21 @@ def begin(composed: DictConfig, folder: Path) -> Status | None:
     return Status(overrides=list(HydraConfig.get().overrides.task), own=own)
 
 
-def say_waiting(holder: Status | None, folder: Path) -> None:
+def say_waiting(folder: Path) -> None:
+    holder = Status.load(folder)
     who = "another process" if holder is None else holder.who
     log.info("%s is at the same job; waiting until it ends: %s", who, folder)
+
+
+def is_further_process() -> bool:
+    """Whether this is one of those that DDP starts beside the first."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+def start_of_all(status: Status) -> float:
+    """When the sweep that the job belongs to was started, or the job itself; seconds since 1970."""
+    hydra = HydraConfig.get()
+    return Plan.load(Path(hydra.sweep.dir)).started if hydra.mode == RunMode.MULTIRUN else status.started
 
 
 def write_overrides(composed: DictConfig, folder: Path) -> None:

@@ -36,6 +36,7 @@ class Config(Spec):
     classifier: ClassifierConfig
     judge: ClassifierConfig
     trainer: TrainerConfig
+    gans_since: float = 0.0  # no key: kept GANs older than this, in seconds since 1970, are trained again (rerun=true)
 
     @classmethod
     def read(cls, composed: DictConfig) -> "Config":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -14,9 +13,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fer_experiments.errors import ConfigError
-from fer_experiments.report.status import alone
+from fer_experiments.report.status import LOCK, held
 from fer_experiments.spec import Spec
-from fer_experiments.train.begin import begin, say_waiting, write_overrides
+from fer_experiments.train.begin import begin, is_further_process, say_waiting, start_of_all, write_overrides
 from fer_experiments.train.memory import keep_freed_memory
 from fer_experiments.train.search import check_direction
 from fer_experiments.whole import remove_partial
@@ -65,9 +64,9 @@ def run_job(composed: DictConfig) -> float | None:
 
 def _run_once(composed: DictConfig, folder: Path) -> None:
     """One process at a time: another that wants the same job waits, and finds it done."""
-    if os.environ.get("LOCAL_RANK", "0") != "0":  # one of DDP's further processes; the first has the folder
-        return _run(composed, folder)
-    with alone(folder, lambda holder: say_waiting(holder, folder)):
+    if is_further_process():  # the first one has the folder
+        return _run(composed, folder, 0.0)
+    with held(folder / LOCK, lambda: say_waiting(folder)):
         remove_partial(folder)
         status = begin(composed, folder)
         if status is None:
@@ -75,19 +74,19 @@ def _run_once(composed: DictConfig, folder: Path) -> None:
         status.save(folder)
         write_overrides(composed, folder)
         try:
-            _run(composed, folder)
+            _run(composed, folder, start_of_all(status) if composed.rerun else 0.0)
         except Exception as error:
             status.ended(error).save(folder)
             raise
         status.ended().save(folder)
 
 
-def _run(composed: DictConfig, folder: Path) -> None:
-    """Check the configuration, then run its job."""
+def _run(composed: DictConfig, folder: Path, gans_since: float) -> None:
+    """Check the configuration, then run its job; GANs that were kept before `gans_since` are trained again."""
     from fer_experiments.train.config import Config, save
 
     hydra = HydraConfig.get()
-    config = Config.read(composed)
+    config = Config.read(composed).model_copy(update={"gans_since": gans_since})
     if hydra.mode == RunMode.MULTIRUN and config.trainer.devices > 1:
         raise ConfigError(
             f"trainer.devices={config.trainer.devices}: in a multirun of the basic launcher each process of DDP would "
