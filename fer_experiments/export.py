@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
     from fer_experiments.exported import Exported, Run
@@ -45,12 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _write(exported: Exported, writer: Callable[[Exported, Path], Run], out: Path) -> float:
     """Whole or not at all; returns the largest difference of what is read back. Raises ConfigError if large."""
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
-        file = Path(folder) / out.name
-        run = writer(exported, file)
-        difference = exported.difference(run)
-        file.replace(out)
-    return difference
+    with whole(out) as temporary:
+        return exported.difference(writer(exported, temporary))
 
 
 if __name__ == "__main__":

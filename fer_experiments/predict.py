@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         if sheet:
             from fer_experiments.report.pictures import contact_sheet
 
-            contact_sheet(sheet).save(options.picture)
+            with whole(options.picture) as temporary:
+                contact_sheet(sheet).save(temporary, "PNG")
     except (ConfigError, OSError) as error:
         print(f"predict: {error}", file=sys.stderr)
         return 2
