@@ -58,6 +58,8 @@ def test_dcgan_leaves_what_the_design_lists(run):
     found = tags(folder)
     assert {"gan/loss_discriminator", "gan/loss_generator", "gan/score_real"} <= set(found["scalars"])
     assert "gan/samples" in found["images"]
+    assert "custom_scalars__config__" in found["tensors"]
+    assert (folder / "projector_config.pbtxt").is_file()
     assert {"hparams/loss_generator", "hparams/score_generated"} <= set(found["scalars"])
 
 

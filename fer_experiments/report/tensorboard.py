@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a finished training beside its curves."""
+"""What TensorBoard shows of a training beside its curves."""
 
 from typing import Any
 
@@ -6,6 +6,24 @@ from torch import Tensor
 
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.figures import confusion_matrix
+
+CHARTS = {  # of the page "Custom Scalars": what belongs together in one chart, tags as regular expressions
+    "GAN": {
+        "losses": ["Multiline", ["gan/loss_discriminator", "gan/loss_generator"]],
+        "the discriminator's scores": ["Multiline", ["gan/score_real", "gan/score_generated"]],
+        "distance from validation images": ["Multiline", ["gan/kid.*"]],
+    },
+    "classifier": {
+        "loss": ["Multiline", ["train/loss", "valid/loss"]],
+        "accuracy": ["Multiline", ["train/accuracy", "valid/accuracy", "valid/balanced_accuracy"]],
+        "learning rate": ["Multiline", ["train/learning_rate"]],
+    },
+}
+
+
+def write_charts(logger: Any) -> None:
+    """At the start of a training, so that a first one has them while it runs."""
+    logger.experiment.add_custom_scalars(CHARTS)
 
 
 def write_test_results(logger: Any, result: Result, logits: Tensor, labels: Tensor) -> None:

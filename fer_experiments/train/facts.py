@@ -24,6 +24,8 @@ from fer_experiments.evaluation.findings import find
 from fer_experiments.evaluation.kid import kernel_inception_distance
 from fer_experiments.evaluation.nearest import Features, held_out_copies, memorisation, nearest, pixel_features
 from fer_experiments.evaluation.prdc import precision_recall_density_coverage
+from fer_experiments.report.projector import MOST as MOST_SHOWN
+from fer_experiments.report.projector import write_projector
 from fer_experiments.train.judge import eye_of
 from fer_experiments.whole import whole
 
@@ -83,6 +85,8 @@ def facts_of_class(
     eye = eye_of(config, judge)
     seen = {part: images.see(part, eye.image_size, eye.features) for part in (TRAIN, HELD_OUT, GENERATED)}
     write_nearest(images, pixels, generated.files, size, folder)
+    shown = {part: images.at(part, size)[list(range(min(MOST_SHOWN, len(seen[part]))))][0] for part in seen}
+    write_projector(folder, seen, shown)
     facts = {
         "real": len(pixels[TRAIN]),
         "held_out": len(pixels[HELD_OUT]),

@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
+from fer_experiments.report.tensorboard import write_charts
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -84,6 +85,8 @@ class Resume(Checkpoint):
         saved = self._saved()
         if trainer.is_global_zero:
             _keep_events(self.folder, {} if saved is None else saved["events"])
+            if saved is None:
+                write_charts(trainer.logger)
         if saved is not None:
             self._earlier = saved["seconds"]
             log.info("going on after epoch %d of %s: %s", saved["epoch"], trainer.max_epochs, self.file)
