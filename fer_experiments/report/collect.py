@@ -11,11 +11,16 @@ from fer_experiments.evaluation.arms import ArmName
 from fer_experiments.evaluation.result import FILE as RESULT
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.jobs import HYDRA, JobFolder, job_of, read_job
+from fer_experiments.report.status import Status, state_of
 from fer_experiments.report.study import FILE as STUDY
 from fer_experiments.report.study import StudyRecord, training
 
 T = TypeVar("T")
 PASSED_OVER = ("synthetic", "samples", "checkpoints")  # many files, none of them a result
+
+
+class NothingFinished(ValueError):
+    """There is no result of a classifier to report."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,14 @@ def collect(folders: Sequence[Path]) -> StudyRecord:
 
     Runs of an arm that were given other settings become arms of their own, "dcgan [gan.epochs=100]". Of two results
     with the same settings the newer counts. What was expected but is missing stays expected, and all that can't be used
-    is named in `problems`. Raises ValueError where a folder is none, or no classifier was trained in any.
+    is named in `problems`. Raises ValueError where a folder is none, NothingFinished where none has a classifier.
     """
     found = _look(folders)
     of_studies, others = _of_studies(found), _alone(found)
     if not of_studies and not others:
-        raise ValueError("; ".join([f"no classifier was trained in {', '.join(map(str, folders))}", *found.problems]))
+        raise NothingFinished(
+            "; ".join([f"no classifier was trained in {', '.join(map(str, folders))}", *found.problems])
+        )
     named = _named([*of_studies, *others], found)
     seeds = _once(one.seed for _, one in named)
     if len(found.studies) == 1 and not any(one.result for one in others):
@@ -167,9 +174,22 @@ def _alone(found: Found) -> list[Training]:
     for folder, job in inside.items():
         if folder in found.studies or folder in found.results or not (expected := job.expected()):
             continue
-        reason = f"{folder} left no {STUDY if job.choices['train'] == 'study' else RESULT} that can be read"
+        reason = _why_without(folder, STUDY if job.choices["train"] == "study" else RESULT, found)
         trainings += [Training(arm, seed, job, folder, reason=reason) for seed, arm in expected]
     return trainings
+
+
+def _why_without(folder: Path, file: str, found: Found) -> str:
+    """What became of a job that left no such file."""
+    try:
+        status = Status.load(folder)
+    except ValueError as error:
+        found.add_problem(error)
+        status = None
+    state = "done" if status is None else state_of(folder, status)
+    if status is None or state == "done":
+        return f"{folder} left no {file} that can be read"
+    return status.error if state == "failed" else f"{state}, {status.who}: {folder}"
 
 
 # ---- which of them are the same

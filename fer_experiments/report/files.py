@@ -1,5 +1,6 @@
 """The files and the console table that say what a study found."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from fer_experiments.report import swept
 from fer_experiments.report.answer import headline, in_a_word
 from fer_experiments.report.page import write_page
 from fer_experiments.report.study import StudyRecord, comparison, summary
+from fer_experiments.report.sweeps import Progress
 from fer_experiments.report.verdicts import comparisons, find_verdicts, generated_first
 from fer_experiments.whole import whole
 
@@ -29,12 +31,13 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def write_report(record: StudyRecord, folder: Path, out: Path | None = None) -> None:
+def write_report(record: StudyRecord, folder: Path, out: Path | None = None, sweeps: Sequence[Progress] = ()) -> None:
     """comparison.csv, comparison.md, verdict.json and report.html; the table and the answer on the console.
 
     Where a number was swept curves.csv as well.
 
-    folder: where the study's files are read, and the report is written unless to `out`.
+    folder: where the study's files are read, and the report is written unless to `out`. sweeps: how far those are that
+    the trainings belong to.
     """
     out = out or folder
     with whole(out / "comparison.csv") as temporary:
@@ -52,7 +55,7 @@ def write_report(record: StudyRecord, folder: Path, out: Path | None = None) -> 
     markdown = "\n\n".join(part for part in parts if part) + "\n"
     with whole(out / "comparison.md") as temporary:
         temporary.write_text(markdown, encoding="utf-8", errors="surrogateescape")
-    write_page(record, findings, folder, out)
+    write_page(record, findings, folder, out, sweeps)
     shown = Table(title=f"Test results, {len(record.seeds)} seed(s)")
     for column in table.columns:
         shown.add_column(escape(printable(str(column))), overflow="fold")

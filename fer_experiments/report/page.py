@@ -1,6 +1,7 @@
 """report.html: the answer, the figures, the checks and the facts of a study, in one file that needs no other."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -20,6 +21,7 @@ from fer_experiments.report.gans import gans
 from fer_experiments.report.pictures import Picture, drawn, jpeg
 from fer_experiments.report.status import duration
 from fer_experiments.report.study import StudyRecord, summary
+from fer_experiments.report.sweeps import Progress
 from fer_experiments.report.verdicts import Findings, comparisons, generated_first
 from fer_experiments.whole import whole
 
@@ -28,7 +30,9 @@ ACCURACY = {"train/accuracy": "training", "valid/accuracy": "validation"}
 LOSS = {"train/loss": "training", "valid/loss": "validation"}
 
 
-def write_page(record: StudyRecord, findings: Findings, folder: Path, out: Path | None = None) -> None:
+def write_page(
+    record: StudyRecord, findings: Findings, folder: Path, out: Path | None = None, sweeps: Sequence[Progress] = ()
+) -> None:
     """Write out/report.html, or folder/, from the record and what lies in folder; a missing file has no section."""
     facts, problem = read_facts(folder / "data.json")
     config = folder / "config.yaml"
@@ -51,6 +55,7 @@ def write_page(record: StudyRecord, findings: Findings, folder: Path, out: Path 
         leaks=[explain_leak(effect, record.question) for effect in findings.leaks],
         checks=run_checks(record, findings, facts, folder),
         unfinished=unfinished(record),
+        sweeps=sweeps,
         dots=dots(record, findings) if record.results else None,
         differences=differences(record, findings),
         swept=swept.pictures(record, findings),

@@ -70,6 +70,13 @@ class JobState(BaseModel):
     error: str = ""
     log: str = ""
 
+    @property
+    def told(self) -> str:
+        """ "failed: OSError: no space", "running for 5 min 2 s"."""
+        if self.state == "running":
+            return f"running for {duration(self.seconds)}"
+        return f"{self.state}: {self.error}" if self.error else self.state
+
 
 class Progress(BaseModel):
     """jobs: those that have begun; waiting: how many have not, None: unknown."""
@@ -78,6 +85,10 @@ class Progress(BaseModel):
     jobs: list[JobState]
     waiting: int | None
     started: float
+
+    @property
+    def done(self) -> list[JobState]:
+        return [job for job in self.jobs if job.state == "done"]
 
     @property
     def failed(self) -> list[JobState]:
@@ -98,7 +109,7 @@ class Progress(BaseModel):
 
         None where nothing is left to do, or too little is known.
         """
-        done = [job.seconds for job in self.jobs if job.state == "done"]
+        done = [job.seconds for job in self.done]
         now = [job for job in self.jobs if job.started >= self.started]
         together = sum(job.seconds for job in now) / max(time.time() - self.started, 1e-3)
         if not done or not together or self.waiting is None:
@@ -109,10 +120,14 @@ class Progress(BaseModel):
         ahead = self.waiting + len(again)
         return (mean * ahead + sum(running)) / together if ahead or running else None
 
+    @property
+    def open(self) -> list[JobState]:
+        """The jobs that have begun and are not done."""
+        return [job for job in self.jobs if job.state != "done"]
+
     def lines(self) -> list[str]:
-        """What was said of the whole, and each job that is not done, with its error and its log."""
-        told = [f"  {job.folder}: {job.state}{f': {job.error}' if job.error else ''} (log: {job.log})"
-                for job in self.jobs if job.state != "done"]  # fmt: skip
+        """What was said of the whole, and each open job, with its error and its log."""
+        told = [f"  {job.folder}: {job.told} (log: {job.log})" for job in self.open]
         return [f"{self.folder}: {self.said()}", *told]
 
 
