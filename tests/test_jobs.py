@@ -470,20 +470,6 @@ def test_folder_study_with_parts_of_its_own(run, tmp_path):
     assert images == {"train": {"cat": 10, "dog": 13}, "valid": {"cat": 4, "dog": 7}, "test": {"cat": 5, "dog": 8}}
 
 
-def test_multirun_with_several_devices_is_refused(compose):
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-    from omegaconf import read_write
-
-    from fer_experiments.train.job import run_job
-
-    config = compose("trainer=ddp")
-    with read_write(HydraConfig.instance().cfg.hydra):
-        HydraConfig.instance().cfg.hydra.mode = RunMode.MULTIRUN
-    with pytest.raises(ConfigError, match=r"trainer\.devices=2: in a multirun of the basic launcher"):
-        run_job(config)
-
-
 def test_progress_is_said_where_there_is_no_terminal(caplog, monkeypatch):
     from fer_experiments import progress
 

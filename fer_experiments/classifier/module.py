@@ -81,7 +81,11 @@ class Classifier(lightning.LightningModule):
             self.mixing,
             weights,
             self.manual_backward,
+            self._over_devices,
         )
+
+    def _over_devices(self, values: Tensor) -> Tensor:
+        return self.trainer.strategy.reduce(values, reduce_op="mean")
 
     def logits(self, images: Tensor) -> Tensor:
         """images (B, C, S, S) in [0, 1] -> logits (B, K) of the prediction."""
@@ -96,7 +100,7 @@ class Classifier(lightning.LightningModule):
         self._valid.clear()
         values = {f"valid/{name}": value for name, value in validation_metrics(logits, labels).items()}
         if self._train:
-            means = torch.stack(self._train).mean(0).tolist()
+            means = self._over_devices(torch.stack(self._train).mean(0)).tolist()
             self._train.clear()
             if not math.isfinite(means[0]):
                 raise NonFiniteError(

@@ -22,13 +22,15 @@ def classification_step(
     mixing: Mixing | None = None,
     weights: Tensor | None = None,
     backward: Callable[[Tensor], Any] = torch.Tensor.backward,
+    over_devices: Callable[[Tensor], Tensor] = torch.Tensor.detach,
 ) -> Tensor:
     """A step on images (B, C, S, S) in [0, 1] and labels (B,) int64.
 
     objective(logits, labels, smoothing) gives losses (B,) and the weights (B,) of their classes, which with the images'
     own `weights` (B,), by default 1, make the weighted mean that is minimised;
-    mixing(images, labels) mixed images, a second label of each and the share of the first (B,). Returns METRICS (2,),
-    detached: the plain cross-entropy in nats and the share of right answers, before the update.
+    mixing(images, labels) mixed images, a second label of each and the share of the first (B,). over_devices: the mean
+    over devices that have a share of the batch each, so that an image counts as it does in the whole batch. Returns
+    METRICS (2,), detached: the plain cross-entropy in nats and the share of right answers, before the update.
     """
     weights = torch.ones_like(labels, dtype=images.dtype) if weights is None else weights
     targets, weighted = [(labels, torch.ones_like(weights))], [(labels, weights)]
@@ -37,7 +39,7 @@ def classification_step(
         targets = [(labels, share), (partners, 1 - share)]
         weighted = [(labels, share * weights), (partners, (1 - share) * mixing.of_partners(weights))]
     logits = network(images)
-    loss = _weighted_mean(objective, logits, weighted, smoothing)
+    loss = _weighted_mean(objective, logits, weighted, smoothing, over_devices)
     optimizer.zero_grad()
     backward(loss)
     optimizer.step()
@@ -48,9 +50,14 @@ def classification_step(
 
 
 def _weighted_mean(
-    objective: nn.Module, logits: Tensor, targets: list[tuple[Tensor, Tensor]], smoothing: float
+    objective: nn.Module,
+    logits: Tensor,
+    targets: list[tuple[Tensor, Tensor]],
+    smoothing: float,
+    over_devices: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """targets: labels (B,) and how much each counts (B,)."""
     parts = [(*objective(logits, labels, smoothing), share) for labels, share in targets]
     total = sum((weights * share * losses).sum() for losses, weights, share in parts)
-    return torch.as_tensor(total / sum((weights * share).sum() for _, weights, share in parts))
+    weight = torch.stack([(weights * share).sum() for _, weights, share in parts]).sum()
+    return torch.as_tensor(total / over_devices(weight))

@@ -92,6 +92,24 @@ class InjectedBatches(EpochBatches):
         return min(step, self.alone) * self.batch_size + max(0, step - self.alone) * self.later
 
 
+class Shares(Sampler[list[int]]):
+    """Every `count`-th place of each batch, from place `number` on: what one of `count` devices has of the batches."""
+
+    def __init__(self, batches: EpochBatches, number: int, count: int) -> None:
+        assert batches.batch_size % count == 0
+        self.batches, self.number, self.count = batches, number, count
+
+    def set_epoch(self, epoch: int) -> None:
+        self.batches.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.batches:
+            yield batch[self.number :: self.count]
+
+
 class InOrder(Sampler[list[int]]):
     """All images once, in order, in batches; the last may be short."""
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
-from fer_experiments.data.batches import EpochBatches, InjectedBatches, Injection, InOrder
+from fer_experiments.data.batches import EpochBatches, InjectedBatches, Injection, InOrder, Shares
 from fer_experiments.data.cache import ImageCache, open_cache
 from fer_experiments.data.source import Source
 from fer_experiments.data.split import Split, make_split
@@ -245,7 +245,9 @@ class ImageDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         batches = self._training_batches()
         batches.set_epoch(self.first_epoch)
-        return self._loader(self.train_set, batches)
+        if self.trainer is None or self.trainer.world_size == 1:
+            return self._loader(self.train_set, batches)
+        return self._loader(self.train_set, Shares(batches, self.trainer.global_rank, self.trainer.world_size))
 
     def _training_batches(self) -> EpochBatches:
         size, steps, seed = self.batch_size, self.steps_per_epoch, self.seed

@@ -118,7 +118,7 @@ class DCGAN(lightning.LightningModule):
         """Add the mean of what was gathered to `history` and log it; nothing where nothing was."""
         if not self._gathered:
             return
-        means = torch.stack(self._gathered).mean(0)
+        means = self.trainer.strategy.reduce(torch.stack(self._gathered).mean(0), reduce_op="mean")  # over devices
         self._gathered.clear()
         if not means.isfinite().all():
             self._stop("a loss")

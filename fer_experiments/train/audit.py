@@ -19,6 +19,7 @@ from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.train.draw import Rejection
 from fer_experiments.train.facts import facts_of_class
 from fer_experiments.train.judge import find_judge
+from fer_experiments.train.ranks import on_first
 from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def audit_arms(
         audit_generated(config, seen, label, trained[label], images, there, reject.every)
 
 
+@on_first
 def audit_generated(
     config: Config,
     data: ImageData,

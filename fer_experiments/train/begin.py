@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 from pathlib import Path
@@ -52,11 +51,6 @@ def say_waiting(folder: Path) -> None:
     holder = Status.load(folder)
     who = "another process" if holder is None else holder.who
     log.info("%s is at the same job; waiting until it ends: %s", who, folder)
-
-
-def is_further_process() -> bool:
-    """Whether this is one of those that DDP starts beside the first."""
-    return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def start_of_all(status: Status) -> float:

@@ -36,6 +36,7 @@ from fer_experiments.train.build import build_classifier
 from fer_experiments.train.dcgan import images_needed, train_gan
 from fer_experiments.train.draw import Rejection
 from fer_experiments.train.job import Job
+from fer_experiments.train.ranks import on_first
 from fer_experiments.train.record import device_name, write_data
 from fer_experiments.train.resume import Resume, fingerprint, finished
 from fer_experiments.train.search import valid_balanced_accuracy
@@ -149,8 +150,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         return there
     resume = Resume(folder, config.classifier.checkpoint_every, training)
     folder.mkdir(parents=True, exist_ok=True)
-    with whole(folder / "training.csv") as temporary:
-        images.training_table().to_csv(temporary, index=False, errors="surrogateescape")
+    on_first(_write_training_table)(images, folder)
     model = build_classifier(config, data, plan)
     checkpoints = folder / "checkpoints"
     best = ModelCheckpoint(
@@ -195,9 +195,14 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     write_test_results(trainer.logger, result, *outputs["test"])
     shown = {f"test_{name}": metrics["test"][name] for name in ("accuracy", "balanced_accuracy", "loss")}
     write_hyperparameters(trainer.logger, result, config.classifier.model_dump(), shown)
-    save_predictions(folder, predictions_of(data, outputs))
-    result.save(folder)
+    on_first(save_predictions)(folder, predictions_of(data, outputs))
+    on_first(result.save)(folder)
     return result
+
+
+def _write_training_table(images: ImageDataModule, folder: Path) -> None:
+    with whole(folder / "training.csv") as temporary:
+        images.training_table().to_csv(temporary, index=False, errors="surrogateescape")
 
 
 def classifier_fingerprint(config: Config, data: ImageData, arm: Arm, images: ImageDataModule) -> str:

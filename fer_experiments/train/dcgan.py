@@ -18,6 +18,7 @@ from fer_experiments.train.draw import Rejection, draw_images
 from fer_experiments.train.gan_training import chosen_checkpoint, fit_gan, name_of, trained_classes
 from fer_experiments.train.job import Job
 from fer_experiments.train.judge import find_judge
+from fer_experiments.train.ranks import on_first
 from fer_experiments.train.record import write_data
 from fer_experiments.train.resume import finished
 from fer_experiments.train.scores import ImageScorer
@@ -113,10 +114,11 @@ def train_gan(
     trained = TrainedGenerator.load(chosen_checkpoint(config.gan, folder))
     written = write_images(config, data, trained, needed, folder, reject)
     _say_written(name_of(classes), written, folder)
-    result.model_copy(update={"generated": written}).save(folder)
+    on_first(result.model_copy(update={"generated": written}).save)(folder)
     return folder / "synthetic"
 
 
+@on_first
 def write_images(
     config: Config, data: ImageData, trained: TrainedGenerator, needed: dict[str, int], folder: Path, reject: Rejection
 ) -> dict[str, int]:

@@ -75,7 +75,7 @@ class FollowDistance(lightning.Callback):
         if epoch % self.every and epoch != trainer.max_epochs:
             return
         assert isinstance(pl_module, DCGAN)
-        found = self.distance(pl_module.sampler)
+        found = trainer.strategy.broadcast(self.distance(pl_module.sampler))  # all are to take the same for the best
         mean = sum(found.values()) / len(found)
         values = {"gan/kid": mean, **{f"gan/kid/{label}": value for label, value in found.items()}}
         pl_module.write_history()  # this epoch's row, which else is written after the callbacks

@@ -21,6 +21,7 @@ from fer_experiments.report.tensorboard import write_hyperparameters
 from fer_experiments.train.follow import Distance, FollowDistance
 from fer_experiments.train.health import write_health
 from fer_experiments.train.judge import eye_of, find_judge
+from fer_experiments.train.ranks import on_first
 from fer_experiments.train.record import device_name
 from fer_experiments.train.resume import LAST, Resume
 
@@ -81,7 +82,7 @@ def fit_gan(
     diversities = {f"gan/{name}": value for name, value in health.values.items() if name.startswith("diversity")}
     trainer.logger.log_metrics(diversities, step=trainer.global_step // 2)
     write_hyperparameters(trainer.logger, result, settings.model_dump(), shown)
-    result.save(folder)
+    on_first(result.save)(folder)
     return result
 
 

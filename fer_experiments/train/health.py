@@ -13,6 +13,7 @@ from fer_experiments.data.module import ImageData, Images
 from fer_experiments.gan import GANConfig
 from fer_experiments.gan.health import Health, examine
 from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.train.ranks import on_first
 from fer_experiments.whole import whole
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ FILE = "health.json"
 EXAMINED = 128  # images of each class
 
 
+@on_first
 def write_health(
     settings: GANConfig,
     data: ImageData,

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from fer_experiments.errors import ConfigError
-from fer_experiments.report.status import LOCK, held
+from fer_experiments.report.status import LOCK, Status, held
 from fer_experiments.spec import Spec
-from fer_experiments.train.begin import begin, is_further_process, say_waiting, start_of_all, write_overrides
+from fer_experiments.train import ranks
+from fer_experiments.train.begin import begin, say_waiting, start_of_all, write_overrides
 from fer_experiments.train.memory import keep_freed_memory
 from fer_experiments.train.search import check_direction
 from fer_experiments.whole import remove_partial
@@ -52,33 +52,43 @@ def run_job(composed: DictConfig) -> float | None:
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    if hydra.runtime.choices["hydra/sweeper"] == "basic":
+    searching = hydra.runtime.choices["hydra/sweeper"] != "basic"
+    if searching:
+        check_direction(hydra.sweeper)
+        config = Config.read(composed)
+        config.train.check_search(config)
+    with ranks.started(composed):
         _run_once(composed, folder)
-        return None
-    check_direction(hydra.sweeper)
-    config = Config.read(composed)
-    config.train.check_search(config)
-    _run_once(composed, folder)
-    return config.train.objective(folder)
+    return config.train.objective(folder) if searching else None
 
 
 def _run_once(composed: DictConfig, folder: Path) -> None:
     """One process at a time: another that wants the same job waits, and finds it done."""
-    if is_further_process():  # the first one has the folder
-        return _run(composed, folder, 0.0)
-    with held(folder / LOCK, lambda: say_waiting(folder)):
-        remove_partial(folder)
-        status = begin(composed, folder)
+    with held(folder / LOCK, lambda: say_waiting(folder)) if ranks.rank() == 0 else nullcontext():
+        status = _begin(composed, folder)
         if status is None:
             return
-        status.save(folder)
-        write_overrides(composed, folder)
         try:
             _run(composed, folder, start_of_all(status) if composed.rerun else 0.0)
         except Exception as error:
-            status.ended(error).save(folder)
+            _end(status.ended(error), folder)
             raise
-        status.ended().save(folder)
+        _end(status.ended(), folder)
+
+
+@ranks.on_first
+def _begin(composed: DictConfig, folder: Path) -> Status | None:
+    remove_partial(folder)
+    status = begin(composed, folder)
+    if status is not None:
+        status.save(folder)
+        write_overrides(composed, folder)
+    return status
+
+
+def _end(status: Status, folder: Path) -> None:
+    if ranks.rank() == 0:  # without waiting for others, which may have been broken off
+        status.save(folder)
 
 
 def _run(composed: DictConfig, folder: Path, gans_since: float) -> None:
@@ -87,14 +97,10 @@ def _run(composed: DictConfig, folder: Path, gans_since: float) -> None:
 
     hydra = HydraConfig.get()
     config = Config.read(composed).model_copy(update={"gans_since": gans_since})
-    if hydra.mode == RunMode.MULTIRUN and config.trainer.devices > 1:
-        raise ConfigError(
-            f"trainer.devices={config.trainer.devices}: in a multirun of the basic launcher each process of DDP would "
-            "run the whole sweep; use trainer.devices=1, or one run a command"
-        )
+    ranks.check_shares(config)
     config.train.check(config)
     keep_freed_memory()
-    save(composed, folder)
+    ranks.on_first(save)(composed, folder)
     started = time.monotonic()
     log.info("%s, writing to %s", hydra.job.name, folder)
     config.train.run(config, folder)

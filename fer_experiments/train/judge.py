@@ -80,7 +80,7 @@ def train_judge(config: Config, data: ImageData, generated: GeneratedImages | No
     steps. Leaves the global random state as it was.
     """
     settings = config.judge
-    trainer_config = config.trainer.model_copy(update={"devices": 1, "strategy": "auto"})
+    trainer_config = config.trainer.model_copy(update={"devices": 1, "num_nodes": 1, "strategy": "auto"})
     what = "judge" if generated is None else "classifier of generated images"
     with tempfile.TemporaryDirectory() as folder:
         lightning.seed_everything(SEED, workers=True, verbose=False)

@@ -10,11 +10,13 @@ import torch
 
 from fer_experiments.data.duplicates import find_near_duplicates
 from fer_experiments.data.module import ImageData
+from fer_experiments.train.ranks import on_first
 from fer_experiments.whole import whole
 
 log = logging.getLogger(__name__)
 
 
+@on_first
 def write_data(folder: Path, data: ImageData, generated: dict[str, int]) -> None:
     """Write split.csv, data.json, and near_duplicates.csv with its picture."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,6 +40,7 @@ def write_data(folder: Path, data: ImageData, generated: dict[str, int]) -> None
 
 def device_name(trainer: lightning.Trainer) -> str:
     device = trainer.strategy.root_device
+    several = f"{trainer.world_size} × " if trainer.world_size > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+        return several + torch.cuda.get_device_name(device)
+    return f"{several}{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"

@@ -21,6 +21,7 @@ from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.tensorboard import write_charts
+from fer_experiments.train.ranks import gather
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -38,7 +39,14 @@ def fingerprint(config: Config, data: ImageData, **facts: Any) -> str:
         "seed": config.seed,
         "split": data.split.hash,
         "pixels": [data.cache.images.shape[1:], config.data.channels, config.data.bottleneck],
-        "trainer": [trainer.max_epochs, trainer.limit_batches, trainer.precision, trainer.tf32, trainer.devices],
+        "trainer": [
+            trainer.max_epochs,
+            trainer.limit_batches,
+            trainer.precision,
+            trainer.tf32,
+            trainer.devices,
+            trainer.num_nodes,
+        ],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -124,7 +132,7 @@ class Resume(Checkpoint):
             "epoch": trainer.current_epoch + 1,
             "seconds": self.seconds,
             "history": module.history,
-            "random": _random_state(),
+            "random": gather(_random_state()),
             "events": _event_sizes(trainer.logger, self.folder),
         }
 
@@ -133,7 +141,7 @@ class Resume(Checkpoint):
     ) -> None:
         module: Any = pl_module
         module.history = checkpoint[KEY]["history"]
-        self._random = checkpoint[KEY]["random"]
+        self._random = checkpoint[KEY]["random"][trainer.global_rank]
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if self._random is not None:  # only now, as setting up a training may draw random numbers

@@ -8,6 +8,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import FILE as RESULT
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.status import held
-from fer_experiments.train.begin import is_further_process
+from fer_experiments.train.ranks import on_first, rank
 from fer_experiments.train.resume import fingerprint
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ def share_gan(config: Config, training: str, what: str, folder: Path, train: Cal
     While another process trains it, this one waits, and says for whom. Raises ConfigError where data.cache_dir can't be
     written.
     """
-    if is_further_process():  # the first one of DDP looks and keeps
-        return train()
     store = _place(config.data.cache_dir) / training
     holder = store.with_suffix(".holder")
 
@@ -65,15 +64,22 @@ def share_gan(config: Config, training: str, what: str, folder: Path, train: Cal
         who = holder.read_text() if holder.is_file() else "another process"
         log.info("the %s is being trained by %s; waiting for it", what, who)
 
-    with held(store.with_suffix(".lock"), say):
+    @on_first
+    def taken() -> Result | None:
         kept = _kept(store, config.gans_since)
+        if kept is None:
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, in {folder}")
+            return None
+        log.info("the %s was trained before, in %s", what, kept.shared_from)
+        _take(store, folder)
+        return kept
+
+    with held(store.with_suffix(".lock"), say) if rank() == 0 else nullcontext():
+        kept = taken()
         if kept is not None:
-            log.info("the %s was trained before, in %s", what, kept.shared_from)
-            _take(store, folder)
             return kept
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}, in {folder}")
         result = train()
-        _keep(result, folder, store)
+        on_first(_keep)(result, folder, store)
         return result
 
 

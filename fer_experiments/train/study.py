@@ -28,6 +28,7 @@ from fer_experiments.train.audit import audit_arms
 from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_for_all, train_classifier
 from fer_experiments.train.job import Job
 from fer_experiments.train.memory import keep_freed_memory
+from fer_experiments.train.ranks import on_first
 from fer_experiments.train.record import write_data
 from fer_experiments.train.search import valid_balanced_accuracy
 from fer_experiments.whole import whole
@@ -70,19 +71,15 @@ class Study(Job, Question):
         record = StudyRecord(arms=[arm.name for arm in arms], seeds=seeds, question=question)
         record.seconds, record.work = _spent(folder)
         started -= record.seconds
-        record.save(folder)  # so that what is asked is known even if no seed gets done
+        on_first(record.save)(folder)  # so that what is asked is known even if no seed gets done
         workers = min(self.workers, len(seeds))
         run = _run_seed if workers == 1 else _run_seed_in_a_process
         calls = (joblib.delayed(run)(config.model_copy(update={"seed": n}), arms, folder) for n in seeds)
         # loky gives each of its processes cores / workers threads.
         for done in joblib.Parallel(workers, backend="loky", return_as="generator")(calls):
-            if not record.results and not record.failed:
-                for file in [done.folder / "split.csv", done.folder / "data.json", *done.folder.glob("near_dup*.*")]:
-                    with whole(folder / file.name) as temporary:
-                        shutil.copyfile(file, temporary)
+            first = not record.results and not record.failed
             record.add(done.results, done.failed, done.work, time.monotonic() - started)
-            record.save(folder)
-            write_report(record, folder)
+            _write(record, folder, done.folder if first else None)
         if record.failed:
             lines = "\n".join(f"  {where}: {why}" for where, why in record.failed.items())
             raise RuntimeError(f"{len(record.failed)} of {len(arms) * len(seeds)} trainings failed:\n{lines}")
@@ -105,6 +102,17 @@ def _spent(folder: Path) -> tuple[float, dict[str, float]]:
     except ValueError:
         return 0.0, {}
     return record.seconds, record.work
+
+
+@on_first
+def _write(record: StudyRecord, folder: Path, data: Path | None) -> None:
+    """The study so far and its report; with `data` the files of the first seed's data, too."""
+    if data is not None:
+        for file in [data / "split.csv", data / "data.json", *data.glob("near_dup*.*")]:
+            with whole(folder / file.name) as temporary:
+                shutil.copyfile(file, temporary)
+    record.save(folder)
+    write_report(record, folder)
 
 
 @dataclass
@@ -143,6 +151,8 @@ def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
         except StorageError:
             raise
         except Exception as error:
+            if config.trainer.several:
+                raise  # it may have broken one rank alone, for which the others would wait
             log.exception("seed %d, %s failed", config.seed, arm.name)
             done.failed[training(config.seed, arm.name)] = f"{type(error).__name__}: {error}"
         else:
@@ -188,4 +198,6 @@ def _synthetic(
     except StorageError:
         raise
     except Exception as error:
+        if config.trainer.several:
+            raise
         return {}, error

@@ -16,7 +16,9 @@ from pydantic import Field, model_validator
 
 from fer_experiments.progress import Advance, stage
 from fer_experiments.spec import Spec
+from fer_experiments.train import ranks
 from fer_experiments.train.capture import CaptureSteps
+from fer_experiments.train.ranks import OnSeveral
 from fer_experiments.whole import whole
 
 Limit = Annotated[int, Field(ge=1)]
@@ -24,17 +26,20 @@ SECONDS_BETWEEN_UPDATES = 0.2  # reading a metric waits for the device
 
 # Said once for each Trainer, of which a study makes a dozen; and batches come from a memory map, which needs no
 # workers.
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+for part in ("pytorch", "fabric"):
+    logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*does not have many workers.*")
 warnings.filterwarnings("ignore", ".*passed in a `val_dataloader` but have no `validation_step`.*")
 warnings.filterwarnings("ignore", ".*number of training batches.*smaller than the logging interval.*")
 warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")  # lightning 2.6 under torch 2.15
+warnings.filterwarnings("ignore", ".*sync_dist=True.*")  # what is logged is the same in every process
 warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
 
 
 class TrainerConfig(Spec):
     accelerator: Literal["auto", "cpu", "gpu"]
     devices: Limit
+    num_nodes: Limit
     strategy: str
     precision: Literal["32-true", "bf16-mixed"]
     tf32: bool
@@ -49,6 +54,24 @@ class TrainerConfig(Spec):
             raise ValueError("accelerator=gpu: torch finds no GPU here; use accelerator=cpu or accelerator=auto")
         return self
 
+    @model_validator(mode="after")
+    def _several_by_ddp(self) -> "TrainerConfig":
+        if self.several and not self.strategy.startswith("ddp"):
+            raise ValueError(
+                f"strategy={self.strategy}: {self.devices} device(s) on {self.num_nodes} node(s) train by DDP; use "
+                "trainer=ddp"
+            )
+        return self
+
+    @property
+    def count(self) -> int:
+        """Devices on all nodes."""
+        return self.devices * self.num_nodes
+
+    @property
+    def several(self) -> bool:
+        return self.count > 1
+
     def arithmetic(self, device: torch.device) -> str:
         """What the numbers of a training on `device` were computed in: "fp32", "fp32 (TF32)" or "bf16-mixed"."""
         if self.precision == "bf16-mixed":
@@ -62,19 +85,23 @@ class TrainerConfig(Spec):
         self, what: str, epochs: int, folder: Path, callbacks: list[lightning.Callback], validate: bool
     ) -> lightning.Trainer:
         """A Trainer that writes checkpoints and event files into `folder` and shows its progress as `what`."""
-        progress: list[lightning.Callback] = [StageProgress(what)] if self.progress else []
+        several: list[lightning.Callback] = [OnSeveral()] if self.several else []
+        progress: list[lightning.Callback] = [StageProgress(what)] if self.progress and ranks.rank() == 0 else []
         capture: list[lightning.Callback] = [CaptureSteps(self.capture is True)] if self.capture else []
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.tf32
         return lightning.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
+            num_nodes=self.num_nodes,
             strategy=self.strategy,
             precision=self.precision,
             max_epochs=self.epochs(epochs),
             limit_train_batches=self.limit_batches,
             limit_val_batches=self.limit_batches if validate else 0,
             num_sanity_val_steps=0,
-            callbacks=[*capture, *callbacks, *progress],
+            use_distributed_sampler=False,  # the data module shares batches out; each rank validates on all images
+            sync_batchnorm=self.several and torch.cuda.is_available() and self.accelerator != "cpu",
+            callbacks=[*several, *capture, *callbacks, *progress],
             logger=EventLogger(folder, name="", version="", default_hp_metric=False),
             plugins=[WholeCheckpoints()],
             default_root_dir=folder,
