@@ -50,7 +50,7 @@ def run_name(_root_: DictConfig) -> str:
 
 def job_name(_root_: DictConfig) -> str:
     """Of a job of a sweep: "gan.epochs=100,seed=0-1a2b3c4d", without its number, so that larger sweeps share it."""
-    return _name([_root_.hydra.job.override_dirname], identity(_root_))
+    return _name(_said(_root_), identity(_root_))
 
 
 def sweep_name(_root_: DictConfig) -> str:
@@ -61,8 +61,15 @@ def sweep_name(_root_: DictConfig) -> str:
         params = OmegaConf.select(_root_, "hydra.sweeper.params")
         params = OmegaConf.to_container(params) if isinstance(params, DictConfig) else params
         digest = _digest([asked, params, settings(_root_)])
-        cache[()] = _name([_root_.hydra.job.override_dirname or "sweep"], digest, MOST_BYTES["sweep"])
+        cache[()] = _name(_said(_root_) or ["sweep"], digest, MOST_BYTES["sweep"])
     return str(cache[()])
+
+
+def _said(config: DictConfig) -> list[str]:
+    """The overrides that a name has, sorted; those of the data come last, as long names are cut."""
+    silent = config.hydra.job.config.override_dirname.exclude_keys
+    keys = {override: override.lstrip("+~").partition("=")[0] for override in config.hydra.overrides.task}
+    return sorted((text for text, key in keys.items() if key not in silent), key=lambda text: ("data." in text, text))
 
 
 def _seeds(config: DictConfig) -> str:
