@@ -21,11 +21,9 @@ STAGES = {  # the last of these lines in the log says where a kill fell
     "writing to": "data and cache",
     r"judge: \d+ images": "judge",
     r"GAN of .*: \d+ images,": "GAN",
-    r"going on after epoch .*gan.*": "GAN",
     "images written to": "health and audit",
     "generated images of": "between trainings",
     r"--- seed|^\S*: (\d+ \w+)": "classifier",
-    r"going on after epoch": "classifier",
     "test accuracy": "results and report",
 }
 
@@ -48,13 +46,19 @@ def start(arguments: list[str], folder: Path, log: Path) -> int:
         os._exit(status)
 
 
-def wait(child: int, seconds: float) -> int | None:
-    """Its exit status, or None if it runs for longer."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+def lines_of(log: Path) -> int:
+    return log.read_bytes().count(b"\n")
+
+
+def wait(child: int, log: Path, lines: int, seconds: float) -> int | None:
+    """Its exit status, or None if it still runs so many seconds after it has written so many lines."""
+    until = None
+    while until is None or time.monotonic() < until:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
+        if until is None and lines_of(log) >= lines:
+            until = time.monotonic() + seconds
         time.sleep(0.01)
     return None
 
@@ -75,24 +79,26 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for whole/, killed_1/ and so on")
     parser.add_argument("--kills", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=1.0, help="share of the whole run's time that a start is left")
     options, arguments = parser.parse_known_args()
     rng, fallen = random.Random(options.seed), Counter()
 
     cache = options.out / "cache"
     os.environ["FER_EXPERIMENTS_CACHE"] = str(cache)
-    begun = time.monotonic()
-    assert wait(start(arguments, options.out / "whole", options.out / "whole.log"), 600) == 0
-    whole = time.monotonic() - begun
+    begun, log = time.monotonic(), options.out / "whole.log"
+    log.touch()
+    assert wait(start(arguments, options.out / "whole", log), log, 0, 3600) == 0
+    seconds, lines = time.monotonic() - begun, lines_of(log)
     round_ = 0
     while sum(fallen.values()) < options.kills:
         round_ += 1
         name, since, status = f"killed_{round_}", 0, None
         log = options.out / f"{name}.log"
+        log.touch()
         shutil.rmtree(cache)  # so that it too is made while kills fall
         while status is None:
             child = start(arguments, options.out / name, log)
-            status = wait(child, rng.uniform(0, options.longest * whole))
+            # After one of the lines that a job writes, so that short stages are met as often as long ones.
+            status = wait(child, log, lines_of(log) + rng.randrange(lines), rng.uniform(0, seconds / 4))
             if status is None:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)

@@ -3,15 +3,20 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
 
 from fer_experiments.classifier.module import Classifier
+from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.gan.module import DCGAN
-from fer_experiments.train.resume import Resume
+from fer_experiments.report.study import StudyRecord
+from fer_experiments.train.resume import Resume, finished
 from tests.conftest import TINY_FACES, TINY_NETWORKS, forget_gans
+from tests.results import finished as result_of
 from tests.same_run import assert_same, curves
 
 SMALL = ["trainer.max_epochs=4", "gan.batch_size=6", "classifier.batch_size=8"]  # two steps an epoch
@@ -79,6 +84,59 @@ def test_a_killed_job_ends_as_if_it_had_not_been(run, killed, tmp_path, job, mom
     assert_same(whole, again)
 
 
+def test_a_study_goes_on_with_what_is_unfinished(run, killed, tmp_path):
+    killed(STUDY, Classifier, "training_step", 11)  # in the second arm, after eight of the first
+    seed = tmp_path / "killed" / "seed_0"
+    done = [seed / name for name in ("gan/result.json", "gan/audit.json", "gan/synthetic/manifest.csv")]
+    done += [seed / "none" / name for name in ("result.json", "predictions.npz")]
+    written = {file: file.stat().st_mtime_ns for file in done}
+    folder = run(*STUDY, *SMALL, folder=tmp_path / "killed")
+    assert {file: file.stat().st_mtime_ns for file in done} == written
+    assert [result.arm for result in StudyRecord.load(folder).results] == ["none", "dcgan"]
+
+
+def test_a_job_killed_by_the_system_ends_as_if_it_had_not_been(tmp_path):
+    overrides = [*PLAIN, "classifier.epochs=3", *TINY_FACES, *TINY_NETWORKS, "accelerator=cpu"]
+    kill_at_random(tmp_path, "--kills=1", *overrides)
+    assert_same(tmp_path / "whole", tmp_path / "killed_1")
+
+
+def test_the_folder_of_another_training_is_refused(tmp_path):
+    (tmp_path / "a").mkdir()
+    result_of("none", 0, 0.5).save(tmp_path / "a")
+    message = r"a: holds a training with other settings or images \(None, this one is 0123\); remove that folder, or"
+    with pytest.raises(ConfigError, match=message):
+        finished(tmp_path / "a", "0123")
+    assert finished(tmp_path / "b", "0123") is None
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (
+            lambda file: torch.save({"resume": {"training": "4567"}}, file),
+            r"holds a training with other .*4567, this one",
+        ),
+        (lambda file: file.write_bytes(b"PK"), r"last\.ckpt: can't be gone on from \(.*\); remove that folder"),
+        (lambda file: torch.save({}, file), r"last\.ckpt: can't be gone on from \(KeyError: 'resume'\)"),
+    ],
+)
+def test_a_checkpoint_that_cant_be_gone_on_from_is_refused(tmp_path, write, message):
+    resume = Resume(tmp_path, 1, "0123")
+    resume.file.parent.mkdir()
+    write(resume.file)
+    with pytest.raises(ConfigError, match=message):
+        resume.fit(SimpleNamespace(), SimpleNamespace(), SimpleNamespace())
+
+
+def kill_at_random(folder, *arguments):
+    """What tests/kill.py says of its kills."""
+    line = [sys.executable, "-m", "tests.kill", str(folder), *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 KILLED = {
     "gan": [*FOLLOWED, "gan.checkpoint_every=1", "gan.epochs=12"],
     "classifier": [*RECIPE, "balance=dcgan", "judge.epochs=1", "gan.epochs=2", "classifier.epochs=10"],
@@ -91,9 +149,6 @@ KILLED = {
 @pytest.mark.parametrize("job", KILLED)
 def test_random_kills_change_nothing(job, tmp_path):
     overrides = [*KILLED[job], *TINY_FACES, *TINY_NETWORKS, *SMALL[1:], "accelerator=cpu"]
-    line = [sys.executable, "-m", "tests.kill", str(tmp_path), "--kills=10", *overrides]
-    done = subprocess.run(line, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stdout + done.stderr
-    print(f"{job}: {done.stdout}")
+    print(f"{job}: {kill_at_random(tmp_path, '--kills=10', *overrides)}")
     for again in tmp_path.glob("killed_*/"):
         assert_same(tmp_path / "whole", again)
