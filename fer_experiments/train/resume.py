@@ -64,8 +64,8 @@ def finished(folder: Path, training: str) -> Result | None:
 def _check_same(folder: Path, there: str | None, training: str) -> None:
     if there != training:
         raise ConfigError(
-            f"{folder}: holds a training with other settings or images ({there}, this one is {training}); remove that "
-            "folder, or name another with hydra.run.dir"
+            f"{folder}: holds a training with other settings or images ({there}, this one is {training}); start over "
+            "with rerun=true, or name another folder with hydra.run.dir"
         )
 
 
@@ -112,8 +112,8 @@ class Resume(Checkpoint):
             saved: dict[str, Any] = torch.load(self.file, weights_only=True, map_location="cpu", mmap=True)[KEY]
         except Exception as error:  # torch.load raises anything on foreign bytes
             raise ConfigError(
-                f"{self.file}: can't be gone on from ({type(error).__name__}: {str(error).splitlines()[0]}); remove "
-                "that folder, and it is trained from the start"
+                f"{self.file}: can't be gone on from ({type(error).__name__}: {str(error).splitlines()[0]}); start "
+                "over with rerun=true"
             ) from None
         _check_same(self.folder, saved["training"], self.training)
         return saved
