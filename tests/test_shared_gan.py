@@ -20,6 +20,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.train import dcgan
 from fer_experiments.train.shared_gan import gan_fingerprint, share_gan
 from tests.conftest import TINY_FACES, TINY_NETWORKS
+from tests.results import finished
 
 
 @pytest.fixture
@@ -73,6 +74,17 @@ def test_where_nothing_can_be_linked_it_is_copied(run, trainings, tmp_path, monk
         run("train=dcgan", f"balance.add={number}", folder=tmp_path / str(number))
     assert trainings == [tmp_path / "3"]
     assert (tmp_path / "4" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_what_a_killed_process_left_half_kept_is_of_no_matter(tmp_path):
+    half = tmp_path / "gans" / "key.new"
+    half.mkdir(parents=True)
+    (half / "result.json").write_text("{")
+    config = SimpleNamespace(data=SimpleNamespace(cache_dir=tmp_path), gans_since=0.0)
+    for shared_from in (None, str(tmp_path / "first")):
+        found = share_gan(config, "key", "GAN of x", tmp_path / "first", lambda: finished("gan", 0, 0.5))
+        assert found.shared_from == shared_from
+    assert not half.exists()
 
 
 def test_rerun_trains_it_again_and_shares_the_new_one(run, trainings, tmp_path):

@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
 from importlib.metadata import version
@@ -101,24 +100,29 @@ def _kept(store: Path, since: float) -> Result | None:
 
 
 def _take(store: Path, folder: Path) -> None:
-    """Checkpoints, which nobody writes into, are linked, where the file system can; all else is copied."""
+    """Checkpoints, which nobody writes into, are linked where the file system can; all else is copied."""
     for file in (file for pattern in KEPT for file in store.glob(pattern)):
         to = folder / file.relative_to(store)
         to.parent.mkdir(parents=True, exist_ok=True)
         to.unlink(missing_ok=True)
-        try:
-            if file.suffix != ".ckpt":
-                raise OSError
-            os.link(file, to)
-        except OSError:
+        if file.suffix != ".ckpt" or not _linked(file, to):
             shutil.copy(file, to)
+
+
+def _linked(file: Path, to: Path) -> bool:
+    try:
+        os.link(file, to)
+    except OSError:  # another file system, or one without links
+        return False
+    return True
 
 
 def _keep(result: Result, folder: Path, store: Path) -> None:
     """Put what others need of a finished training into the store, at once."""
-    for left in store.parent.glob(f"{store.name}.tmp*"):  # by a process that was killed, as only one at a time is here
-        shutil.rmtree(left)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{store.name}.tmp", dir=store.parent))
+    temporary = store.with_suffix(".new")
+    if temporary.exists():  # left by a process that was killed, as only one at a time is here
+        shutil.rmtree(temporary)
+    temporary.mkdir()
     for file in (file for pattern in KEPT for file in folder.glob(pattern)):
         to = temporary / file.relative_to(folder)
         to.parent.mkdir(exist_ok=True)
