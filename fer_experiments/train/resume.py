@@ -44,8 +44,7 @@ def fingerprint(config: Config, data: ImageData, **facts: Any) -> str:
             trainer.limit_batches,
             trainer.precision,
             trainer.tf32,
-            trainer.devices,
-            trainer.num_nodes,
+            trainer.count,
         ],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
