@@ -163,10 +163,3 @@ def test_a_broken_status_is_named(run, work, tmp_path):
 def test_rerun_must_be_true_or_false(run, work):
     with pytest.raises(ConfigError, match="rerun=maybe: is true or false"):
         run(JOB, "rerun=maybe")
-
-
-def test_further_processes_of_one_job_share_its_folder(run, work, monkeypatch):
-    folder = run(JOB)
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    run(JOB)
-    assert works(folder) == 2
