@@ -46,32 +46,24 @@ def start(arguments: list[str], folder: Path, log: Path) -> int:
         os._exit(status)
 
 
-def lines_of(log: Path) -> int:
-    return log.read_bytes().count(b"\n")
+def stages(log: Path, since: int = 0) -> list[str]:
+    """Where the job was with each of its telling lines after `since` bytes of its log."""
+    lines = log.read_bytes()[since:].decode(errors="replace").splitlines()
+    told = ([name for pattern, name in STAGES.items() if re.search(pattern, line)] for line in lines)
+    return [names[0] for names in told if names]
 
 
-def wait(child: int, log: Path, lines: int, seconds: float) -> int | None:
-    """Its exit status, or None if it still runs so many seconds after it has written so many lines."""
+def wait(child: int, log: Path, since: int, lines: int, seconds: float) -> int | None:
+    """Its exit status, or None if it still runs so many seconds after it has written so many telling lines."""
     until = None
     while until is None or time.monotonic() < until:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
-        if until is None and lines_of(log) >= lines:
+        if until is None and len(stages(log, since)) >= lines:
             until = time.monotonic() + seconds
         time.sleep(0.01)
     return None
-
-
-def stage(log: Path, since: int) -> str:
-    """Where the job was when it last wrote, after `since` bytes of its log."""
-    found = "before the first line"
-    for line in log.read_bytes()[since:].decode(errors="replace").splitlines():
-        for pattern, name in STAGES.items():
-            if re.search(pattern, line):
-                found = name
-                break
-    return found
 
 
 def main() -> None:
@@ -86,8 +78,8 @@ def main() -> None:
     os.environ["FER_EXPERIMENTS_CACHE"] = str(cache)
     begun, log = time.monotonic(), options.out / "whole.log"
     log.touch()
-    assert wait(start(arguments, options.out / "whole", log), log, 0, 3600) == 0
-    seconds, lines = time.monotonic() - begun, lines_of(log)
+    assert wait(start(arguments, options.out / "whole", log), log, 0, 0, 3600) == 0
+    seconds, lines = time.monotonic() - begun, len(stages(log))
     round_ = 0
     while sum(fallen.values()) < options.kills:
         round_ += 1
@@ -98,11 +90,11 @@ def main() -> None:
         while status is None:
             child = start(arguments, options.out / name, log)
             # After one of the lines that a job writes, so that short stages are met as often as long ones.
-            status = wait(child, log, lines_of(log) + rng.randrange(lines), rng.uniform(0, seconds / 4))
+            status = wait(child, log, since, rng.randrange(lines), rng.uniform(0, 2 * seconds / lines))
             if status is None:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-                fallen[stage(log, since)] += 1
+                fallen[["before the first line", *stages(log, since)][-1]] += 1
                 since = log.stat().st_size
         assert status == 0, f"{name} ended with {status}, see {log}"
     print(f"{sum(fallen.values())} kills, {round_} runs: " + ", ".join(f"{n} {where}" for where, n in fallen.items()))
