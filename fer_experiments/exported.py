@@ -1,6 +1,7 @@
 """Networks as others run them: one module from plain tensors to plain tensors, and the formats it is written in."""
 
 import importlib
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -109,8 +110,10 @@ def write_safetensors(exported: Exported, file: Path) -> Run:
 def write_torch_export(exported: Exported, file: Path) -> Run:
     """A program of torch.export, which torch.export.load(FILE).module() runs without this package."""
     program = torch.export.export(exported.module, tuple(exported.inputs.values()), dynamic_shapes=_batches(exported))
-    torch.export.save(program, file, extra_files={"facts.json": json.dumps(exported.facts)})
-    return torch.export.load(file).module()
+    buffer = io.BytesIO()  # torch names the archive by the file, and refuses what begins with a dot
+    torch.export.save(program, buffer, extra_files={"facts.json": json.dumps(exported.facts)})
+    file.write_bytes(buffer.getvalue())
+    return torch.export.load(io.BytesIO(buffer.getvalue())).module()
 
 
 def write_onnx(exported: Exported, file: Path) -> Run:
