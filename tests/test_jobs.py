@@ -303,7 +303,8 @@ def test_study_compares_all_arms_fairly(study):
     assert runs == {f"seed_{seed}/{name}" for seed in (0, 1) for name in [*ARMS, "gan"]}
     # What it cost beyond its parts.
     trainings = record.results + [Result.load(folder) for folder in study.glob("seed_*/gan")]
-    assert record.work["classifiers"] + record.work["gan"] == pytest.approx(sum(r.seconds for r in trainings), rel=0.1)
+    # Images are drawn, and GANs looked for, beside the trainings.
+    assert 0 < sum(r.seconds for r in trainings) < 1.1 * (record.work["classifiers"] + record.work["gan"])
     assert record.overhead == pytest.approx(record.seconds / sum(record.work.values()) - 1)
     assert {r.precision for r in trainings} == {"fp32"}
 
