@@ -1,6 +1,5 @@
 """Small data for all tests, and jobs run in this process."""
 
-import logging
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
@@ -51,14 +50,6 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
-
-
-@pytest.fixture(autouse=True)
-def _loggers_that_speak() -> None:
-    """Hydra, set up by a test, silences the loggers that there are."""
-    for name, logger in logging.root.manager.loggerDict.items():
-        if name.startswith("fer_experiments") and isinstance(logger, logging.Logger):
-            logger.disabled = False
 
 
 def forget_gans() -> None:

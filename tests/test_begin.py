@@ -73,7 +73,7 @@ def test_what_was_interrupted_goes_on(run, work, tmp_path, caplog):
     assert "and was interrupted: " in caplog.text
 
 
-def test_a_second_process_waits_and_finds_it_done(run, work, tmp_path, caplog):
+def test_a_second_process_waits_and_finds_it_done(run, work, tmp_path, caplog, monkeypatch):
     folder, begun = tmp_path / "run", threading.Event()
     folder.mkdir()
 
@@ -85,7 +85,12 @@ def test_a_second_process_waits_and_finds_it_done(run, work, tmp_path, caplog):
             Status().ended().save(folder)
 
     said = threading.Event()
-    caplog.handler.emit = lambda record: said.set() if "waiting until it ends" in record.getMessage() else None
+
+    def emit(record: logging.LogRecord) -> None:
+        if "waiting until it ends" in record.getMessage():
+            said.set()
+
+    monkeypatch.setattr(caplog.handler, "emit", emit)  # pytest has one handler for all tests
     other = threading.Thread(target=first)
     other.start()
     begun.wait()
