@@ -1,10 +1,18 @@
-"""Freed memory stays in the process."""
+"""Freed memory stays in the process, and what a run needs hardly grows with the number of images."""
 
 import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
+
+from fer_experiments.bench.memory import measure, watch
+from fer_experiments.data.module import Images
+from fer_experiments.evaluation.nearest import nearest, nearest_other, pixel_features
+from fer_experiments.train import facts
+from fer_experiments.train.facts import PixelsOnDisk
 
 FAULTS = """
 import resource, sys
@@ -35,3 +43,37 @@ def test_other_systems_are_left_alone(monkeypatch):
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert keep_freed_memory() is False
+
+
+# By the number of images
+
+
+def test_distances_need_no_more_than_a_block_of_references_at_once(monkeypatch):
+    images = torch.randint(0, 256, (23, 24, 24, 3), dtype=torch.uint8).numpy()
+    on_disk = PixelsOnDisk(Images(images, np.arange(23), np.zeros(23, dtype=np.int64), 24))
+    at_once = on_disk[torch.arange(23)]
+    queries = pixel_features(torch.randint(0, 256, (9, 3, 24, 24), dtype=torch.uint8))
+    whole = nearest(queries, at_once), nearest_other(torch.tensor([0, 6, 7, 22]), at_once)
+    monkeypatch.setattr(facts, "CHUNK", 7)
+    monkeypatch.setattr("fer_experiments.evaluation.nearest.CHUNK", 4)
+    assert [len(block) for block in on_disk.blocks()] == [7, 7, 7, 2]
+    in_blocks = nearest(queries, on_disk), nearest_other(torch.tensor([0, 6, 7, 22]), on_disk)
+    torch.testing.assert_close(in_blocks, whole)
+    distances = torch.minimum(torch.cdist(queries, at_once.plain), torch.cdist(queries, at_once.mirrored))
+    torch.testing.assert_close(whole[0], tuple(distances.min(1)))
+
+
+def test_a_process_and_its_children_are_watched():
+    code = "import subprocess, sys; held = b'x' * 60_000_000; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    child = "import time; held = b'x' * 80_000_000; time.sleep(0.5)"
+    used = watch([sys.executable, "-c", code, child])
+    assert 140 < used.private < 200
+    with pytest.raises(subprocess.CalledProcessError):
+        watch([sys.executable, "-c", "1 / 0"])
+
+
+@pytest.mark.slow
+def test_memory_grows_little_with_the_number_of_images(tmp_path):
+    few, many = (measure(tmp_path / str(count), count) for count in (1000, 40_000))
+    for small, large in zip(few, many, strict=True):
+        assert large["private"] - small["private"] < 2e-3 * 39_000, large["job"]  # 2 kB an image

@@ -4,7 +4,9 @@ In small grey pixels, and to mirror images too: a mirrored copy is a copy.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from scipy.stats import betabinom, mannwhitneyu
@@ -18,6 +20,17 @@ FEWEST_HELD_OUT = 20  # of fewer there is no 5 % quantile
 CHUNK = 1024
 
 
+class References(Protocol):
+    """Images that others are held against, of which there may be more than fit into memory."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, places: Tensor) -> "Features": ...
+
+    def blocks(self) -> "Iterator[Features]":
+        """The features of all, in order, CHUNK images at a time."""
+
+
 @dataclass(frozen=True)
 class Features:
     """Of images and of their mirror images, both (N, D)."""
@@ -26,15 +39,18 @@ class Features:
     mirrored: Tensor
 
     @classmethod
-    def of_pixels(cls, images: Tensor) -> "Features":
-        """images (N, C, S, S) uint8, as pixel_features sees them."""
-        return cls(pixel_features(images), pixel_features(images.flip(-1)))
+    def of_pixels(cls, plain: Tensor) -> "Features":
+        """plain (N, 1024), as pixel_features makes them; a mirrored image has these mirrored."""
+        return cls(plain, plain.unflatten(1, (SIDE, SIDE)).flip(-1).flatten(1))
 
     def __len__(self) -> int:
         return len(self.plain)
 
     def __getitem__(self, places: Tensor | slice) -> "Features":
         return Features(self.plain[places], self.mirrored[places])
+
+    def blocks(self) -> "Iterator[Features]":
+        return (self[start : start + CHUNK] for start in range(0, len(self), CHUNK))
 
 
 @dataclass(frozen=True)
@@ -85,20 +101,30 @@ def pixel_features(images: Tensor) -> Tensor:
     return torch.nn.functional.normalize(small - small.mean(1, keepdim=True), eps=1.0)
 
 
-def nearest(queries: Tensor, references: Features) -> tuple[Tensor, Tensor]:
+def nearest(queries: Tensor, references: References) -> tuple[Tensor, Tensor]:
     """queries (N, D) -> Euclidean distance (N,) to the nearest reference or its mirror image, its place (N,) int64."""
-    found = [_distances(chunk, references).min(1) for chunk in queries.split(CHUNK)]
-    return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
+    return _nearest(queries, references, torch.full((len(queries),), -1))
 
 
-def nearest_other(places: Tensor, references: Features) -> Tensor:
+def nearest_other(places: Tensor, references: References) -> Tensor:
     """Distance (N,) of the references at `places` (N,) to the nearest other one or its mirror image."""
-    found = []
-    for chunk in places.split(CHUNK):
-        distances = _distances(references.plain[chunk], references)
-        distances[torch.arange(len(chunk)), chunk] = torch.inf
-        found.append(distances.min(1).values)
-    return torch.cat(found)
+    return _nearest(references[places].plain, references, places)[0]
+
+
+def _nearest(queries: Tensor, references: References, own: Tensor) -> tuple[Tensor, Tensor]:
+    """`nearest`; the references at the places `own` (N,) are not looked at, each by its query."""
+    least, places = torch.full((len(queries),), torch.inf, dtype=queries.dtype), torch.full((len(queries),), -1)
+    start = 0
+    for block in references.blocks():
+        for which in torch.arange(len(queries)).split(CHUNK):
+            distances = _distances(queries[which], block)
+            hidden = (own[which] >= start) & (own[which] < start + len(block))
+            distances[hidden, own[which][hidden] - start] = torch.inf
+            values, found = distances.min(1)
+            nearer = values < least[which]
+            least[which[nearer]], places[which[nearer]] = values[nearer], found[nearer] + start
+        start += len(block)
+    return least, places
 
 
 def _distances(queries: Tensor, references: Features) -> Tensor:
@@ -114,7 +140,7 @@ def low_quantile(values: Tensor) -> float:
     return float(torch.lerp(ordered[low], ordered[low + 1], place - low))
 
 
-def memorisation(generated: Features, train: Features, held_out: Features) -> Memorisation:
+def memorisation(generated: Features, train: References, held_out: Features) -> Memorisation:
     """Of one class. Raises ValueError where held-out images are too few for a 5 % quantile."""
     if len(held_out) < FEWEST_HELD_OUT:
         raise ValueError(f"{len(held_out)} held-out images of the class; {FEWEST_HELD_OUT} are needed")
@@ -149,11 +175,11 @@ def copying_z(generated: Tensor, held_out: Tensor) -> float:
     return (u - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
 
 
-def held_out_copies(generated: Features, train: Features, held_out: Features) -> HeldOutCopies:
+def held_out_copies(generated: Features, train: References, held_out: Features) -> HeldOutCopies:
     """Of one class. Raises ValueError where training images are too few for a 5 % quantile."""
     if len(train) < FEWEST_HELD_OUT:
         raise ValueError(f"{len(train)} training images of the class; {FEWEST_HELD_OUT} are needed")
-    threshold = low_quantile(nearest(train.plain, held_out)[0])
+    threshold = low_quantile(torch.cat([nearest(block.plain, held_out)[0] for block in train.blocks()]))
     distances = nearest(generated.plain, held_out)[0]
     near = (distances < threshold) & (distances < nearest(generated.plain, train)[0])
     return HeldOutCopies(_share(near), EXPECTED, threshold, chance_of(near, len(train)), len(held_out))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,14 @@ from fer_experiments.evaluation.diversity import diversity
 from fer_experiments.evaluation.fid import frechet_distance
 from fer_experiments.evaluation.findings import find
 from fer_experiments.evaluation.kid import kernel_inception_distance
-from fer_experiments.evaluation.nearest import Features, held_out_copies, memorisation, nearest, pixel_features
+from fer_experiments.evaluation.nearest import (
+    CHUNK,
+    Features,
+    held_out_copies,
+    memorisation,
+    nearest,
+    pixel_features,
+)
 from fer_experiments.evaluation.prdc import precision_recall_density_coverage
 from fer_experiments.report.projector import MOST as MOST_SHOWN
 from fer_experiments.report.projector import write_projector
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
     from fer_experiments.train.config import Config
 
 COLUMNS_SHOWN = 8
+MOST_SEEN = 10_000  # images of a class and part, where their features are kept
 TRAIN, HELD_OUT, UNSEEN, GENERATED = "train", "valid", "unseen", "generated"  # unseen: of validation and test
 
 
@@ -61,14 +69,31 @@ class ClassImages:
         return Images(self.data.cache.images, rows, labels, size, self.data.source.bottleneck, made)
 
     def see(self, part: str, size: int, look: Callable[[Tensor], Tensor]) -> Tensor:
-        """What `look` makes of a part's images, batch by batch, (N, ...)."""
+        """What `look` makes of a part's images, of real ones at most MOST_SEEN, batch by batch, (N, ...)."""
         images = self.at(part, size)
-        return torch.cat([look(images[places][0]) for places in InOrder(len(images), EVALUATION_BATCH)])
+        # Rows are sorted by content hash, so the first are as good as drawn.
+        count = len(images) if part == GENERATED else min(len(images), MOST_SEEN)
+        return torch.cat([look(images[places][0]) for places in InOrder(count, EVALUATION_BATCH)])
 
     def pixels(self, part: str, size: int) -> Features:
-        """Of a part's images and their mirror images, as pixel_features sees them."""
-        plain = self.see(part, size, pixel_features)
-        return Features(plain, self.see(part, size, lambda batch: pixel_features(batch.flip(-1))))
+        """Of a part's images and their mirror images, as pixel_features sees them; as many as `see` has."""
+        return Features.of_pixels(self.see(part, size, pixel_features))
+
+
+@dataclass(frozen=True)
+class PixelsOnDisk:
+    """References: the pixel features of all images, made anew whenever they are looked at."""
+
+    images: Images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, places: Tensor) -> Features:
+        return Features.of_pixels(pixel_features(self.images[places.tolist()][0]))
+
+    def blocks(self) -> Iterator[Features]:
+        return (self[torch.tensor(places)] for places in InOrder(len(self), CHUNK))
 
 
 def facts_of_class(
@@ -79,24 +104,28 @@ def facts_of_class(
     Each measure is a dict of its numbers, or of why there are none: {"not_measured": reason}. Beside them stand the
     numbers that are asked for most, and the checks.
     """
+    if len(generated.files) > MOST_SEEN:
+        generated = generated.take(np.linspace(0, len(generated.files) - 1, MOST_SEEN).round().astype(np.int64))
     images = ClassImages(data, label, generated.images)
     size = config.classifier.image_size
-    pixels = {part: images.pixels(part, size) for part in (TRAIN, HELD_OUT, UNSEEN, GENERATED)}
+    pixels = {part: images.pixels(part, size) for part in (HELD_OUT, UNSEEN, GENERATED)}
+    train = PixelsOnDisk(images.at(TRAIN, size))
     eye = eye_of(config, judge)
     seen = {part: images.see(part, eye.image_size, eye.features) for part in (TRAIN, HELD_OUT, GENERATED)}
-    write_nearest(images, pixels, generated.files, size, folder)
+    write_nearest(images, pixels[GENERATED].plain, train, generated.files, folder)
     shown = {part: images.at(part, size)[list(range(min(MOST_SHOWN, len(seen[part]))))][0] for part in seen}
     write_projector(folder, seen, shown)
     facts = {
-        "real": len(pixels[TRAIN]),
-        "held_out": len(pixels[HELD_OUT]),
+        "looked_at": len(generated.files),
+        "real": len(train),
+        "held_out": len(images.table(HELD_OUT)),
         "image_size": size,
         "bottleneck": config.data.bottleneck,
         "judge": judge.measured,
         "features": type(eye).__name__.lower(),
         "probe": _probe(images, size, config.seed),
-        "memorisation": measured(lambda: asdict(memorisation(*_in_turn(pixels, GENERATED, TRAIN, HELD_OUT)))),
-        "held_out_copies": measured(lambda: asdict(held_out_copies(*_in_turn(pixels, GENERATED, TRAIN, UNSEEN)))),
+        "memorisation": measured(lambda: asdict(memorisation(pixels[GENERATED], train, pixels[HELD_OUT]))),
+        "held_out_copies": measured(lambda: asdict(held_out_copies(pixels[GENERATED], train, pixels[UNSEEN]))),
         "diversity": measured(
             lambda: {
                 "pixels": diversity(pixels[GENERATED].plain, pixels[HELD_OUT].plain).ratio,
@@ -155,9 +184,9 @@ def label_agreement(images: ClassImages, judge: Judge) -> dict[str, Any]:
     }
 
 
-def write_nearest(images: ClassImages, pixels: dict[str, Features], files: np.ndarray, size: int, folder: Path) -> None:
+def write_nearest(images: ClassImages, queries: Tensor, train: PixelsOnDisk, files: np.ndarray, folder: Path) -> None:
     """nearest.csv and nearest.png: the training image nearest to each generated one, the nearest pair first."""
-    distances, places = nearest(pixels[GENERATED].plain, pixels[TRAIN])
+    distances, places = nearest(queries, train)
     paths = images.table(TRAIN)["path"].to_numpy()[places.numpy()]
     table = pd.DataFrame({"generated": files, "nearest": paths, "distance": distances.numpy()})
     order = np.argsort(distances.numpy(), kind="stable")
@@ -165,7 +194,8 @@ def write_nearest(images: ClassImages, pixels: dict[str, Features], files: np.nd
     with whole(folder / "nearest.csv") as temporary:
         table.iloc[order].to_csv(temporary, index=False, errors="surrogateescape")
     shown = order[:COLUMNS_SHOWN]
-    above, below = images.at(GENERATED, size)[shown.tolist()][0], images.at(TRAIN, size)[places[shown].tolist()][0]
+    below = train.images[places[shown].tolist()][0]
+    above = images.at(GENERATED, train.images.size)[shown.tolist()][0]
     with whole(folder / "nearest.png") as temporary:
         save_image(make_grid(torch.cat([above, below]).float() / 255, nrow=len(shown), padding=2), temporary)
 
@@ -177,7 +207,3 @@ def _probe(images: ClassImages, size: int, seed: int) -> dict[str, Any]:
     )
     found = shortcut_probe(real, made, seed)
     return {"not_measured": found.reason} if isinstance(found, NotMeasured) else asdict(found)
-
-
-def _in_turn(features: dict[str, Features], *parts: str) -> tuple[Features, ...]:
-    return tuple(features[part] for part in parts)
