@@ -208,3 +208,13 @@ def test_the_table_of_comparisons_has_a_row_for_each(tmp_path):
         ["oversample", "none", "helps"],
     ]
     assert table["difference"].tolist() == ["+15.0", "+20.0", "+5.0"]
+
+
+def test_of_many_other_arms_only_their_number_is_told(tmp_path):
+    scores = even(none=0.7) | {f"dcgan [gan.epochs={number}]": dict.fromkeys(SEEDS, 0.5) for number in range(4)}
+    scores |= {"dcgan [gan.epochs=9]": dict.fromkeys(SEEDS, 0.9)}
+    record = written(tmp_path, scores, SEEDS, valid={"dcgan [gan.epochs=9]": 0.95})
+    assert in_a_word(find_verdicts(record, tmp_path)) == "Of 4 other arms with generated images: 4 hurts."
+    without = {arm: found for arm, found in scores.items() if arm != "none"}
+    alone = written(tmp_path / "alone", without, SEEDS)
+    assert said(alone, tmp_path / "alone") == "Undecided: no simple arm finished beside 5 arms with generated images."

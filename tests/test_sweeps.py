@@ -69,7 +69,7 @@ def test_a_running_sweep_can_be_reported_before_anything_has_finished(tmp_path, 
     with held(tmp_path / "a" / LOCK, lambda: None):
         assert main([str(tmp_path)]) == 0
     said = capsys.readouterr()
-    assert f"{tmp_path}: 0 of 2 jobs done, 1 running, 1 waiting\n  a: running for 0 s" in said.out
+    assert f"{tmp_path}: 0 of 2 jobs done, 1 running, 1 waiting\n  seed=0: running for 0 s" in said.out
     assert "no training of a classifier has finished" in said.err
 
 
@@ -80,7 +80,7 @@ def test_the_report_shows_how_far_the_sweep_is_and_why_jobs_have_no_result(sweep
         write_result(sweep / name, finished("dcgan", seed, 0.7))
     assert main([str(sweep)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "d: failed: OSError: full (log: " in said
+    assert "seed=3: failed: OSError: full (log: " in said
     page = (sweep / "report.html").read_text()
     assert "3 of 6 jobs done, 1 failed, 1 interrupted, 1 waiting" in page
     assert "d: failed: OSError: full" in page

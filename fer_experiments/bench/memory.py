@@ -132,6 +132,5 @@ def resident(pid: int) -> tuple[float, float]:
     return sizes.get("Pss_Anon", 0.0), sizes.get("Pss_File", 0.0)
 
 
-
 if __name__ == "__main__":
     main()

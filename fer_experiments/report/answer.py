@@ -1,5 +1,6 @@
 """The answer of a study in one sentence."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from fer_experiments.evaluation.arms import ArmName
@@ -14,6 +15,7 @@ SAID = {
     "equivalent": "Generated images make no difference",
     "undecided": "Undecided",
 }
+MOST_NAMED = 3  # arms in a sentence
 PAPER_GAIN = 0.095  # 81.50 to 91.00 % accuracy, Surono et al. 2023
 
 
@@ -32,7 +34,10 @@ def headline(record: StudyRecord, findings: Findings) -> str:
     if not generated:
         return f"No answer: no finished arm used generated images{also}."
     if any(said.generated for said in findings.arms):
-        return f"Undecided: no simple arm finished beside {', '.join(generated)}{also}."
+        beside = (
+            ", ".join(generated) if len(generated) <= MOST_NAMED else f"{len(generated)} arms with generated images"
+        )
+        return f"Undecided: no simple arm finished beside {beside}{also}."
     return "No answer: the predictions that a verdict needs can't be read."
 
 
@@ -74,14 +79,20 @@ def _sentence(said: ArmVerdict, question: Question) -> str:
 
 
 def in_a_word(findings: Findings) -> str:
-    """The other arms with generated images: "dcgan hurts against none." Of several data there are too many to say."""
-    words: list[str] = []
+    """The other arms with generated images: "dcgan hurts against none.", or of many how many: "Of 12 other arms with
+    generated images: 1 hurts, 11 undecided." Of several data there are too many to say.
+    """
     if len(findings.best) > 1:
         return ""
-    for said in findings.arms:
-        if said.generated and said not in findings.best.values():
-            word = f"is {said.verdict}" if said.verdict in ("equivalent", "undecided") else said.verdict
-            words.append(f"{said.arm} {word}{f' against {said.against}' if said.against else ''}.")
+    others = [said for said in findings.arms if said.generated and said not in findings.best.values()]
+    if len(others) > MOST_NAMED:
+        counts: Counter[str] = Counter(said.verdict for said in others)
+        found = ", ".join(f"{counts[verdict]} {verdict}" for verdict in SAID if counts[verdict])
+        return f"Of {len(others)} other arms with generated images: {found}."
+    words: list[str] = []
+    for said in others:
+        word = f"is {said.verdict}" if said.verdict in ("equivalent", "undecided") else said.verdict
+        words.append(f"{said.arm} {word}{f' against {said.against}' if said.against else ''}.")
     return " ".join(words)
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -61,9 +61,12 @@ class Plan(BaseModel):
 
 
 class JobState(BaseModel):
-    """folder: relative to the sweep's; state: running, interrupted, done or failed; seconds: so far, or in all."""
+    """folder: relative to the sweep's; own: the overrides that not all jobs have; state: running, interrupted, done or
+    failed; seconds: so far, or in all.
+    """
 
     folder: str
+    own: list[str]
     state: str
     started: float
     seconds: float
@@ -127,20 +130,17 @@ class Progress(BaseModel):
 
     def lines(self) -> list[str]:
         """What was said of the whole, and each open job, with its error and its log."""
-        told = [f"  {job.folder}: {job.told} (log: {job.log})" for job in self.open]
+        told = [f"  {' '.join(job.own) or job.folder}: {job.told} (log: {job.log})" for job in self.open]
         return [f"{self.folder}: {self.said()}", *told]
 
 
 def progress_of(folder: Path) -> Progress:
     """Of the sweep in the folder. Raises ValueError where its files are missing or broken."""
     plan = Plan.load(folder)
-    planned = None if plan.jobs is None else {tuple(job) for job in plan.jobs}
     found = [(place, status) for place in _with(STATUS, folder) if (status := Status.load(place)) is not None]
-    jobs = [
-        _job(place, status, folder)
-        for place, status in found
-        if planned is None or tuple(_own(status.overrides)) in planned
-    ]
+    planned = [_own(status.overrides) for _, status in found] if plan.jobs is None else plan.jobs
+    shared = set.intersection(*map(set, planned)) if planned else set()
+    jobs = [_job(place, status, folder, shared) for place, status in found if _own(status.overrides) in planned]
     waiting = None if plan.total is None else max(plan.total - len(jobs), 0)
     return Progress(folder=str(folder), jobs=jobs, waiting=waiting, started=plan.started)
 
@@ -150,11 +150,12 @@ def sweeps_in(folders: Iterable[Path]) -> list[Progress]:
     return [progress_of(place) for place in dict.fromkeys(place for folder in folders for place in _with(FILE, folder))]
 
 
-def _job(place: Path, status: Status, folder: Path) -> JobState:
+def _job(place: Path, status: Status, folder: Path, shared: Collection[str]) -> JobState:
     seconds = time.time() - status.started if status.seconds is None else status.seconds
     log = next((str(path) for path in sorted(place.glob("*.log"))), "")
     return JobState(
         folder=place.relative_to(folder).as_posix(),
+        own=[override for override in _own(status.overrides) if override not in shared],
         state=state_of(place, status),
         started=status.started,
         seconds=seconds,
