@@ -1,6 +1,8 @@
 """A sweep leaves its report, whatever becomes of its jobs."""
 
 import atexit
+import subprocess
+import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -36,6 +38,15 @@ def test_the_report_is_written_at_exit_into_the_sweep_s_folder(tmp_path, monkeyp
     hydra = {"sweep": {"dir": str(tmp_path)}, "sweeper": {"_target_": "some.Sweeper", "n_trials": 3}}
     SweepReport().on_multirun_start(OmegaConf.create({"hydra": hydra}), config_name="config")
     assert called == [(write_sweep_report, Path(tmp_path))]
+
+
+def test_a_process_that_ran_no_job_writes_it_too(tmp_path):
+    folder = sweep(tmp_path, a=100, b=300)
+    code = "import atexit, pathlib, sys; from fer_experiments.report.sweep import write_sweep_report as write; " \
+           "atexit.register(write, pathlib.Path(sys.argv[1]))"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert (folder / "report.html").is_file()
 
 
 def test_studies_and_classifiers_have_a_report(tmp_path):

@@ -1,6 +1,7 @@
 """What a sweep does beside its jobs: a report when it ends, and an exit status that tells of failures."""
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - the report needs it, and it can't be imported at exit
 import logging
 import sys
 from pathlib import Path
