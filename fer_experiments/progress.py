@@ -7,7 +7,15 @@ from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,6 +48,19 @@ def track(sequence: Sequence[T], what: str) -> Iterator[T]:
         for done, item in enumerate(sequence):
             yield item
             advance(done + 1)
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Show, on a terminal alone, that `what` goes on, and for how long. No stage can be shown within."""
+    console = Console()
+    if not (_bars and console.is_terminal):
+        yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
 
 
 @contextmanager

@@ -471,15 +471,6 @@ def test_folder_study_with_parts_of_its_own(run, tmp_path):
     assert images == {"train": {"cat": 10, "dog": 13}, "valid": {"cat": 4, "dog": 7}, "test": {"cat": 5, "dog": 8}}
 
 
-def test_progress_is_said_where_there_is_no_terminal(caplog, monkeypatch):
-    from fer_experiments import progress
-
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
-    with caplog.at_level(logging.INFO):
-        assert list(progress.track([1, 2, 3], "counting")) == [1, 2, 3]
-    assert [record.getMessage().strip() for record in caplog.records] == [f"counting: {n} of 3" for n in (1, 2, 3)]
-
-
 def test_removing_a_run_leaves_the_cache(run, tmp_path):
     folder = run("train=cnn")
     cache = Path(json.loads((folder / "data.json").read_text())["cache"])

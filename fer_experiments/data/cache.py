@@ -23,7 +23,7 @@ from PIL import Image
 from fer_experiments.data.decode import decode
 from fer_experiments.data.source import Source
 from fer_experiments.errors import ConfigError
-from fer_experiments.progress import track
+from fer_experiments.progress import busy, track
 from fer_experiments.whole import sync, whole
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,9 @@ def open_cache(source: Source) -> ImageCache:
 
     Raises ConfigError where it can't be written.
     """
-    items = source.items()
-    folder = source.cache_dir / f"v{VERSION}-{type(source).__name__.lower()}-{source.fingerprint(items)}"
+    with busy("listing images"):
+        items = source.items()
+        folder = source.cache_dir / f"v{VERSION}-{type(source).__name__.lower()}-{source.fingerprint(items)}"
     if _damage(folder) is not None:
         try:
             source.cache_dir.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from fer_experiments.data.synthetic import write_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan.networks import Generator
+from fer_experiments.progress import busy
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ class TrainedGenerator:
 
     def write(self, folder: Path, seeds: Sequence[int], label: str) -> None:
         """Write an image of a class for each latent seed into folder/CLASS, and their rows of the manifest."""
-        images = self.sample(seeds, label)
-        write_synthetic(folder, label, images, list(seeds), self.checkpoint_hash, self.split_hash)
+        with busy(f"making {len(seeds)} images of {label}"):
+            images = self.sample(seeds, label)
+            write_synthetic(folder, label, images, list(seeds), self.checkpoint_hash, self.split_hash)
 
 
 def _hash(weights: dict[str, Tensor]) -> str:

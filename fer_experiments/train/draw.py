@@ -14,6 +14,7 @@ import pandas as pd
 from fer_experiments.balance import Generate, Strategy
 from fer_experiments.data.synthetic import FAULTS, write_synthetic
 from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.progress import busy
 
 log = logging.getLogger(__name__)
 AT_ONCE = 64
@@ -61,10 +62,11 @@ def _draw(trained: TrainedGenerator, label: str, count: int, folder: Path, rejec
     faults: Counter[str] = Counter()
     while accepted < count and drawn < MOST_DRAWS * count:
         seeds = list(range(drawn, drawn + max(AT_ONCE, count - accepted)))
-        images = trained.sample(seeds, label)
-        scores = score(images)
-        split, checkpoint = trained.split_hash, trained.checkpoint_hash
-        write_synthetic(folder, label, images, seeds, checkpoint, split, scores, rejection.every)
+        with busy(f"making images of {label}: {accepted} of {count} accepted"):
+            images = trained.sample(seeds, label)
+            scores = score(images)
+            split, checkpoint = trained.split_hash, trained.checkpoint_hash
+            write_synthetic(folder, label, images, seeds, checkpoint, split, scores, rejection.every)
         drawn += len(seeds)
         accepted += int((~scores[list(rejection.some)].any(axis=1)).sum())
         faults.update({fault: int(scores[fault].sum()) for fault in rejection.some})

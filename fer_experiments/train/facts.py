@@ -31,6 +31,7 @@ from fer_experiments.evaluation.nearest import (
     pixel_features,
 )
 from fer_experiments.evaluation.prdc import precision_recall_density_coverage
+from fer_experiments.progress import busy
 from fer_experiments.report.projector import MOST as MOST_SHOWN
 from fer_experiments.report.projector import write_projector
 from fer_experiments.train.judge import eye_of
@@ -101,11 +102,20 @@ def facts_of_class(
 ) -> dict[str, Any]:
     """What there is to say of the generated images of one class, for audit.json; nearest.csv and .png go to `folder`.
 
+    Of more than MOST_SEEN images so many are looked at, evenly chosen.
+
     Each measure is a dict of its numbers, or of why there are none: {"not_measured": reason}. Beside them stand the
     numbers that are asked for most, and the checks.
     """
     if len(generated.files) > MOST_SEEN:
         generated = generated.take(np.linspace(0, len(generated.files) - 1, MOST_SEEN).round().astype(np.int64))
+    with busy(f"checking the generated images of {label}"):
+        return _facts(config, data, judge, label, generated, folder)
+
+
+def _facts(
+    config: Config, data: ImageData, judge: Judge, label: str, generated: GeneratedImages, folder: Path
+) -> dict[str, Any]:
     images = ClassImages(data, label, generated.images)
     size = config.classifier.image_size
     pixels = {part: images.pixels(part, size) for part in (HELD_OUT, UNSEEN, GENERATED)}

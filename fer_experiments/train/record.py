@@ -10,6 +10,7 @@ import torch
 
 from fer_experiments.data.duplicates import find_near_duplicates
 from fer_experiments.data.module import ImageData
+from fer_experiments.progress import busy
 from fer_experiments.train.ranks import on_first
 from fer_experiments.whole import whole
 
@@ -21,7 +22,8 @@ def write_data(folder: Path, data: ImageData, generated: dict[str, int]) -> None
     """Write split.csv, data.json, and near_duplicates.csv with its picture."""
     folder.mkdir(parents=True, exist_ok=True)
     data.split.save(folder / "split.csv")
-    near = find_near_duplicates(data.cache.images, data.split)
+    with busy("looking for nearly identical images"):
+        near = find_near_duplicates(data.cache.images, data.split)
     near.save(folder, data.cache.images)
     if near.pairs:
         log.info("%d pairs of nearly identical images lie in different parts: see near_duplicates.csv", near.pairs)
