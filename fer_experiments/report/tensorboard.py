@@ -3,9 +3,11 @@
 from typing import Any
 
 from torch import Tensor
+from torch.utils.tensorboard.summary import hparams
 
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.figures import confusion_matrix
+from fer_experiments.spec import Spec
 
 CHARTS = {  # of the page "Custom Scalars": what belongs together in one chart, tags as regular expressions
     "GAN": {
@@ -19,6 +21,17 @@ CHARTS = {  # of the page "Custom Scalars": what belongs together in one chart, 
         "learning rate": ["Multiline", ["train/learning_rate"]],
     },
 }
+
+COMPARED = (  # columns of the HParams table: of a classifier on test, of a GAN at its end
+    "test_balanced_accuracy",
+    "test_accuracy",
+    "test_loss",
+    "kid",
+    "loss_discriminator",
+    "loss_generator",
+    "score_real",
+    "score_generated",
+)
 
 
 def write_charts(logger: Any) -> None:
@@ -36,16 +49,30 @@ def write_test_results(logger: Any, result: Result, logits: Tensor, labels: Tens
         writer.add_pr_curve(f"test/{name}", labels == place, logits.softmax(1)[:, place], step)
 
 
-def write_hyperparameters(logger: Any, result: Result, settings: dict[str, Any], metrics: dict[str, float]) -> None:
-    """The training's line in the HParams table: its settings that are numbers, words or switches, and `metrics`."""
+def write_hyperparameters(logger: Any, result: Result, groups: dict[str, Spec], metrics: dict[str, float]) -> None:
+    """The training's line in the HParams table: the settings of `groups`, {group: Spec}, and some of COMPARED.
+
+    TensorBoard takes the columns of all lines from whichever run it finds first, so they are the same for every job.
+    """
     parameters = {
         "job": result.job,
         "arm": result.arm,
         "seed": result.seed,
         "real": sum(result.real.values()),
-        **({"generated": sum(result.generated.values())} if result.job == "cnn" else {}),
-        **{key: value for key, value in settings.items() if isinstance(value, int | float | str)},
+        "generated": sum(result.generated.values()),
+        **{
+            f"{group}.{key}": "null" if value is None else value
+            for group, settings in groups.items()
+            for key, value in settings.model_dump().items()
+            if value is None or isinstance(value, int | float | str)
+        },
     }
-    logger.log_hyperparams(parameters, {f"hparams/{name}": value for name, value in metrics.items()})
-    logger.save()
+    found = {f"hparams/{name}": value for name, value in metrics.items()}
+    assert set(metrics) <= set(COMPARED), metrics
+    columns, _, _ = hparams(parameters, {f"hparams/{name}": 0.0 for name in COMPARED})
+    _, start, end = hparams(parameters, found)
+    logger.log_metrics(found)
+    writer = logger.experiment._get_file_writer()  # as Lightning itself does; add_hparams would make a run of its own
+    for summary in (columns, start, end):
+        writer.add_summary(summary)
     logger.experiment.flush()

@@ -194,7 +194,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     )
     write_test_results(trainer.logger, result, *outputs["test"])
     shown = {f"test_{name}": metrics["test"][name] for name in ("accuracy", "balanced_accuracy", "loss")}
-    write_hyperparameters(trainer.logger, result, config.classifier.model_dump(), shown)
+    write_hyperparameters(trainer.logger, result, {"gan": config.gan, "classifier": config.classifier}, shown)
     on_first(save_predictions)(folder, predictions_of(data, outputs))
     on_first(result.save)(folder)
     return result

@@ -17,7 +17,7 @@ from fer_experiments.gan import GANConfig
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.pictures import SampleGrid
 from fer_experiments.gan.sampling import TrainedGenerator
-from fer_experiments.report.tensorboard import write_hyperparameters
+from fer_experiments.report.tensorboard import COMPARED, write_hyperparameters
 from fer_experiments.train.follow import Distance, FollowDistance
 from fer_experiments.train.health import write_health
 from fer_experiments.train.judge import eye_of, find_judge
@@ -77,11 +77,12 @@ def fit_gan(
         device=device_name(trainer),
         precision=config.trainer.arithmetic(trainer.strategy.root_device),
     )
-    shown = {name.removeprefix("gan/"): value for name, value in model.history[-1].items() if name.startswith("gan/")}
+    last = {name.removeprefix("gan/"): value for name, value in model.history[-1].items()}
+    shown = {name: last[name] for name in COMPARED if name in last}
     assert trainer.logger is not None
     diversities = {f"gan/{name}": value for name, value in health.values.items() if name.startswith("diversity")}
     trainer.logger.log_metrics(diversities, step=trainer.global_step // 2)
-    write_hyperparameters(trainer.logger, result, settings.model_dump(), shown)
+    write_hyperparameters(trainer.logger, result, {"gan": settings, "classifier": config.classifier}, shown)
     on_first(result.save)(folder)
     return result
 

@@ -1,0 +1,80 @@
+"""What TensorBoard serves of a study: its HTTP interface, as its page reads it."""
+
+import json
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from tensorboard import program
+
+ARMS = ["none", "dcgan"]
+HPARAMS = "hparams/test_accuracy"
+JOB = ["gan=conditional", "gan.picture_epochs=[1,2]", "gan.epochs=2", f"train.arms=[{','.join(ARMS)}]"]
+
+
+def serve(logdir: Path) -> str:
+    """Start TensorBoard in a thread of this process, on the loopback address; its address."""
+    server = program.TensorBoard()
+    server.configure(argv=["", "--logdir", str(logdir), "--host", "127.0.0.1", "--port", "0", "--load_fast", "false"])
+    return server.launch()
+
+
+@pytest.fixture
+def ask(run):
+    """ask(plugin, path, **query) -> what TensorBoard says of a finished study."""
+    address = serve(run(*JOB))
+
+    def asked(plugin: str, path: str, **query):
+        with urllib.request.urlopen(f"{address}data/plugin/{plugin}/{path}?{urlencode(query)}", timeout=20) as answer:
+            return json.loads(answer.read())
+
+    end = time.monotonic() + 30
+    while time.monotonic() < end:  # it reads the files in the background, those of arms to their last line
+        if all(HPARAMS in asked("scalars", "tags").get(f"seed_0/{arm}", ()) for arm in ARMS):
+            break
+        time.sleep(0.2)
+    return asked
+
+
+def test_it_shows_all_that_a_study_has(ask):
+    gan, arms = "seed_0/gan", [f"seed_0/{arm}" for arm in ARMS]
+    scalars = ask("scalars", "tags")
+    assert set(scalars) == {gan, *arms}  # a run is named by seed and arm
+    assert {"gan/loss_discriminator", "gan/loss_generator", "gan/score_real"} <= set(scalars[gan])
+    for arm in arms:
+        assert {"train/loss", "valid/loss", "valid/balanced_accuracy"} <= set(scalars[arm])
+    points = ask("scalars", "scalars", run=arms[0], tag="valid/balanced_accuracy")
+    assert [step for _, step, _ in points] == sorted({step for _, step, _ in points})
+    assert len(points) == 2  # epochs
+
+    layout = ask("custom_scalars", "layout")
+    assert [chart["title"] for category in layout["category"] for chart in category["chart"]] == [
+        "losses", "the discriminator's scores", "distance from validation images", "loss", "accuracy", "learning rate",
+    ]  # fmt: skip
+
+    samples = ask("images", "tags")[gan]
+    (tag,) = [name for name in samples if name.startswith("gan/samples")]
+    pictures = ask("images", "images", run=gan, tag=tag, sample=0)
+    assert len(pictures) == 2  # epochs, on the slider
+    assert pictures[0]["step"] < pictures[1]["step"]
+    for arm in arms:
+        assert "test/confusion_matrix" in ask("images", "tags")[arm]
+
+    curves = ask("pr_curves", "tags")
+    assert {tag for arm in arms for tag in curves[arm]} == {"test/angry", "test/happy"}
+
+    experiment = ask("hparams", "experiment", request="{}")
+    columns = {info["name"] for info in experiment["hparamInfos"]}
+    assert {"arm", "seed", "real", "generated", "gan.latent_dim", "gan.ema", "classifier.epochs"} <= columns
+    metrics = {info["name"]["tag"] for info in experiment["metricInfos"]}
+    assert {HPARAMS, "hparams/test_balanced_accuracy", "hparams/test_loss", "hparams/score_real"} <= metrics
+    request = json.dumps({"colParams": [], "startIndex": 0, "sliceSize": 9, "allowedStatuses": ["STATUS_SUCCESS"]})
+    lines = {
+        line["hparams"]["arm"]: line for line in ask("hparams", "session_groups", request=request)["sessionGroups"]
+    }
+    assert set(lines) == {"gan", *ARMS}
+    assert {arm: lines[arm]["hparams"]["generated"] for arm in ARMS} == {"none": 0, "dcgan": 8}
+
+    assert ask("projector", "runs")
