@@ -119,10 +119,13 @@ def _close_pairs(
     for i, j in starts:
         a, b = first[i : i + COMPARED_AT_ONCE], second[j : j + COMPARED_AT_ONCE]
         likeness = hashes[a] @ hashes[b].T  # a matrix product is much faster than counting bits
-        correlation = frequencies[a] @ frequencies[b].T  # 0 with an image of no contrast
-        x, y = np.nonzero((likeness >= BITS - 2 * THRESHOLD) & (correlation >= LEAST_CORRELATION))
-        distance = (BITS - likeness[x, y]) / 2
-        yield np.stack([a[x], b[y], distance.astype(np.int64)], axis=1)
+        x, y = np.nonzero(likeness >= BITS - 2 * THRESHOLD)
+        for some in np.array_split(np.arange(len(x)), len(x) * BITS // COMPARED_AT_ONCE**2 + 1):
+            at_x, at_y = x[some], y[some]
+            correlation = np.einsum("nf,nf->n", frequencies[a[at_x]], frequencies[b[at_y]])  # 0 without contrast
+            near = correlation >= LEAST_CORRELATION
+            distance = (BITS - likeness[at_x[near], at_y[near]]) / 2
+            yield np.stack([a[at_x[near]], b[at_y[near]], distance.astype(np.int64)], axis=1)
 
 
 def _describe(table: pd.DataFrame, pairs: np.ndarray) -> pd.DataFrame:
