@@ -92,14 +92,14 @@ def find_near_duplicates(images: np.ndarray, split: Split) -> NearDuplicates:
 
 def lowest_frequencies(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """images[rows] (N, S, S, C) uint8 -> (N, BITS) float32 of length 1; zeros for an image of almost no contrast."""
-    parts = [np.empty((0, BITS), dtype=np.float32)]
+    found = np.empty((len(rows), BITS), dtype=np.float32)
     for start in range(0, len(rows), HASHED_AT_ONCE):
         pixels = torch.from_numpy(images[rows[start : start + HASHED_AT_ONCE]]).permute(0, 3, 1, 2).float()
         grey = resize(pixels, [SIDE, SIDE], antialias=True).mean(dim=1).numpy()
         low = dctn(grey, axes=(1, 2), norm="ortho")[:, :LOWEST, :LOWEST].reshape(len(grey), -1)[:, 1:]
         length = np.linalg.norm(low, axis=1, keepdims=True)
-        parts.append(np.where(length / SIDE < LEAST_CONTRAST, 0, low / np.maximum(length, 1e-6)).astype(np.float32))
-    return np.concatenate(parts)
+        found[start : start + len(low)] = np.where(length / SIDE < LEAST_CONTRAST, 0, low / np.maximum(length, 1e-6))
+    return found
 
 
 def perceptual_hashes(frequencies: np.ndarray) -> np.ndarray:
@@ -108,7 +108,7 @@ def perceptual_hashes(frequencies: np.ndarray) -> np.ndarray:
     So the product of two hashes is BITS - 2 * Hamming distance, and the distance is even.
     """
     median = np.median(frequencies, axis=1, keepdims=True)
-    return np.where(frequencies > median, 1, -1).astype(np.float32)
+    return np.where(frequencies > median, np.float32(1), np.float32(-1))
 
 
 def _close_pairs(

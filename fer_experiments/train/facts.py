@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fer_experiments.train.config import Config
 
 COLUMNS_SHOWN = 8
-MOST_SEEN = 10_000  # images of a class and part, where their features are kept
+MOST_SEEN = 5000  # images of a class and part, where their features are kept
 TRAIN, HELD_OUT, UNSEEN, GENERATED = "train", "valid", "unseen", "generated"  # unseen: of validation and test
 
 
