@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fer_experiments.ending import ended
+
 EPILOG = (
     "Exit status: 0 where all checks pass or warn, 1 where one fails, 2 where the folder can't be audited. "
     "DIR holds CLASS/*.png or *.jpg, of any size, made by whatever means."
@@ -52,4 +54,4 @@ def table(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_experiments.ending import ended
 from fer_experiments.errors import ConfigError
 from fer_experiments.whole import whole
 
@@ -50,4 +51,4 @@ def _write(exported: Exported, writer: Callable[[Exported, Path], Run], out: Pat
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from fer_experiments.ending import ended
 from fer_experiments.errors import ConfigError
 
 
@@ -50,4 +51,4 @@ def _natural(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)

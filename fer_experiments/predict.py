@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fer_experiments.ending import ended
 from fer_experiments.errors import ConfigError
 from fer_experiments.whole import whole
 
@@ -126,4 +127,4 @@ def _write(rows: list[dict[str, Any]], classes: tuple[str, ...], form: str, out:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fer_experiments.ending import ended
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 where there is nothing to report, unless a sweep has still to finish a job."""
@@ -53,4 +55,4 @@ def source_folder(folders: Sequence[Path], trainings: Sequence[Path]) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)
