@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_experiments.ending import ended
+from fer_experiments.progress import busy
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,13 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.out is None and len(options.folders) > 1:
         parser.error("--out: is needed with several folders; name the folder for report.html and its tables")
 
-    from fer_experiments.report.checks import unfinished
-    from fer_experiments.report.collect import (
-        NothingFinished,
-        collect,
-    )  # matplotlib and pandas only now, so that --help answers at once
-    from fer_experiments.report.files import printable, write_report
-    from fer_experiments.report.sweeps import sweeps_in
+    with busy("starting"):  # matplotlib and pandas only now, so that --help answers at once
+        from fer_experiments.report.checks import unfinished
+        from fer_experiments.report.collect import NothingFinished, collect
+        from fer_experiments.report.files import printable, write_report
+        from fer_experiments.report.sweeps import sweeps_in
 
     out = options.out or options.folders[0]
     try:
