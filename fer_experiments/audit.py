@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fer_experiments.ending import ended
+from fer_experiments.errors import ConfigError
+from fer_experiments.progress import busy
+
 EPILOG = (
     "Exit status: 0 where all checks pass or warn, 1 where one fails, 2 where the folder can't be audited. "
     "DIR holds CLASS/*.png or *.jpg, of any size, made by whatever means."
@@ -22,8 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--trust", action="store_true", help="run the classes of your own that the run's config names")
     options = parser.parse_args(arguments)
 
-    from fer_experiments.errors import ConfigError
-    from fer_experiments.train.audit_folder import audit_folder  # torch only now, so that --help answers at once
+    with busy("starting"):
+        from fer_experiments.train.audit_folder import audit_folder  # torch only now, so that --help answers at once
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     out = options.out or options.folder.resolve().parent / "audit"
@@ -52,4 +56,4 @@ def table(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)

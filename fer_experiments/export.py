@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_experiments.ending import ended
 from fer_experiments.errors import ConfigError
+from fer_experiments.progress import busy
 from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
@@ -31,11 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     out: Path = options.out or options.checkpoint.with_suffix(SUFFIXES[options.format])
 
-    from fer_experiments.exported import WRITERS, read_checkpoint  # torch only now, so that --help answers at once
+    with busy("starting"):
+        from fer_experiments.exported import WRITERS, read_checkpoint  # torch only now, so that --help answers at once
 
     try:
-        exported = read_checkpoint(options.checkpoint, options.network)
-        difference = _write(exported, WRITERS[options.format], out)
+        with busy(f"writing and comparing {out}"):
+            exported = read_checkpoint(options.checkpoint, options.network)
+            difference = _write(exported, WRITERS[options.format], out)
     except (ConfigError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
@@ -50,4 +54,4 @@ def _write(exported: Exported, writer: Callable[[Exported, Path], Run], out: Pat
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)

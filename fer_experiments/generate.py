@@ -4,7 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from fer_experiments.ending import ended
 from fer_experiments.errors import ConfigError
+from fer_experiments.progress import busy
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,7 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=_natural, default=0, help="latent seed of the first image; the rest count up")
     options = parser.parse_args(arguments)
 
-    from fer_experiments.gan.sampling import TrainedGenerator  # torch only now, so that --help answers at once
+    with busy("starting"):
+        from fer_experiments.gan.sampling import TrainedGenerator  # torch only now, so that --help answers at once
 
     try:
         trained = TrainedGenerator.load(options.checkpoint)
@@ -50,4 +53,4 @@ def _natural(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)

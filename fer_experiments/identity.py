@@ -7,9 +7,10 @@ the command line, and in other processes by unpickling Hydra's callbacks.
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -36,7 +37,7 @@ def settings(config: DictConfig) -> dict[str, Any]:
 
 def matters(override: str) -> bool:
     """Whether "key=value", as typed, changes what a job does."""
-    return override.lstrip("+~").partition("=")[0] not in OF_NO_MATTER
+    return _key(override) not in OF_NO_MATTER
 
 
 def run_name(_root_: DictConfig) -> str:
@@ -49,27 +50,41 @@ def run_name(_root_: DictConfig) -> str:
 
 
 def job_name(_root_: DictConfig) -> str:
-    """Of a job of a sweep: "gan.epochs=100,seed=0-1a2b3c4d", without its number, so that larger sweeps share it."""
-    return _name(_said(_root_), identity(_root_))
+    """Of a job of a sweep: "gan.epochs=100,seed=0-1a2b3c4d", by what its jobs can differ in, which TensorBoard shows.
+
+    It has no number, so that larger sweeps share it.
+    """
+    return _name(_said(_root_, _cache(_root_).get("fixed", ())) or _said(_root_), identity(_root_))
 
 
 def sweep_name(_root_: DictConfig) -> str:
     """Of what was asked, whose values its jobs don't know; so Hydra's cache keeps it for them, as that of ${now:}."""
-    cache = OmegaConf.get_cache(_root_)["sweep_name"]
+    cache = _cache(_root_)
     if not cache:
         asked = sorted(filter(matters, _root_.hydra.overrides.task))
         params = OmegaConf.select(_root_, "hydra.sweeper.params")
         params = OmegaConf.to_container(params) if isinstance(params, DictConfig) else params
         digest = _digest([asked, params, settings(_root_)])
-        cache[()] = _name(_said(_root_) or ["sweep"], digest, MOST_BYTES["sweep"])
-    return str(cache[()])
+        cache["name"] = _name(_said(_root_) or ["sweep"], digest, MOST_BYTES["sweep"])
+        parsed = OverridesParser.create().parse_overrides(asked)
+        cache["fixed"] = [_key(each.get_key_element()) for each in parsed if not each.is_sweep_override()]
+    return str(cache["name"])
 
 
-def _said(config: DictConfig) -> list[str]:
+def _cache(config: DictConfig) -> dict[str, Any]:
+    """Of a sweep and its jobs: its "name", and as "fixed" the keys that were asked with one value."""
+    return OmegaConf.get_cache(config)["sweep_name"]
+
+
+def _said(config: DictConfig, fixed: Collection[str] = ()) -> list[str]:
     """The overrides that a name has, sorted; those of the data come last, as long names are cut."""
-    silent = config.hydra.job.config.override_dirname.exclude_keys
-    keys = {override: override.lstrip("+~").partition("=")[0] for override in config.hydra.overrides.task}
+    silent = [*config.hydra.job.config.override_dirname.exclude_keys, *fixed]
+    keys = {override: _key(override) for override in config.hydra.overrides.task}
     return sorted((text for text, key in keys.items() if key not in silent), key=lambda text: ("data." in text, text))
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
 
 
 def _seeds(config: DictConfig) -> str:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fer_experiments.ending import ended
 from fer_experiments.errors import ConfigError
+from fer_experiments.progress import busy, track
 from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
 
-    from fer_experiments.classifier.trained import TrainedClassifier  # torch only now, so that --help answers at once
+    with busy("starting"):  # torch only now, so that --help answers at once
+        from fer_experiments.classifier.trained import TrainedClassifier
 
     try:
         trained = TrainedClassifier.load(options.checkpoint, options.network)
@@ -76,8 +79,6 @@ def _files(paths: list[Path]) -> Iterator[Path]:
 
 def _classified(trained: TrainedClassifier, files: list[Path]) -> Iterator[tuple[dict[str, Any], Image | None]]:
     """A row for each file, in order, with its picture: path, and predicted with probabilities, or error."""
-    from fer_experiments.progress import track
-
     for start in track(range(0, len(files), AT_ONCE), "classifying"):
         chunk = files[start : start + AT_ONCE]
         opened = [_open(path, trained.stored_channels) for path in chunk]
@@ -126,4 +127,4 @@ def _write(rows: list[dict[str, Any]], classes: tuple[str, ...], form: str, out:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)

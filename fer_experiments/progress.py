@@ -1,6 +1,8 @@
 """Progress that a person can see: a bar on a terminal, a line now and then elsewhere."""
 
 import logging
+import multiprocessing
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,24 +22,22 @@ from rich.progress import (
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
-_bars = True
 
 
 class Advance(Protocol):
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
-def without_bars() -> None:
-    """Write lines from now on, also on a terminal: for processes that share one."""
-    global _bars
-    _bars = False
+def _shows(console: Console) -> bool:
+    """Whether bars are for it: on a terminal, and of its main process, as several can't share one."""
+    return console.is_terminal and multiprocessing.parent_process() is None
 
 
 @contextmanager
 def stage(what: str, total: int) -> Iterator[Advance]:
     """Show `what` as a stage of `total` steps; call the value with how many are done."""
     console = Console()
-    show = _bar if _bars and console.is_terminal else _lines
+    show = _bar if _shows(console) else _lines
     with show(what, total, console) as advance:
         yield advance
 
@@ -54,12 +54,14 @@ def track(sequence: Sequence[T], what: str) -> Iterator[T]:
 def busy(what: str) -> Iterator[None]:
     """Show, on a terminal alone, that `what` goes on, and for how long. No stage can be shown within."""
     console = Console()
-    if not (_bars and console.is_terminal):
+    if not _shows(console):
         yield
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    turning = threading.main_thread().is_alive()  # at exit, where a sweep's report is written, no thread can be started
+    with Progress(*columns, console=console, transient=True, auto_refresh=turning) as progress:
         progress.add_task(what, total=None)
+        progress.refresh()
         yield
 
 

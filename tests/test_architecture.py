@@ -10,7 +10,7 @@ import pytest
 import fer_experiments
 
 PACKAGE = Path(fer_experiments.__file__).parent
-FOUNDATION = {"errors", "spec", "progress", "identity", "whole"}
+FOUNDATION = {"ending", "errors", "spec", "progress", "identity", "whole"}
 MAY_IMPORT = {
     "data": set(),
     "augment": set(),

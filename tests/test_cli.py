@@ -50,10 +50,21 @@ def test_jobs_side_by_side_share_the_cores(tmp_path, monkeypatch):
     assert [result["device"].endswith(f" {threads} threads)") for result in results] == [True, True]
 
 
-def test_a_mistake_ends_with_its_message_and_a_non_zero_status(tmp_path):
-    done = command("++gan.latnt_dim=5", where=tmp_path)
-    assert done.returncode == 1
-    assert "gan.latnt_dim: unknown key; did you mean latent_dim?" in done.stderr
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("++gan.latnt_dim=5", "gan.latnt_dim: unknown key; did you mean latent_dim?"),
+        ("gan.latnt_dim=5", "Key 'latnt_dim' is not in struct"),  # these are Hydra's
+        ("gan=dcgn", "Could not find 'gan/dcgn'"),
+        ("gan.epochs=[", "no viable alternative at input '['"),
+        ("--epochs", "unrecognized arguments: --epochs"),
+    ],
+)
+def test_a_mistake_ends_with_its_message_and_status_2(tmp_path, override, said):
+    done = command(override, where=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("config.yaml.tmp"))
     assert not list(tmp_path.glob("multirun/*/*/config.yaml"))
 

@@ -88,9 +88,27 @@ def test_jobs_lie_in_the_folder_of_their_sweep_under_names_without_number(compos
     jobs = [job_of(sweep, f"gan.epochs={epochs}", "train.arms=[none,dcgan]") for epochs in (1, 2)]
     assert [job.hydra.sweep.dir for job in jobs] == [folder, folder]
     names = [job.hydra.sweep.subdir for job in jobs]
-    assert [name[:-9] for name in names] == [f"gan.epochs={epochs},train.arms=_none,dcgan" for epochs in (1, 2)]
-    larger = composed("gan.epochs=2,3", mode=RunMode.MULTIRUN)
+    assert [name[:-9] for name in names] == ["gan.epochs=1", "gan.epochs=2"]
+    larger = composed("gan.epochs=2,3", "train.arms=[none,dcgan]", mode=RunMode.MULTIRUN)
+    assert larger.hydra.sweep.dir != folder
     assert job_of(larger, "gan.epochs=2", "train.arms=[none,dcgan]").hydra.sweep.subdir == names[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "job", "name"),
+    [
+        (["balance=none,dcgan", "++gan.epochs=5", "classifier@judge=judge"], "balance=dcgan", "balance=dcgan"),
+        (["seed=choice(1,2)", "data.counts={angry: 5, happy: 9}"], "seed=1", "seed=1"),
+        (["seed=range(1,3)", "train=cnn,dcgan"], "seed=1", "seed=1"),
+        (["gan.epochs=5"], "gan.epochs=5", "gan.epochs=5"),  # of a single job all is said
+        (["experiment=imbalance_sweep"], "data.imbalance=5", "data.imbalance=5"),  # hydra.sweeper.params sweeps it
+    ],
+)
+def test_a_job_is_named_by_what_jobs_can_differ_in(compose, asked, job, name):
+    sweep = composed(*asked, mode=RunMode.MULTIRUN)
+    assert sweep.hydra.sweep.dir
+    fixed = [text.replace(": ", ":").replace(", ", ",") for text in asked if "," not in text or "{" in text]
+    assert job_of(sweep, *dict.fromkeys([*fixed, job])).hydra.sweep.subdir[:-9] == name
 
 
 def test_what_a_configuration_file_sweeps_names_the_sweep(named, compose):

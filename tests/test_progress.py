@@ -2,6 +2,8 @@
 
 import io
 import logging
+import multiprocessing
+import threading
 
 import pytest
 from rich.console import Console
@@ -31,6 +33,22 @@ def test_what_has_no_steps_shows_that_it_goes_on_on_a_terminal_alone(shown):
         pass
     assert ("checking images" in text.getvalue()) == terminal
     assert bool(text.getvalue()) == terminal
+
+
+def test_processes_that_share_a_terminal_show_no_bars(shown, monkeypatch):
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: object())
+    with progress.stage("training", 7) as advance, progress.busy("checking"):
+        advance(3)
+    assert shown[0].getvalue() == ""
+
+
+def test_at_exit_a_step_is_named_without_a_thread(shown, monkeypatch):
+    text, terminal = shown
+    monkeypatch.setattr(threading.main_thread(), "is_alive", lambda: False)
+    threads = threading.active_count()
+    with progress.busy("writing the report"):
+        assert threading.active_count() == threads
+        assert ("writing the report" in text.getvalue()) == terminal
 
 
 def test_a_long_stage_writes_lines_elsewhere(monkeypatch, caplog):

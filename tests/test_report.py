@@ -289,17 +289,18 @@ def test_page_of_a_study_that_failed_tells_why(tmp_path):
 
 
 def test_no_name_can_become_markup(tmp_path):
-    evil = '"><script>alert(1)</script>'
+    evil = '" onload="alert(1)"><script>alert(1)</script>'
     record = StudyRecord(arms=[evil], seeds=[0], results=[finished(evil, 0, 0.7, (evil, "\udcff+é"), device=evil)])
     record.failed = {evil: evil}
     (tmp_path / "config.yaml").write_text(f"</pre>{evil}")
     page = rendered(record, tmp_path)
-    tags = set()
+    found = set()
     parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attributes: tags.add(tag)  # type: ignore[method-assign]
+    parser.handle_starttag = lambda tag, attributes: found.update([tag, *dict(attributes)])  # type: ignore[method-assign]
     parser.feed(page)
-    assert "table" in tags
-    assert "script" not in tags
+    assert {"table", "class"} <= found
+    assert "script" not in found
+    assert not [name for name in found if name.startswith("on")]  # an attribute that runs something
     assert "<script" not in svgs(page)
     assert "&lt;script&gt;alert(1)" in page
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_experiments.bench.report import EPOCHS, Measured, full_report
+from fer_experiments.ending import ended
 from fer_experiments.progress import track
 
 Commands = dict[str, list[str]]
@@ -234,4 +235,4 @@ def _processor() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    ended(main)

@@ -13,6 +13,7 @@ from torch import Tensor
 from fer_experiments.bench.cases import configured
 from fer_experiments.classifier.probe import NotMeasured, shortcut_probe
 from fer_experiments.data.module import ImageData, Images
+from fer_experiments.ending import ended
 from fer_experiments.train.config import Config
 from fer_experiments.train.dcgan import target_class
 
@@ -49,4 +50,4 @@ def _pixels(config: Config, data: ImageData, rows: np.ndarray, through: int | No
 
 
 if __name__ == "__main__":
-    main()
+    ended(main)

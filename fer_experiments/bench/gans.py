@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from fer_experiments.ending import ended
 from fer_experiments.identity import identity
 
 COLUMNS = {
@@ -87,4 +88,4 @@ def _cell(values: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    ended(main)

@@ -19,6 +19,7 @@ from PIL import Image
 
 from fer_experiments.bench.cases import configured
 from fer_experiments.data.module import ImageData
+from fer_experiments.ending import ended
 from fer_experiments.progress import track
 
 SIDE = 48
@@ -133,4 +134,4 @@ def resident(pid: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    ended(main)

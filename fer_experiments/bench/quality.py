@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_experiments.data.module import ImageData, ImageDataModule, Images
+from fer_experiments.ending import ended
 from fer_experiments.evaluation.kid import kernel_inception_distance
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.report.study import FILE, StudyRecord
@@ -90,4 +91,4 @@ def table(studies: list[dict[str, list[float] | str]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    ended(main)

@@ -17,6 +17,7 @@ import numpy as np
 from fer_experiments.balance import Unchanged
 from fer_experiments.bench.cases import configured
 from fer_experiments.data.module import ImageData
+from fer_experiments.ending import ended
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.statistics import Comparison, compare
 from fer_experiments.train.cnn import Arm, train_classifier
@@ -62,4 +63,4 @@ def study(config: Config, seeds: Sequence[int], folder: Path) -> Comparison:
 
 
 if __name__ == "__main__":
-    main()
+    ended(main)

@@ -5,6 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fer_experiments.ending import ended
+from fer_experiments.progress import busy
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 where there is nothing to report, unless a sweep has still to finish a job."""
@@ -15,13 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.out is None and len(options.folders) > 1:
         parser.error("--out: is needed with several folders; name the folder for report.html and its tables")
 
-    from fer_experiments.report.checks import unfinished
-    from fer_experiments.report.collect import (
-        NothingFinished,
-        collect,
-    )  # matplotlib and pandas only now, so that --help answers at once
-    from fer_experiments.report.files import printable, write_report
-    from fer_experiments.report.sweeps import sweeps_in
+    with busy("starting"):  # matplotlib and pandas only now, so that --help answers at once
+        from fer_experiments.report.checks import unfinished
+        from fer_experiments.report.collect import NothingFinished, collect
+        from fer_experiments.report.files import printable, write_report
+        from fer_experiments.report.sweeps import sweeps_in
 
     out = options.out or options.folders[0]
     try:
@@ -53,4 +54,4 @@ def source_folder(folders: Sequence[Path], trainings: Sequence[Path]) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended(main)

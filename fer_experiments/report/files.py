@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fer_experiments.progress import busy
 from fer_experiments.report import swept
 from fer_experiments.report.answer import headline, in_a_word
 from fer_experiments.report.page import write_page
@@ -39,7 +40,20 @@ def write_report(record: StudyRecord, folder: Path, out: Path | None = None, swe
     folder: where the study's files are read, and the report is written unless to `out`. sweeps: how far those are that
     the trainings belong to.
     """
-    out = out or folder
+    with busy("writing the report"):
+        table, answer = _write(record, folder, out or folder, sweeps)
+    shown = Table(title=f"Test results, {len(record.seeds)} seed(s)")
+    for column in table.columns:
+        shown.add_column(escape(printable(str(column))), overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*(escape(printable(str(value))) for value in row))
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(shown)
+    console.print(escape(printable(answer)))
+
+
+def _write(record: StudyRecord, folder: Path, out: Path, sweeps: Sequence[Progress]) -> tuple[pd.DataFrame, str]:
+    """The files; the table and the answer."""
     with whole(out / "comparison.csv") as temporary:
         comparison(record).to_csv(temporary, index=False, errors="surrogateescape")
     table = summary(record)
@@ -56,11 +70,4 @@ def write_report(record: StudyRecord, folder: Path, out: Path | None = None, swe
     with whole(out / "comparison.md") as temporary:
         temporary.write_text(markdown, encoding="utf-8", errors="surrogateescape")
     write_page(record, findings, folder, out, sweeps)
-    shown = Table(title=f"Test results, {len(record.seeds)} seed(s)")
-    for column in table.columns:
-        shown.add_column(escape(printable(str(column))), overflow="fold")
-    for row in table.itertuples(index=False):
-        shown.add_row(*(escape(printable(str(value))) for value in row))
-    console = Console(width=None if Console().is_terminal else 160)
-    console.print(shown)
-    console.print(escape(printable(answer)))
+    return table, answer

@@ -22,7 +22,7 @@ THUMBNAIL = 32
 def write_projector(folder: Path, features: dict[str, Tensor], images: dict[str, Tensor]) -> None:
     """{part: features (N, D)} and {part: images (N, C, S, S) uint8}, as long -> files that the page finds in `folder`.
 
-    The first MOST of each part; a point is coloured by its part and shows its image.
+    The first MOST of each part; a point shows its image, and can be coloured by its part ("Color by": label).
     """
     points = torch.cat([one[:MOST] for one in features.values()]).numpy()
     parts = [part for part, one in features.items() for _ in one[:MOST]]

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated
 import joblib
 from pydantic import Field, field_validator
 
-from fer_experiments import progress
 from fer_experiments.data.module import ImageData
 from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.evaluation.result import Result
@@ -163,10 +162,9 @@ def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
 
 
 def _run_seed_in_a_process(config: Config, arms: list[Arm], folder: Path) -> Done:
-    """_run_seed where Hydra has set up nothing: log lines name their seed, and bars of several processes stay away."""
+    """_run_seed where Hydra has set up nothing: log lines name their seed."""
     _end_with_parent()
     keep_freed_memory()
-    progress.without_bars()
     line = logging.Formatter(f"seed {config.seed}: %(message)s")
     console = logging.StreamHandler(sys.stdout)
     console.setFormatter(line)
