@@ -4,14 +4,18 @@ import json
 import time
 import urllib.request
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from tensorboard import program
 
 ARMS = ["none", "dcgan"]
 HPARAMS = "hparams/test_accuracy"
-JOB = ["gan=conditional", "gan.picture_epochs=[1,2]", "gan.epochs=2", f"train.arms=[{','.join(ARMS)}]"]
+GANS = ["seed_0/gan/angry", "seed_0/gan/happy"]  # of one conditional GAN: each class has its projector
+JOB = [
+    *("gan=conditional", "gan.picture_epochs=[1,2]", "gan.epochs=2", "balance.inject=symmetric"),
+    f"train.arms=[{','.join(ARMS)}]",
+]
 
 
 def serve(logdir: Path) -> str:
@@ -28,7 +32,8 @@ def ask(run):
 
     def asked(plugin: str, path: str, **query):
         with urllib.request.urlopen(f"{address}data/plugin/{plugin}/{path}?{urlencode(query)}", timeout=20) as answer:
-            return json.loads(answer.read())
+            content = answer.read()
+        return json.loads(content) if answer.headers.get_content_type() == "application/json" else content
 
     end = time.monotonic() + 30
     while time.monotonic() < end:  # it reads the files in the background, those of arms to their last line
@@ -48,6 +53,8 @@ def test_it_shows_all_that_a_study_has(ask):
     points = ask("scalars", "scalars", run=arms[0], tag="valid/balanced_accuracy")
     assert [step for _, step, _ in points] == sorted({step for _, step, _ in points})
     assert len(points) == 2  # epochs
+    for run in (gan, *arms):
+        assert [epoch for _, _, epoch in ask("scalars", "scalars", run=run, tag="epoch")][:2] == [1, 2]
 
     layout = ask("custom_scalars", "layout")
     assert [chart["title"] for category in layout["category"] for chart in category["chart"]] == [
@@ -57,13 +64,16 @@ def test_it_shows_all_that_a_study_has(ask):
     samples = ask("images", "tags")[gan]
     (tag,) = [name for name in samples if name.startswith("gan/samples")]
     pictures = ask("images", "images", run=gan, tag=tag, sample=0)
-    assert len(pictures) == 2  # epochs, on the slider
-    assert pictures[0]["step"] < pictures[1]["step"]
+    assert [picture["step"] for picture in pictures] == [1, 2]  # epochs, on the slider
+    assert ask("images", "individualImage", **dict(parse_qsl(pictures[0]["query"]))).startswith(b"\x89PNG")
     for arm in arms:
         assert "test/confusion_matrix" in ask("images", "tags")[arm]
 
     curves = ask("pr_curves", "tags")
     assert {tag for arm in arms for tag in curves[arm]} == {"test/angry", "test/happy"}
+    (curve,) = ask("pr_curves", "pr_curves", run=arms[0], tag="test/angry")[arms[0]]
+    assert len(curve["precision"]) == len(curve["recall"]) > 1
+    assert max(curve["recall"]) == 1
 
     experiment = ask("hparams", "experiment", request="{}")
     columns = [info["name"] for info in experiment["hparamInfos"]]
@@ -76,6 +86,21 @@ def test_it_shows_all_that_a_study_has(ask):
         line["hparams"]["arm"]: line for line in ask("hparams", "session_groups", request=request)["sessionGroups"]
     }
     assert set(lines) == {"gan", *ARMS}
-    assert {arm: lines[arm]["hparams"]["generated"] for arm in ARMS} == {"none": 0, "dcgan": 8}
+    assert lines["none"]["hparams"]["generated"] == 0 < lines["dcgan"]["hparams"]["generated"]
+    assert {lines["none"]["hparams"][f"gan.{key}"] for key in ("conditional", "mirror", "ema")} == {
+        "true", "false", "null",
+    }  # fmt: skip
+    values = {value["name"]["tag"]: value["value"] for value in lines["none"]["metricValues"]}
+    assert 0 <= values[HPARAMS] <= 1
+    assert set(values) == {"hparams/test_balanced_accuracy", HPARAMS, "hparams/test_loss"}
 
-    assert ask("projector", "runs")
+    assert set(ask("projector", "runs")) == set(GANS)
+    for run in GANS:
+        (embedding,) = ask("projector", "info", run=run)["embeddings"]
+        of_it = {"run": run, "name": embedding["tensorName"]}
+        count, dimensions = embedding["tensorShape"]
+        parts = ask("projector", "metadata", **of_it).decode().split()
+        assert len(parts) == count
+        assert set(parts) == {"train", "valid", "generated"}
+        assert len(ask("projector", "tensor", **of_it)) == count * dimensions * 4  # float32
+        assert ask("projector", "sprite_image", **of_it).startswith(b"\x89PNG")

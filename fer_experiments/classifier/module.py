@@ -109,7 +109,7 @@ class Classifier(lightning.LightningModule):
                 )
             values |= {f"train/{name}": value for name, value in zip(METRICS, means, strict=True)}
             values["train/learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.log_dict(values)
+        self.log_dict({**values, "epoch": float(self.current_epoch + 1)})  # Lightning's own counts from 0
         self.history.append({"epoch": self.current_epoch + 1, **values})
 
     def predict_step(

@@ -9,8 +9,10 @@ from sklearn.decomposition import PCA
 from tensorboard.plugins import projector
 from torch import Tensor
 from torch.nn.functional import interpolate
+from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid, save_image
 
+from fer_experiments.report.tensorboard import EVENTS
 from fer_experiments.whole import whole
 
 FOLDER = "projector"
@@ -45,6 +47,8 @@ def write_projector(folder: Path, features: dict[str, Tensor], images: dict[str,
     embedding.sprite.image_path = f"{FOLDER}/sprite.png"
     embedding.sprite.single_image_dim.extend([THUMBNAIL, THUMBNAIL])
     projector.visualize_embeddings(str(folder), config)
+    if not any(folder.glob(EVENTS)):  # as of a conditional GAN's classes; TensorBoard passes over such a folder
+        SummaryWriter(str(folder)).close()
 
 
 def _thumbnails(images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """What TensorBoard shows of a training beside its curves."""
 
+import json
 from typing import Any
 
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -9,6 +10,8 @@ from torch.utils.tensorboard.summary import hparams
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.figures import confusion_matrix
 from fer_experiments.spec import Spec
+
+EVENTS = "events.out.tfevents.*"  # its files; a folder that has one is a run
 
 CHARTS = {  # of the page "Custom Scalars": what belongs together in one chart, tags as regular expressions
     "GAN": {
@@ -63,7 +66,7 @@ def write_hyperparameters(logger: Any, result: Result, groups: dict[str, Spec], 
         "real": sum(result.real.values()),
         "generated": sum(result.generated.values()),
         **{
-            f"{group}.{key}": "null" if value is None else value
+            f"{group}.{key}": _as_typed(value)
             for group, settings in groups.items()
             for key, value in settings.model_dump().items()
             if value is None or isinstance(value, int | float | str)
@@ -83,3 +86,8 @@ def write_hyperparameters(logger: Any, result: Result, groups: dict[str, Spec], 
     for summary in (columns, start, end):
         writer.add_summary(summary)
     logger.experiment.flush()
+
+
+def _as_typed(value: int | float | str | bool | None) -> int | float | str:
+    """true, false and null as in the YAML files: torch would write 1, 0 and nothing."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else value

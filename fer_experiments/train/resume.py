@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
-from fer_experiments.report.tensorboard import write_charts
+from fer_experiments.report.tensorboard import EVENTS, write_charts
 from fer_experiments.train.ranks import gather
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 LAST = Path("checkpoints", "last.ckpt")
 KEY = "resume"  # in the checkpoint
-EVENTS = "events.out.tfevents.*"
 
 
 def fingerprint(config: Config, data: ImageData, **facts: Any) -> str:
