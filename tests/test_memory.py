@@ -76,4 +76,4 @@ def test_a_process_and_its_children_are_watched():
 def test_memory_grows_little_with_the_number_of_images(tmp_path):
     few, many = (measure(tmp_path / str(count), count) for count in (1000, 40_000))
     for small, large in zip(few, many, strict=True):
-        assert large["private"] - small["private"] < 2e-3 * 39_000, large["job"]  # 2 kB an image
+        assert large["private"] < min(1500, small["private"] + 300), large["job"]  # MB
