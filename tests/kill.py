@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from fer_experiments.__main__ import main as job
+from fer_experiments.__main__ import job
 from fer_experiments.train import config, study  # noqa: F401  all that a job imports, for every fork
 
 STAGES = {  # the last of these lines in the log says where a kill fell

@@ -220,7 +220,7 @@ def test_validation_checkpoints_and_predictions_are_the_averages(tmp_path, decay
     model = build()
     trainer = fit(model, [WeightAverage(decay), noted, every], epochs=3)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
-    for name, steps in (("epoch=0", 5), ("epoch=1", 10), ("epoch=2", 15), ("last", 15)):
+    for name, steps in (("epoch=1", 5), ("epoch=2", 10), ("epoch=3", 15), ("last", 15)):
         saved = torch.load(tmp_path / f"{name}.ckpt", weights_only=True)["state_dict"]
         for key, value in hand_made(noted.states[:steps], decay).items():
             torch.testing.assert_close(saved[f"network.{key}"], value, rtol=1e-4, atol=1e-6)
