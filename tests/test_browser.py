@@ -1,4 +1,4 @@
-"""What a browser makes of the pages: names that come from files are text, and TensorBoard finds what it shows."""
+"""What a browser makes of a report: names that come from files are text."""
 
 import re
 import shutil

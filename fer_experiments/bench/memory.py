@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(folder: Path, count: int, settings: Sequence[str] = ()) -> list[dict[str, object]]:
     """A row for each of JOBS on `count` images, the cache being there."""
-    write_faces(folder / "images", count)
+    write_noise(folder / "images", count)
     given = (
         *SETTINGS,
         *FEW_STEPS,
@@ -78,11 +78,11 @@ def measure(folder: Path, count: int, settings: Sequence[str] = ()) -> list[dict
     for job, own in JOBS.items():
         place = f"hydra.run.dir={folder / job.replace(' ', '_').replace(',', '')}"
         usage = watch([sys.executable, "-m", "fer_experiments", *given, *own, "rerun=true", place])
-        rows.append({"images": count, "start on a warm cache, s": warm, "job": job, **usage.__dict__})
+        rows.append({"images": count, "start on a warm cache, s": warm, "job": job, **asdict(usage)})
     return rows
 
 
-def write_faces(folder: Path, count: int) -> None:
+def write_noise(folder: Path, count: int) -> None:
     """`count` grey PNG images of smooth noise in two classes, a fifth of them in the first."""
     if folder.is_dir():
         return

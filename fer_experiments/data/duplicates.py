@@ -120,7 +120,8 @@ def _close_pairs(
         a, b = first[i : i + COMPARED_AT_ONCE], second[j : j + COMPARED_AT_ONCE]
         likeness = hashes[a] @ hashes[b].T  # a matrix product is much faster than counting bits
         x, y = np.nonzero(likeness >= BITS - 2 * THRESHOLD)
-        for some in np.array_split(np.arange(len(x)), len(x) * BITS // COMPARED_AT_ONCE**2 + 1):
+        parts = len(x) * BITS // COMPARED_AT_ONCE**2 + 1  # so that a part's frequencies take no more than the block
+        for some in np.array_split(np.arange(len(x)), parts):
             at_x, at_y = x[some], y[some]
             correlation = np.einsum("nf,nf->n", frequencies[a[at_x]], frequencies[b[at_y]])  # 0 without contrast
             near = correlation >= LEAST_CORRELATION

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -138,9 +138,14 @@ def progress_of(folder: Path) -> Progress:
     """Of the sweep in the folder. Raises ValueError where its files are missing or broken."""
     plan = Plan.load(folder)
     found = [(place, status) for place in _with(STATUS, folder) if (status := Status.load(place)) is not None]
-    planned = [_own(status.overrides) for _, status in found] if plan.jobs is None else plan.jobs
+    own = {place: tuple(_own(status.overrides)) for place, status in found}
+    planned = set(own.values()) if plan.jobs is None else {tuple(job) for job in plan.jobs}
     shared = set.intersection(*map(set, planned)) if planned else set()
-    jobs = [_job(place, status, folder, shared) for place, status in found if _own(status.overrides) in planned]
+    jobs = [
+        _job(place, status, folder, [override for override in own[place] if override not in shared])
+        for place, status in found
+        if own[place] in planned
+    ]
     waiting = None if plan.total is None else max(plan.total - len(jobs), 0)
     return Progress(folder=str(folder), jobs=jobs, waiting=waiting, started=plan.started)
 
@@ -150,12 +155,12 @@ def sweeps_in(folders: Iterable[Path]) -> list[Progress]:
     return [progress_of(place) for place in dict.fromkeys(place for folder in folders for place in _with(FILE, folder))]
 
 
-def _job(place: Path, status: Status, folder: Path, shared: Collection[str]) -> JobState:
+def _job(place: Path, status: Status, folder: Path, own: list[str]) -> JobState:
     seconds = time.time() - status.started if status.seconds is None else status.seconds
     log = next((str(path) for path in sorted(place.glob("*.log"))), "")
     return JobState(
         folder=place.relative_to(folder).as_posix(),
-        own=[override for override in _own(status.overrides) if override not in shared],
+        own=own,
         state=state_of(place, status),
         started=status.started,
         seconds=seconds,

@@ -25,6 +25,7 @@ from fer_experiments.evaluation.kid import kernel_inception_distance
 from fer_experiments.evaluation.nearest import (
     CHUNK,
     Features,
+    References,
     held_out_copies,
     memorisation,
     nearest,
@@ -80,10 +81,15 @@ class ClassImages:
         """Of a part's images and their mirror images, as pixel_features sees them; as many as `see` has."""
         return Features.of_pixels(self.see(part, size, pixel_features))
 
+    def training_pixels(self, size: int) -> References:
+        """Of all training images: kept where these are MOST_SEEN or fewer, else made anew whenever looked at."""
+        images = self.at(TRAIN, size)
+        return self.pixels(TRAIN, size) if len(images) <= MOST_SEEN else PixelsOnDisk(images)
+
 
 @dataclass(frozen=True)
 class PixelsOnDisk:
-    """References: the pixel features of all images, made anew whenever they are looked at."""
+    """References (evaluation/nearest.py): the pixel features of images, made anew whenever they are looked at."""
 
     images: Images
 
@@ -119,10 +125,10 @@ def _facts(
     images = ClassImages(data, label, generated.images)
     size = config.classifier.image_size
     pixels = {part: images.pixels(part, size) for part in (HELD_OUT, UNSEEN, GENERATED)}
-    train = PixelsOnDisk(images.at(TRAIN, size))
+    train = images.training_pixels(size)
     eye = eye_of(config, judge)
     seen = {part: images.see(part, eye.image_size, eye.features) for part in (TRAIN, HELD_OUT, GENERATED)}
-    write_nearest(images, pixels[GENERATED].plain, train, generated.files, folder)
+    write_nearest(images, pixels[GENERATED].plain, train, generated.files, size, folder)
     shown = {part: images.at(part, size)[list(range(min(MOST_SHOWN, len(seen[part]))))][0] for part in seen}
     write_projector(folder, seen, shown)
     facts = {
@@ -194,8 +200,13 @@ def label_agreement(images: ClassImages, judge: Judge) -> dict[str, Any]:
     }
 
 
-def write_nearest(images: ClassImages, queries: Tensor, train: PixelsOnDisk, files: np.ndarray, folder: Path) -> None:
-    """nearest.csv and nearest.png: the training image nearest to each generated one, the nearest pair first."""
+def write_nearest(
+    images: ClassImages, queries: Tensor, train: References, files: np.ndarray, size: int, folder: Path
+) -> None:
+    """nearest.csv and nearest.png: the training image nearest to each generated one, the nearest pair first.
+
+    queries (N, 1024): the pixel features of the generated images.
+    """
     distances, places = nearest(queries, train)
     paths = images.table(TRAIN)["path"].to_numpy()[places.numpy()]
     table = pd.DataFrame({"generated": files, "nearest": paths, "distance": distances.numpy()})
@@ -204,8 +215,7 @@ def write_nearest(images: ClassImages, queries: Tensor, train: PixelsOnDisk, fil
     with whole(folder / "nearest.csv") as temporary:
         table.iloc[order].to_csv(temporary, index=False, errors="surrogateescape")
     shown = order[:COLUMNS_SHOWN]
-    below = train.images[places[shown].tolist()][0]
-    above = images.at(GENERATED, train.images.size)[shown.tolist()][0]
+    above, below = images.at(GENERATED, size)[shown.tolist()][0], images.at(TRAIN, size)[places[shown].tolist()][0]
     with whole(folder / "nearest.png") as temporary:
         save_image(make_grid(torch.cat([above, below]).float() / 255, nrow=len(shown), padding=2), temporary)
 

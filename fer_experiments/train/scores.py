@@ -13,9 +13,9 @@ from torch import Tensor
 
 from fer_experiments.classifier.judge import Judge
 from fer_experiments.data.module import ImageData
-from fer_experiments.evaluation.nearest import FEWEST_HELD_OUT, low_quantile, nearest
+from fer_experiments.evaluation.nearest import FEWEST_HELD_OUT, References, low_quantile, nearest
 from fer_experiments.evaluation.prdc import NEIGHBOURS, ball_radii
-from fer_experiments.train.facts import GENERATED, HELD_OUT, TRAIN, ClassImages, PixelsOnDisk
+from fer_experiments.train.facts import GENERATED, HELD_OUT, TRAIN, ClassImages
 
 if TYPE_CHECKING:
     from fer_experiments.train.config import Config
@@ -89,8 +89,8 @@ class _Reference:
         return ClassImages(self.data, self.label, none if generated is None else generated)
 
     @cached_property
-    def _pixels(self) -> PixelsOnDisk:
-        return PixelsOnDisk(self._images().at(TRAIN, self.config.classifier.image_size))
+    def _pixels(self) -> References:
+        return self._images().training_pixels(self.config.classifier.image_size)
 
     @cached_property
     def _features(self) -> Tensor:
