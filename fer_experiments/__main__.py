@@ -1,6 +1,7 @@
 """The command line. torch and lightning are imported only when a job runs, so that --help answers at once."""
 
 import sys
+import traceback
 from typing import NoReturn
 
 import hydra
@@ -47,7 +48,16 @@ def _run() -> None:
     except SystemExit as stop:
         if isinstance(stop.__context__, CompactHydraException):  # an override or group, of which Hydra has told
             sys.exit(2)
+        if _of_groups(stop.__context__):  # data=null, which Hydra meets with a traceback
+            print("fer_experiments: this can't be composed; a group takes a file's name: data=folder", file=sys.stderr)
+            sys.exit(2)
         raise
+
+
+def _of_groups(error: BaseException | None) -> bool:
+    """Whether it was raised where Hydra puts the files of the groups together."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)] if error is not None else []
+    return bool(frames) and frames[-1].f_globals.get("__name__") == "hydra._internal.defaults_list"
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def run_name(_root_: DictConfig) -> str:
     chosen = _root_.hydra.runtime.choices
     balance, augment = chosen.get("balance"), chosen.get("augment")
     arm = f"{balance}" if augment == "none" else f"{balance}+{augment}"
-    what = {"cnn": [arm], "dcgan": [f"{chosen.get('gan')}"]}.get(chosen.get("train"), [])
+    what = {"cnn": [arm], "dcgan": [f"{chosen.get('gan')}"], "joint": [f"{chosen.get('joint')}"]}.get(
+        chosen.get("train"), []
+    )
     return _name([*what, f"seed={_seeds(_root_)}"], identity(_root_))
 
 

@@ -18,9 +18,10 @@ MAY_IMPORT = {
     "balance": {"data", "augment", "evaluation"},
     "gan": {"data", "augment", "evaluation"},
     "classifier": {"data", "augment", "evaluation"},
+    "joint": {"data", "augment", "evaluation", "gan", "classifier"},
     "report": {"data", "augment", "evaluation", "balance", "gan", "classifier"},
     "bench": {"balance", "data", "evaluation", "classifier", "gan", "report", "train", "__main__"},
-    "train": {"data", "augment", "evaluation", "balance", "gan", "classifier", "report"},
+    "train": {"data", "augment", "evaluation", "balance", "gan", "classifier", "joint", "report"},
 }
 
 

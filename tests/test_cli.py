@@ -69,6 +69,13 @@ def test_a_mistake_ends_with_its_message_and_status_2(tmp_path, override, said):
     assert not list(tmp_path.glob("multirun/*/*/config.yaml"))
 
 
+@pytest.mark.parametrize("override", ["gan=null", "gan=[0]"])
+def test_a_group_that_is_no_name_ends_with_status_2_after_hydra_s_traceback(tmp_path, override):
+    done = command(override, where=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith("this can't be composed; a group takes a file's name: data=folder\n")
+
+
 @pytest.fixture
 def checkpoint(run):
     return run("train=dcgan") / "checkpoints" / "last.ckpt"

@@ -42,7 +42,7 @@ def test_the_command_line_takes_them_in_quotes(read):
         ("dcgan+none [augment.flip=0.1]", r"augment\.flip: unknown key"),
         (
             "dcgan [gan.epochs=5]",
-            r"gan\.epochs: an arm has settings of its own for balance\.KEY and augment\.KEY alone",
+            r"gan\.epochs: an arm has settings of its own for balance\.KEY, augment\.KEY and joint\.KEY alone",
         ),
         ("dcgan [epochs=5]", r"epochs: an arm has settings of its own"),
         ("dcgan [balance=none]", r"balance: an arm has settings of its own"),

@@ -157,7 +157,9 @@ def test_a_manifest_without_a_column_is_refused(folder):
 @pytest.mark.parametrize("file", ["../secret.png", "cat/../../secret.png", "/etc/secret.png"])
 def test_a_manifest_cant_name_files_outside_its_folder(folder, file):
     edit(folder, file=file)
-    with pytest.raises(ConfigError, match=rf"manifest\.csv names {file}, outside the folder"):
+    with pytest.raises(
+        ConfigError, match=rf"'{file}', which manifest\.csv names, can't be read: it lies outside the folder"
+    ):
         read_synthetic(folder, {"cat": 1}, SPLIT, 3)
 
 
@@ -173,7 +175,7 @@ def test_an_image_that_cant_be_read_is_named(folder, damage):
         path.write_bytes(content)
     elif damage == "text":
         path.write_text("no image")
-    with pytest.raises(ConfigError, match=r"balance\.synthetic=.*: cat/00000010\.png can't be read: "):
+    with pytest.raises(ConfigError, match=r"balance\.synthetic=.*: 'cat/00000010\.png', which .* can't be read: "):
         read_synthetic(folder, {"cat": 1}, SPLIT, 3)
 
 

@@ -12,6 +12,8 @@ from fer_experiments.spec import Spec
 class Augment(Spec, ABC):
     capturable: ClassVar[bool] = False
     """Whether calls may be replayed as a CUDA graph: every draw and choice is made on the device."""
+    differentiable: ClassVar[bool] = False
+    """Whether there is `smooth`."""
 
     @abstractmethod
     def __call__(self, images: Tensor) -> Tensor:
@@ -19,6 +21,10 @@ class Augment(Spec, ABC):
 
         Every image has its own draws, all from torch's global generators.
         """
+
+    def smooth(self, images: Tensor) -> Tensor:
+        """images (B, C, H, W) float around 0 to 255 -> the same without rounding, with a gradient by the images."""
+        raise NotImplementedError(f"{type(self).__name__} has no gradient")
 
 
 def rounded(pixels: Tensor) -> Tensor:

@@ -11,6 +11,10 @@ class NoAugment(Augment):
     """Images as they are."""
 
     capturable: ClassVar[bool] = True
+    differentiable: ClassVar[bool] = True
 
     def __call__(self, images: Tensor) -> Tensor:
+        return images
+
+    def smooth(self, images: Tensor) -> Tensor:
         return images

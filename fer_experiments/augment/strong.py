@@ -6,7 +6,6 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from fer_experiments.augment.base import rounded
 from fer_experiments.augment.traditional import Traditional
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
@@ -32,10 +31,10 @@ class Strong(Traditional):
             raise ValueError("takes the least and the most share of an image, as [0.02, 0.33]")
         return area
 
-    def __call__(self, images: Tensor) -> Tensor:
-        changed = rounded(self.lit(self.resampled(images.float())))
+    def smooth(self, images: Tensor) -> Tensor:
+        changed = self.lit(self.resampled(images))
         noise = torch.randint(0, 256, images.shape, dtype=torch.uint8, device=images.device)
-        return torch.where(self.rectangles(images), noise, changed)
+        return torch.where(self.rectangles(images), noise.to(changed), changed)
 
     def lit(self, images: Tensor) -> Tensor:
         """images (B, C, H, W) float -> the same shape, in other light."""

@@ -15,6 +15,7 @@ class Traditional(Augment):
     """Mirror, rotation, shift and zoom in one bilinear resampling; what leaves the image is filled with its border."""
 
     capturable: ClassVar[bool] = True
+    differentiable: ClassVar[bool] = True
 
     flip: Annotated[float, Field(ge=0.0, le=1.0)]
     degrees: Annotated[float, Field(ge=0.0, le=180.0)]
@@ -22,7 +23,10 @@ class Traditional(Augment):
     scale: Annotated[float, Field(ge=0.0, lt=1.0)]
 
     def __call__(self, images: Tensor) -> Tensor:
-        return rounded(self.resampled(images.float()))
+        return rounded(self.smooth(images.float()))
+
+    def smooth(self, images: Tensor) -> Tensor:
+        return self.resampled(images)
 
     def resampled(self, images: Tensor) -> Tensor:
         """images (B, C, H, W) float -> the same shape and range."""

@@ -3,6 +3,7 @@
 from fer_experiments.balance.adjustment import BalancedSoftmax, LogitAdjustment
 from fer_experiments.balance.focal import FocalLoss
 from fer_experiments.balance.generate import Generate
+from fer_experiments.balance.joint import Joint
 from fer_experiments.balance.ldam import LDAM
 from fer_experiments.balance.mixing import Mixup, Remix
 from fer_experiments.balance.objective import Objective
@@ -19,6 +20,7 @@ __all__ = [
     "ClassWeight",
     "FocalLoss",
     "Generate",
+    "Joint",
     "LogitAdjustment",
     "Mixup",
     "Objective",

@@ -1,7 +1,7 @@
 """The classifier as a LightningModule."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning
 import torch
@@ -26,6 +26,11 @@ class Classifier(lightning.LightningModule):
     its mirror image. Reported losses are plain cross-entropies. predict_step gives (logits, labels).
     """
 
+    metrics: ClassVar[tuple[str, ...]] = METRICS
+    """What `step` returns, by the names under which the mean of an epoch is logged."""
+    objects: ClassVar[tuple[str, ...]] = ("network", "objective", "mixing")
+    """Arguments that are no settings, and so have no place in a checkpoint's."""
+
     def __init__(
         self,
         network: nn.Module,
@@ -41,7 +46,7 @@ class Classifier(lightning.LightningModule):
         provenance: dict[str, Any],
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=["network", "objective", "mixing"])
+        self.save_hyperparameters(ignore=self.objects)
         self.automatic_optimization = False
         self.network = network.to(memory_format=torch.channels_last)
         self.classes, self.learning_rate = classes, learning_rate
@@ -53,7 +58,8 @@ class Classifier(lightning.LightningModule):
         self._valid: list[tuple[Tensor, Tensor]] = []
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = build_optimizer(self.optimizer, self.learning_rate, self.parameters())
+        parameters = [*self.network.parameters(), *self.objective.parameters()]
+        optimizer = build_optimizer(self.optimizer, self.learning_rate, parameters)
         if self.schedule is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
@@ -70,7 +76,7 @@ class Classifier(lightning.LightningModule):
             schedule.step()  # which Lightning does in automatic optimization alone
 
     def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """One update; returns classification_step's METRICS."""
+        """One update; returns `metrics`."""
         return classification_step(
             self.network,
             self.optimizers(),
@@ -102,12 +108,12 @@ class Classifier(lightning.LightningModule):
         if self._train:
             means = self._over_devices(torch.stack(self._train).mean(0)).tolist()
             self._train.clear()
-            if not math.isfinite(means[0]):
+            if not all(map(math.isfinite, means)):
                 raise NonFiniteError(
                     f"the classifier's loss is not finite in epoch {self.current_epoch + 1}; try a smaller "
                     f"classifier.learning_rate (now {self.learning_rate})"
                 )
-            values |= {f"train/{name}": value for name, value in zip(METRICS, means, strict=True)}
+            values |= dict(zip(self.metrics, means, strict=True))
             values["train/learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log_dict({**values, "epoch": float(self.current_epoch + 1)})  # Lightning's own counts from 0
         self.history.append({"epoch": self.current_epoch + 1, **values})

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from fer_experiments.augment import Mixing
 
-METRICS = ("loss", "accuracy")
+METRICS = ("train/loss", "train/accuracy")
 
 
 def classification_step(
@@ -23,6 +23,7 @@ def classification_step(
     weights: Tensor | None = None,
     backward: Callable[[Tensor], Any] = torch.Tensor.backward,
     over_devices: Callable[[Tensor], Tensor] = torch.Tensor.detach,
+    measured: int | None = None,
 ) -> Tensor:
     """A step on images (B, C, S, S) in [0, 1] and labels (B,) int64.
 
@@ -30,7 +31,8 @@ def classification_step(
     own `weights` (B,), by default 1, make the weighted mean that is minimised;
     mixing(images, labels) mixed images, a second label of each and the share of the first (B,). over_devices: the mean
     over devices that have a share of the batch each, so that an image counts as it does in the whole batch. Returns
-    METRICS (2,), detached: the plain cross-entropy in nats and the share of right answers, before the update.
+    METRICS (2,), detached: the plain cross-entropy in nats and the share of right answers of the first `measured`
+    images (None: of all), before the update.
     """
     weights = torch.ones_like(labels, dtype=images.dtype) if weights is None else weights
     targets, weighted = [(labels, torch.ones_like(weights))], [(labels, weights)]
@@ -44,8 +46,9 @@ def classification_step(
     backward(loss)
     optimizer.step()
     with torch.no_grad():
-        plain = sum((share * F.cross_entropy(logits, aim, reduction="none")).mean() for aim, share in targets)
-        right = sum((share * (logits.argmax(1) == aim)).mean() for aim, share in targets)
+        first = slice(measured)
+        plain = sum((share * F.cross_entropy(logits, aim, reduction="none"))[first].mean() for aim, share in targets)
+        right = sum((share * (logits.argmax(1) == aim))[first].mean() for aim, share in targets)
         return torch.stack([torch.as_tensor(plain), torch.as_tensor(right)]).float()
 
 

@@ -11,13 +11,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fer_experiments.classifier.cosine import with_cosine_head
-from fer_experiments.classifier.networks import CNN, ResNet18
 from fer_experiments.classifier.predictor import Predictor
 from fer_experiments.data.module import Images
 from fer_experiments.errors import ConfigError
 from fer_experiments.spec import locate
 
-OWN_NETWORKS: dict[str, type[nn.Module]] = {f"{one.__module__}.{one.__qualname__}": one for one in (CNN, ResNet18)}
+OWN_NETWORKS = (
+    "fer_experiments.classifier.networks.CNN",
+    "fer_experiments.classifier.networks.ResNet18",
+    "fer_experiments.joint.networks.Trunk",
+)
 LARGEST = 1024  # side of an image, as in conf/
 UNSEEN = ("weights",)  # arguments that name files, whose content the checkpoint has already
 
@@ -109,7 +112,7 @@ def _network_class(path: Path, named: Any, network: str | None) -> Any:
             f"{path}: is of the network {named}, which is not built at a file's word; if you trust that code, name it: "
             f"--network {named}"
         )
-    return OWN_NETWORKS[named]
+    return locate(str(path), named)
 
 
 def _build(network: Any, node: dict[str, Any], cosine_head: float | None) -> nn.Module:

@@ -146,12 +146,14 @@ def _accepted(where: str, drawn: pd.DataFrame, reject: Collection[str]) -> list[
 
 
 def _read(folder: Path, file: str, channels: int) -> np.ndarray:
-    path = (folder / file).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise ConfigError(f"balance.synthetic={folder}: {MANIFEST} names {file}, outside the folder")
     try:
+        path = (folder / file).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise ValueError("it lies outside the folder")
         with open_image(path) as image:
             picture = decode(image, channels)
         return np.asarray(picture).reshape(picture.height, picture.width, channels)
     except Exception as error:  # as in the cache: decoders raise anything on hostile bytes
-        raise ConfigError(f"balance.synthetic={folder}: {file} can't be read: {error}") from None
+        raise ConfigError(
+            f"balance.synthetic={folder}: {file!r}, which {MANIFEST} names, can't be read: {error}"
+        ) from None

@@ -13,7 +13,7 @@ from fer_experiments.errors import NonFiniteError
 from fer_experiments.gan.averaging import decay, update_average
 from fer_experiments.gan.diffaugment import diffaugment, mirrored
 from fer_experiments.gan.losses import LOSSES
-from fer_experiments.gan.networks import Discriminator, Generator, Normalisation
+from fer_experiments.gan.networks import Discriminator, Generator, normalisation_of
 from fer_experiments.gan.penalties import penalty_of
 from fer_experiments.gan.step import METRICS, adversarial_step
 
@@ -52,7 +52,7 @@ class DCGAN(lightning.LightningModule):
         self.save_hyperparameters()
         self.automatic_optimization = False
         number = None if classes is None else len(classes)
-        norm: Normalisation = "spectral" if spectral_norm else "layer" if loss == "wgan_gp" else "batch"
+        norm = normalisation_of(loss, spectral_norm)
         self.generator = Generator(latent_dim, width, channels, image_size, number)
         self.discriminator = Discriminator(width, channels, image_size, discriminator_outputs, number, norm)
         self.to(memory_format=torch.channels_last)

@@ -21,6 +21,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 Normalisation = Literal["batch", "layer", "spectral"]
 
 
+def normalisation_of(loss: str, spectral_norm: bool) -> Normalisation:
+    """Of a discriminator with this loss and regularizer."""
+    return "spectral" if spectral_norm else "layer" if loss == "wgan_gp" else "batch"
+
+
 def _inner_widths(width: int, image_size: int) -> list[int]:
     """Channels at 4 x 4, 8 x 8, ... up to half the image: [512, 256, 128, 64] for width 64 and 64 pixels."""
     steps = math.log2(image_size / 4)

@@ -28,17 +28,19 @@ def adversarial_step(
     labels: Tensor | None = None,
     augment: Callable[[Tensor], Tensor] = unchanged,
     penalty: Penalty | None = None,
+    asked: Tensor | None = None,
 ) -> Tensor:
     """D's step on real (B, C, S, S) in [-1, 1] and G(z), then G's step through the updated D; z (B, latent_dim).
 
-    G(z) is made once and serves both steps. labels (B,): classes of the real images, and those that G is to make, so
-    that both have the same shares. augment: what D sees of any image, drawn anew each time. Returns METRICS (4,),
-    detached: both losses, D's with its penalty, and D's mean score in [0, 1] on real and on generated images before its
-    update.
+    G(z) is made once and serves both steps. labels (B,): classes of the real images; asked (B,): those that G is to
+    make, None: the same, so that both have the same shares. augment: what D sees of any image, drawn anew each time.
+    Returns METRICS (4,), detached: both losses, D's with its penalty, and D's mean score in [0, 1] on real and on
+    generated images before its update.
     """
-    generated = generator(z, labels)
+    asked = labels if asked is None else asked
+    generated = generator(z, asked)
     real, fake = augment(real), augment(generated.detach())
-    real_logits, fake_logits = discriminator(real, labels), discriminator(fake, labels)
+    real_logits, fake_logits = discriminator(real, labels), discriminator(fake, asked)
     optimizer_g, optimizer_d = optimizers
     loss_d = loss.discriminator(real_logits, fake_logits)
     if penalty is not None:
@@ -48,7 +50,7 @@ def adversarial_step(
     optimizer_d.step()
 
     with frozen(discriminator):  # no gradients of D's weights; nor does autocast keep their values before the update
-        loss_g = loss.generator(discriminator(augment(generated), labels))
+        loss_g = loss.generator(discriminator(augment(generated), asked))
         optimizer_g.zero_grad()
         backward(loss_g)
         optimizer_g.step()

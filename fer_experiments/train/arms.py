@@ -1,7 +1,7 @@
 """Arms by name: "dcgan+traditional" is conf/balance/dcgan.yaml with conf/augment/traditional.yaml.
 
-"dcgan+traditional [balance.add=200]" gives that arm a setting of its own; "dcgan+traditional@leak" is the arm under the
-leak on purpose (data/leak.py).
+"dcgan+traditional [balance.add=200]" gives that arm a setting of its own, as does "joint [joint.head=acgan]";
+"dcgan+traditional@leak" is the arm under the leak on purpose (data/leak.py).
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from fer_experiments.balance import Joint
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arms import LEAK, ArmName
+from fer_experiments.joint import JointConfig
 from fer_experiments.spec import build
 from fer_experiments.train.cnn import Arm
 from fer_experiments.train.config import Config, to_dict
+from fer_experiments.train.joint import check_joint
 
-OWN_GROUPS = ("balance", "augment")  # what arms differ in
+JOINT = f"{JointConfig.__module__}.{JointConfig.__qualname__}"
+OWN_GROUPS = ("balance", "augment", "joint")  # what arms differ in
 
 
 def compose_arms(names: list[str], config: Config) -> list[Arm]:
@@ -50,17 +54,27 @@ def compose_arms(names: list[str], config: Config) -> list[Arm]:
                 if key in node:
                     node[key] = value
                     used.add((group, key))
-            try:
-                built[group] = build(group, node | own[group])
-            except ConfigError as error:
-                raise ConfigError(f"train.arms: {name}: {error}") from None
-        arms.append(Arm(full_name(name), built["balance"], built["augment"], parsed.leak))
+            built[group] = _build(name, group, node | own[group])
+        joint = config.joint if isinstance(built["balance"], Joint) else None
+        if own["joint"]:
+            if joint is None:
+                raise ConfigError(f"train.arms: {name}: {parsed.balance} is not trained together with a GAN; use joint")
+            joint = _build(name, "joint", {"_target_": JOINT, **joint.model_dump(), **own["joint"]})
+        arms.append(Arm(full_name(name), **built, joint=joint, leak=parsed.leak))
+        check_joint(config, arms[-1])
     _check_each_once(arms)
     for group in changed:
         for key in changed[group]:
             if (group, key) not in used:
                 raise ConfigError(f"{group}.{key} is set, but no arm of train.arms={names} has {key}")
     return arms
+
+
+def _build(name: str, group: str, node: dict[str, Any]) -> Any:
+    try:
+        return build(group, node)
+    except ConfigError as error:
+        raise ConfigError(f"train.arms: {name}: {error}") from None
 
 
 def full_name(name: str) -> str:
@@ -88,8 +102,8 @@ def _own_settings(name: str, parsed: ArmName) -> dict[str, dict[str, Any]]:
         group, _, key = full_key.partition(".")
         if group not in OWN_GROUPS or not key:
             raise ConfigError(
-                f"train.arms: {name}: {full_key}: an arm has settings of its own for balance.KEY and augment.KEY "
-                "alone; what concerns the whole run is set outside train.arms"
+                f"train.arms: {name}: {full_key}: an arm has settings of its own for balance.KEY, augment.KEY "
+                "and joint.KEY alone; what concerns the whole run is set outside train.arms"
             )
         try:
             override = OverridesParser.create().parse_override(f"{full_key}={text}")
@@ -124,7 +138,7 @@ def _changes(group: str, option: str, now: dict[str, Any]) -> dict[str, Any]:
 def _option(group: str, option: str, where: str) -> dict[str, Any]:
     try:
         return deepcopy(_compose(group, option))
-    except HydraException as error:
+    except (HydraException, ValueError) as error:  # the latter of a name that no file can have
         raise ConfigError(f"{where}: conf/{group}/ has no {option}: {str(error).splitlines()[0]}") from None
 
 

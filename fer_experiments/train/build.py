@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from fer_experiments.balance import Plan
 from fer_experiments.classifier.cosine import with_cosine_head
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 
 def build_classifier(config: Config, data: ImageData, plan: Plan) -> Classifier:
     settings = config.classifier
-    channels = config.data.channels
-    network = settings.build_network(len(data.classes), channels)
+    network = settings.build_network(len(data.classes), config.data.channels)
     if plan.cosine_head is not None:
         network = with_cosine_head(network, len(data.classes), plan.cosine_head)
     return Classifier(
@@ -29,15 +29,22 @@ def build_classifier(config: Config, data: ImageData, plan: Plan) -> Classifier:
         objective=plan.objective,
         mixing=plan.mixing or settings.mixing(),
         label_smoothing=settings.label_smoothing,
-        provenance={
-            "split_hash": data.split.hash,
-            "seed": config.seed,
-            "stored_channels": config.data.stored_channels,
-            "channels": channels,
-            "image_size": settings.image_size,
-            "cached_size": data.cache.images.shape[1],
-            "bottleneck": config.data.bottleneck,
-            "network": settings.network,
-            "cosine_head": plan.cosine_head,
-        },
+        provenance=provenance(config, data, settings.network, settings.image_size, plan.cosine_head),
     )
+
+
+def provenance(
+    config: Config, data: ImageData, network: Mapping[str, Any], image_size: int, cosine_head: float | None = None
+) -> dict[str, Any]:
+    """What TrainedClassifier needs to know of a training, beside the weights; network: with its `_target_`."""
+    return {
+        "split_hash": data.split.hash,
+        "seed": config.seed,
+        "stored_channels": config.data.stored_channels,
+        "channels": config.data.channels,
+        "image_size": image_size,
+        "cached_size": data.cache.images.shape[1],
+        "bottleneck": config.data.bottleneck,
+        "network": dict(network),
+        "cosine_head": cosine_head,
+    }

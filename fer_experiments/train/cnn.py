@@ -1,4 +1,4 @@
-"""train=cnn: train the classifier under one balancing strategy and one augmentation."""
+"""train=cnn, train=joint: train the classifier under one balancing strategy and one augmentation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from fer_experiments.augment import Augment
-from fer_experiments.balance import Generate, Plan, Strategy
+from fer_experiments.balance import Generate, Joint, Plan, Strategy
 from fer_experiments.classifier.averaging import WeightAverage
 from fer_experiments.classifier.module import MONITOR
 from fer_experiments.data.leak import leak_to_selection
@@ -30,12 +30,16 @@ from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.predictions import FILE as PREDICTIONS
 from fer_experiments.evaluation.predictions import Predictions, save_predictions
 from fer_experiments.evaluation.result import Result
+from fer_experiments.gan.pictures import SampleGrid
+from fer_experiments.joint import JointConfig
+from fer_experiments.joint.module import JointClassifier
 from fer_experiments.report.tensorboard import write_hyperparameters, write_test_results
 from fer_experiments.train.audit import audit_arms
 from fer_experiments.train.build import build_classifier
 from fer_experiments.train.dcgan import images_needed, train_gan
 from fer_experiments.train.draw import Rejection
 from fer_experiments.train.job import Job
+from fer_experiments.train.joint import build_joint, check_joint, joint_images, leave_gan
 from fer_experiments.train.ranks import on_first
 from fer_experiments.train.record import device_name, write_data
 from fer_experiments.train.resume import Resume, fingerprint, finished
@@ -50,11 +54,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Arm:
-    """A named combination of a balancing strategy and an augmentation; leak: with test images where none must be."""
+    """A named combination of a balancing strategy and an augmentation.
+
+    joint: of a strategy that trains a GAN along, else None; leak: with test images where none must be.
+    """
 
     name: str
     balance: Strategy
     augment: Augment
+    joint: JointConfig | None = None
     leak: bool = False
 
     @property
@@ -63,10 +71,12 @@ class Arm:
 
 
 class TrainCNN(Job):
+    def check(self, config: Config) -> None:
+        check_joint(config, _own_arm(config))
+
     def run(self, config: Config, folder: Path) -> None:
         data = ImageData.prepare(config.data, config.seed)
-        chosen = HydraConfig.get().runtime.choices
-        arm = Arm(str(ArmName(chosen["balance"], chosen["augment"])), config.balance, config.augment)
+        arm = _own_arm(config)
         write_data(folder, data, images_for_all(config, data, [arm]))
         synthetic = find_synthetic(config, data, [arm], folder / "gan")
         audit_arms(config, data, {folder: arm}, synthetic)
@@ -78,6 +88,13 @@ class TrainCNN(Job):
 
     def objective(self, folder: Path) -> float:
         return valid_balanced_accuracy([Result.load(folder)])
+
+
+def _own_arm(config: Config) -> Arm:
+    """The arm that the run's own balance and augment are."""
+    chosen = HydraConfig.get().runtime.choices
+    joint = config.joint if isinstance(config.balance, Joint) else None
+    return Arm(str(ArmName(chosen["balance"], chosen["augment"])), config.balance, config.augment, joint)
 
 
 def images_for_all(config: Config, data: ImageData, arms: Iterable[Arm]) -> dict[str, int]:
@@ -142,7 +159,10 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     labels = data.split.labels("train")
     plan = arm.balance.plan(labels, config.seed)
-    images = build_images(config, data, arm, plan, synthetic)
+    joint = arm.joint
+    images = (
+        build_images(config, data, arm, plan, synthetic) if joint is None else (joint_images(config, data, plan, joint))
+    )
     training = classifier_fingerprint(config, data, arm, images)
     there = finished(folder, training)
     if there is not None and (folder / PREDICTIONS).is_file():
@@ -151,7 +171,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     resume = Resume(folder, config.classifier.checkpoint_every, training)
     folder.mkdir(parents=True, exist_ok=True)
     on_first(_write_training_table)(images, folder)
-    model = build_classifier(config, data, plan)
+    model = build_classifier(config, data, plan) if joint is None else build_joint(config, data, arm, plan, joint)
     checkpoints = folder / "checkpoints"
     best = ModelCheckpoint(
         checkpoints,
@@ -161,11 +181,18 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         save_weights_only=True,
         enable_version_counter=False,
     )
+    gan = folder / "gan"
+    pictures = (
+        [] if joint is None else [SampleGrid(gan / "samples", config.gan.picture_epochs, config.data.stored_channels)]
+    )
     average = [] if config.classifier.ema is None else [WeightAverage(config.classifier.ema)]
-    trainer = config.trainer.build(arm.name, config.classifier.epochs, folder, [*average, best, resume], validate=True)
+    trainer = config.trainer.build(
+        arm.name, config.classifier.epochs, folder, [*average, *pictures, best, resume], validate=True
+    )
     log.info("%s: %s", arm.name, describe_counts(labels, plan))
     resume.fit(trainer, model, images)
-    steps = trainer.global_step
+    steps = trainer.global_step // len(trainer.optimizers)
+    generated = model.seen() if isinstance(model, JointClassifier) else plan.generated
     chosen = checkpoints / f"{config.classifier.select}.ckpt"
     predictions = trainer.predict(model, datamodule=images, ckpt_path=chosen, weights_only=True)
     assert predictions is not None
@@ -177,7 +204,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         seed=config.seed,
         classes=list(data.classes),
         real=used(labels, plan),
-        generated=plan.generated,
+        generated=generated,
         repeated=repeated(labels, plan),
         interpolated=plan.interpolated,
         optimizer_steps=steps,
@@ -194,8 +221,15 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     )
     write_test_results(trainer.logger, result, *outputs["test"])
     shown = {f"test_{name}": metrics["test"][name] for name in ("accuracy", "balanced_accuracy", "loss")}
-    write_hyperparameters(trainer.logger, result, {"gan": config.gan, "classifier": config.classifier}, shown)
+    write_hyperparameters(
+        trainer.logger,
+        result,
+        {"gan": config.gan, "classifier": config.classifier, "joint": arm.joint or config.joint},
+        shown,
+    )
     on_first(save_predictions)(folder, predictions_of(data, outputs))
+    if isinstance(model, JointClassifier):
+        leave_gan(config, data, model, result, gan)
     on_first(result.save)(folder)
     return result
 
@@ -214,6 +248,7 @@ def classifier_fingerprint(config: Config, data: ImageData, arm: Arm, images: Im
         arm=[arm.name, repr(arm.balance), repr(arm.augment)],
         classifier=config.classifier.model_dump(),
         generated=None if made is None else hashlib.sha256(made.tobytes()).hexdigest(),
+        **({} if arm.joint is None else {"joint": arm.joint.model_dump(), "gan": config.gan.model_dump()}),
     )
 
 

@@ -16,12 +16,13 @@ from fer_experiments.classifier.head import last_linear
 from fer_experiments.data.source import Source
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig
+from fer_experiments.joint import JointConfig
 from fer_experiments.spec import Spec, build, check_own_targets, describe_errors
 from fer_experiments.train.job import Job
 from fer_experiments.train.trainer import TrainerConfig
 from fer_experiments.whole import whole
 
-GROUPS = ("train", "data", "balance", "augment", "gan", "classifier", "trainer")
+GROUPS = ("train", "data", "balance", "augment", "gan", "classifier", "joint", "trainer")
 BUILT = (*GROUPS, "judge")  # the judge is another classifier, from the same folder of conf/
 
 
@@ -34,6 +35,7 @@ class Config(Spec):
     augment: Augment
     gan: GANConfig
     classifier: ClassifierConfig
+    joint: JointConfig
     judge: ClassifierConfig
     trainer: TrainerConfig
     gans_since: float = 0.0  # no key: kept GANs older than this, in seconds since 1970, are trained again (rerun=true)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import numpy as np
@@ -82,7 +82,9 @@ def fit_gan(
     assert trainer.logger is not None
     diversities = {f"gan/{name}": value for name, value in health.values.items() if name.startswith("diversity")}
     trainer.logger.log_metrics(diversities, step=trainer.global_step // 2)
-    write_hyperparameters(trainer.logger, result, {"gan": settings, "classifier": config.classifier}, shown)
+    write_hyperparameters(
+        trainer.logger, result, {"gan": settings, "classifier": config.classifier, "joint": config.joint}, shown
+    )
     on_first(result.save)(folder)
     return result
 
@@ -139,20 +141,10 @@ def count_real(data: ImageData, places: np.ndarray) -> dict[str, int]:
 def build_gan(config: Config, data: ImageData, classes: list[str]) -> DCGAN:
     settings = config.gan
     return DCGAN(
-        latent_dim=settings.latent_dim,
-        width=settings.width,
-        channels=config.data.channels,
-        image_size=settings.image_size,
+        **gan_keys(config),
         discriminator_outputs=settings.discriminator_outputs,
-        loss=settings.loss,
         learning_rate=settings.learning_rate,
         discriminator_learning_rate=settings.discriminator_learning_rate,
-        betas=settings.betas,
-        spectral_norm=settings.regularizer == "spectral_norm",
-        r1_gamma=settings.gamma,
-        ema=settings.ema,
-        diffaugment=settings.diffaugment,
-        mirror=settings.mirror,
         classes=classes if settings.conditional else None,
         provenance={
             "class": None if settings.conditional else classes[0],
@@ -161,3 +153,21 @@ def build_gan(config: Config, data: ImageData, classes: list[str]) -> DCGAN:
             "seed": config.seed,
         },
     )
+
+
+def gan_keys(config: Config) -> dict[str, Any]:
+    """What conf/gan says of any generator and what it learns from, alone or with a classifier."""
+    settings = config.gan
+    return {
+        "latent_dim": settings.latent_dim,
+        "width": settings.width,
+        "channels": config.data.channels,
+        "image_size": settings.image_size,
+        "loss": settings.loss,
+        "betas": settings.betas,
+        "spectral_norm": settings.regularizer == "spectral_norm",
+        "r1_gamma": settings.gamma,
+        "ema": settings.ema,
+        "diffaugment": settings.diffaugment,
+        "mirror": settings.mirror,
+    }
