@@ -26,10 +26,11 @@ EPILOG = (
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 where the checkpoint can't be exported."""
     parser = argparse.ArgumentParser(prog="python -m fer_experiments.export", description=__doc__, epilog=EPILOG)
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint of train=cnn, train=dcgan or an arm of a study")
+    parser.add_argument("checkpoint", type=Path, help="a checkpoint of train=cnn, dcgan or joint, or an arm of a study")
     parser.add_argument("--format", choices=sorted(SUFFIXES), required=True)
     parser.add_argument("--out", type=Path, help="file to write (default: beside the checkpoint, by its name)")
     parser.add_argument("--network", metavar="CLASS", help="of your own network, as in classifier.network._target_")
+    parser.add_argument("--generator", action="store_true", help="of train=joint: the generator, not the classifier")
     options = parser.parse_args(arguments)
     out: Path = options.out or options.checkpoint.with_suffix(SUFFIXES[options.format])
 
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         with busy(f"writing and comparing {out}"):
-            exported = read_checkpoint(options.checkpoint, options.network)
+            exported = read_checkpoint(options.checkpoint, options.network, options.generator)
             difference = _write(exported, WRITERS[options.format], out)
     except (ConfigError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)

@@ -75,20 +75,33 @@ class Exported:
         return worst
 
 
-def read_checkpoint(path: Path, network: str | None) -> Exported:
-    """A classifier's checkpoint or a GAN's. Raises ConfigError where it is neither."""
-    generator = torch.Generator().manual_seed(0)
+def read_checkpoint(path: Path, network: str | None, generator: bool = False) -> Exported:
+    """The classifier of a checkpoint, or the generator where that is asked for or is all there is.
+
+    Raises ConfigError where it is of neither.
+    """
+    if generator:
+        return _generator(TrainedGenerator.load(path))
     try:
-        made = TrainedGenerator.load(path)
-    except ConfigError:
-        trained = TrainedClassifier.load(path, network)
-    else:
-        labels = {"labels": torch.arange(EXAMPLES) % len(made.classes)} if len(made.classes) > 1 else {}
-        z = torch.randn(EXAMPLES, made.generator.latent_dim, generator=generator)
-        facts = {"classes": json.dumps(made.classes), "split_hash": made.split_hash}
-        return Exported(GeneratorModule(made.generator).eval(), {"z": z} | labels, "images", facts)
+        return _classifier(TrainedClassifier.load(path, network))
+    except ConfigError as error:
+        try:
+            made = TrainedGenerator.load(path)
+        except ConfigError:
+            raise error from None
+        return _generator(made)
+
+
+def _generator(made: TrainedGenerator) -> Exported:
+    labels = {"labels": torch.arange(EXAMPLES) % len(made.classes)} if len(made.classes) > 1 else {}
+    z = torch.randn(EXAMPLES, made.generator.latent_dim, generator=torch.Generator().manual_seed(0))
+    facts = {"classes": json.dumps(made.classes), "split_hash": made.split_hash}
+    return Exported(GeneratorModule(made.generator).eval(), {"z": z} | labels, "images", facts)
+
+
+def _classifier(trained: TrainedClassifier) -> Exported:
     side = trained.image_size
-    images = torch.rand(EXAMPLES, trained.channels, side, side, generator=generator)
+    images = torch.rand(EXAMPLES, trained.channels, side, side, generator=torch.Generator().manual_seed(0))
     facts = {
         "classes": json.dumps(trained.classes),
         "split_hash": trained.split_hash,

@@ -25,6 +25,7 @@ FOLLOWED = [*GAN, "gan.kid_every=1", "gan.select=best_kid", "data.valid_fraction
 PLAIN = ["train=cnn", "balance=drw", "augment=traditional", "classifier.checkpoint_every=1"]
 RECIPE = ["train=cnn", "classifier=cnn_recipe", "balance=oversample", "classifier.checkpoint_every=2", "data.workers=2"]
 INJECTED = ["train=cnn", "balance=dcgan", "balance.share=0.25", "classifier.checkpoint_every=1", "judge.epochs=1"]
+JOINT = ["train=joint", "gan.ema=100", "joint.warm_up=0.5", "classifier.checkpoint_every=1", "judge.epochs=1"]
 STUDY = ["train=study", "train.arms=[none,dcgan]", "gan.checkpoint_every=1", "judge.epochs=1"]
 
 
@@ -71,6 +72,17 @@ def killed(run, monkeypatch, tmp_path):
             PLAIN, [(Classifier, "training_step", 6), (Resume, "on_train_epoch_end", 2)], id="plain classifier"
         ),
         pytest.param(RECIPE, [(Resume, "on_train_epoch_end", 3), (Classifier, "training_step", 3)], id="recipe"),
+        pytest.param(
+            JOINT,
+            [
+                (Classifier, "training_step", 5),
+                (Resume, "on_train_epoch_end", 2),
+                (Image.Image, "save", 5),  # while images are written
+                (Result, "save", 1),  # of the GAN
+                (Result, "save", 2),  # of the classifier
+            ],
+            id="joint",
+        ),
         pytest.param(INJECTED, [(Classifier, "training_step", 5), (Result, "save", 1)], id="injected"),
     ],
 )
@@ -142,6 +154,7 @@ def kill_at_random(folder, *arguments):
 KILLED = {
     "gan": [*FOLLOWED, "gan.checkpoint_every=1", "gan.epochs=12"],
     "classifier": [*RECIPE, "balance=dcgan", "judge.epochs=1", "gan.epochs=2", "classifier.epochs=10"],
+    "joint": [*JOINT, "joint.head=external", "classifier.epochs=12"],
     "study": [*STUDY, "train.seeds=2", "train.workers=2", "gan.epochs=4", "classifier.epochs=4"],
 }
 

@@ -61,9 +61,13 @@ def gan_folders(record: StudyRecord, folder: Path) -> list[Path]:
 
 
 def gans(record: StudyRecord, folder: Path) -> list[Gan]:
-    """The GANs of the first seed that left pictures: seed_N/gan, or one in seed_N/gan/CLASS for each class."""
-    for place in gan_folders(record, folder):
-        found = sorted(path.parent for path in place.glob("**/samples"))
+    """The GANs of the first seed that left pictures: seed_N/gan, or one in seed_N/gan/CLASS for each class, and those
+    in the arms that have one of their own, seed_N/ARM/gan.
+    """
+    for seed in record.seeds:
+        results = [result for result in record.results if result.seed == seed]
+        places = gan_folders(record.model_copy(update={"seeds": [seed], "results": results}), folder)
+        found = [path.parent for place in places for path in sorted(place.glob("**/samples"))]
         if found:
             return [_gan(here, folder) for here in found]
     return []

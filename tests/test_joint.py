@@ -1,0 +1,317 @@
+"""GAN and classifier in one training: losses against closed forms, one step, what a run leaves, what reads it."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from fer_experiments.audit import main as audit
+from fer_experiments.classifier.trained import TrainedClassifier
+from fer_experiments.data.synthetic import MANIFEST
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.predictions import Predictions
+from fer_experiments.evaluation.result import Result
+from fer_experiments.export import main as export
+from fer_experiments.gan.losses import BCE
+from fer_experiments.gan.networks import Discriminator, Generator
+from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.generate import main as generate
+from fer_experiments.joint import losses
+from fer_experiments.joint.networks import Trunk, drawn_labels, unrecorded
+from fer_experiments.joint.step import METRICS, Weights, two_headed_step
+from fer_experiments.predict import main as predict
+from fer_experiments.report.study import StudyRecord
+from fer_experiments.report.verdicts import find_verdicts
+from tests.conftest import write_images
+from tests.same_run import curves
+
+HEADS = ["adc", "acgan", "external"]
+
+
+# Losses
+
+
+def test_adc_tells_real_and_generated_of_each_class_apart():
+    logits, labels = torch.randn(5, 6), torch.tensor([0, 2, 1, 1, 0])  # three classes
+    p = logits.softmax(1)
+    rows = torch.arange(5)
+    torch.testing.assert_close(losses.ADC.real(logits, labels), -p[rows, labels].log())
+    torch.testing.assert_close(losses.ADC.generated(logits, labels), -p[rows, labels + 3].log())
+    torch.testing.assert_close(losses.ADC.generator(logits, labels), p[rows, labels + 3].log() - p[rows, labels].log())
+
+
+def test_acgan_gives_generated_images_the_labels_of_real_ones():
+    logits, labels = torch.randn(5, 3), torch.tensor([0, 2, 1, 1, 0])
+    expected = F.cross_entropy(logits, labels, reduction="none")
+    for term in losses.ACGAN:
+        torch.testing.assert_close(term(logits, labels), expected)
+
+
+def test_images_are_accepted_by_the_classifiers_opinion():
+    logits = torch.tensor([[0.8, 0.1, 0.1], [0.5, 0.4, 0.1], [0.1, 0.1, 0.8]]).log()
+    asked = torch.tensor([0, 1, 0])
+    labels, counts = losses.accepted(logits, asked, 0.7, pseudo_labels=True)
+    assert (labels.tolist(), counts.tolist()) == ([0, 0, 2], [True, False, True])
+    labels, counts = losses.accepted(logits, asked, 0.3, pseudo_labels=False)
+    assert (labels.tolist(), counts.tolist()) == ([0, 1, 0], [True, True, False])
+
+
+@pytest.mark.parametrize("counted", [[True, False, True], [False, False, False]])
+def test_weights_make_the_mean_of_the_real_and_the_weighted_mean_of_the_accepted(counted):
+    of_real, of_generated, counts = torch.rand(4), torch.rand(3), torch.tensor(counted)
+    weights = losses.as_means(4, counts, 0.1)
+    found = (weights * torch.cat([of_real, of_generated])).sum() / weights.sum()
+    any_counts = bool(counts.any())
+    mean = of_generated[counts].mean() if any_counts else 0.0
+    torch.testing.assert_close(found, (of_real.mean() + 0.1 * mean) / (1.1 if any_counts else 1.0))
+
+
+# Networks
+
+
+@pytest.mark.parametrize("image_size", [32, 64, 128])
+@pytest.mark.parametrize(("contrast", "outputs"), [(True, 6), (False, 3)])
+def test_the_trunk_is_table_1_with_a_class_head_beside_the_adversarial_one(image_size, contrast, outputs):
+    trunk = Trunk(3, 1, image_size, width=4, contrast=contrast).eval()
+    images = torch.rand(2, 1, image_size, image_size)
+    heads = trunk.heads(images * 2 - 1)
+    assert (heads.adversarial.shape, heads.classes.shape) == ((2, 1), (2, outputs))
+    torch.testing.assert_close(trunk(images), heads.classes[:, :3])
+    names = {name for name, _ in Discriminator(4, 1, image_size, 1).named_parameters()}
+    assert {f"discriminator.{name}" for name in names} == {n for n, _ in trunk.named_parameters()} - {
+        "to_classes.weight", "to_classes.bias"
+    }  # fmt: skip
+
+
+def test_statistics_for_predictions_are_of_real_images_alone():
+    torch.manual_seed(0)
+    trunk = Trunk(2, 1, 32, width=4)
+    norm = next(module for module in trunk.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    before, images = norm.running_mean.clone(), torch.rand(4, 1, 32, 32)
+    with unrecorded(trunk):
+        inside = trunk(images)
+    assert torch.equal(norm.running_mean, before)
+    torch.testing.assert_close(trunk(images), inside)  # normalised by the batch all the same
+    assert not torch.equal(norm.running_mean, before)
+
+
+@pytest.mark.parametrize("probabilities", [[0.5, 0.5], [0.7, 0.0, 0.3], [0.0, 1.0]])
+def test_labels_are_drawn_by_their_shares_in_any_order(probabilities):
+    torch.manual_seed(0)
+    cumulative = torch.tensor(probabilities).cumsum(0)
+    draws = torch.stack([drawn_labels(cumulative, 30) for _ in range(50)])
+    for label, share in enumerate(probabilities):
+        counts = (draws == label).sum(1)
+        assert (counts - 30 * share).abs().max() <= 1
+        assert counts.max() == 0 or share > 0
+    if 0 < probabilities[0] < 1:
+        assert len(set(draws[:, 0].tolist())) > 1
+
+
+# One step
+
+
+def one_step(weights: Weights, class_loss=losses.ADC, classed: int = 4):
+    """Parameters of trunk and generator before and after a step of gradient descent, and what it was given."""
+    torch.manual_seed(0)
+    trunk, generator = Trunk(2, 1, 32, width=4, contrast=class_loss is losses.ADC), Generator(8, 4, 1, 32, 2)
+    given = torch.rand(4, 1, 32, 32) * 2 - 1, torch.tensor([0, 1, 1, 0]), torch.randn(4, 8), torch.tensor([1, 1, 0, 0])
+    before = [[p.detach().clone() for p in network.parameters()] for network in (trunk, generator)]
+    optimizers = [torch.optim.SGD(network.parameters(), 1.0) for network in (trunk, generator)]
+    found = two_headed_step(
+        generator, trunk, optimizers, *given, classed, BCE, class_loss, weights, torch.Tensor.backward, lambda x: x
+    )
+    after = [[p.detach().clone() for p in network.parameters()] for network in (trunk, generator)]
+    return before, after, given, dict(zip(METRICS, found.tolist(), strict=True))
+
+
+def fresh():
+    torch.manual_seed(0)
+    return Trunk(2, 1, 32, width=4), Generator(8, 4, 1, 32, 2)
+
+
+def test_a_step_descends_the_sum_of_the_losses_of_both_heads():
+    weights = Weights(adversarial=0.5, classes=2.0, generated=0.25, generator_classes=3.0, ready=torch.ones(()))
+    before, after, (real, labels, z, asked), found = one_step(weights, classed=3)
+    trunk, generator = fresh()
+    fake = generator(z, asked)
+    on_real, on_fake = trunk.heads(real), trunk.heads(fake.detach())
+    adversarial = F.binary_cross_entropy_with_logits(on_real.adversarial, torch.ones(4, 1))
+    adversarial = adversarial + F.binary_cross_entropy_with_logits(on_fake.adversarial, torch.zeros(4, 1))
+    classes = F.cross_entropy(on_real.classes, labels)
+    generated = F.cross_entropy(on_fake.classes[:3], asked[:3] + 2)
+    gradients = torch.autograd.grad(0.5 * adversarial + 2 * (classes + 0.25 * generated), [*trunk.parameters()])
+    for old, new, gradient in zip(before[0], after[0], gradients, strict=True):
+        torch.testing.assert_close(new, old - gradient)
+    with torch.no_grad():
+        for parameter, new in zip(trunk.parameters(), after[0], strict=True):
+            parameter.copy_(new)
+    heads = trunk.heads(fake)
+    adversarial_g = F.binary_cross_entropy_with_logits(heads.adversarial, torch.ones(4, 1))
+    own = (heads.classes.gather(1, asked[:, None] + 2) - heads.classes.gather(1, asked[:, None])).mean()
+    gradients = torch.autograd.grad(0.5 * adversarial_g + 3 * own, [*generator.parameters()])
+    for old, new, gradient in zip(before[1], after[1], gradients, strict=True):
+        torch.testing.assert_close(new, old - gradient, atol=1e-5, rtol=1e-4)
+    assert found["gan/loss_discriminator"] == pytest.approx(adversarial.item(), rel=1e-5)
+    assert found["gan/loss_generator"] == pytest.approx(adversarial_g.item(), rel=1e-4)
+    assert found["joint/loss_classes_generated"] == pytest.approx(generated.item(), rel=1e-5)
+    plain = F.cross_entropy(on_real.classes[:, :2], labels)
+    assert found["train/loss"] == pytest.approx(plain.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("class_loss", [losses.ADC, losses.ACGAN], ids=["adc", "acgan"])
+def test_generated_images_have_no_part_in_class_losses_during_the_warm_up(class_loss):
+    ready, none = torch.zeros(()), torch.ones(())
+    warming = one_step(Weights(1.0, 1.0, 1.0, 1.0, ready), class_loss)[1]
+    without = one_step(Weights(1.0, 1.0, 0.0, 0.0, none), class_loss)[1]
+    with_them = one_step(Weights(1.0, 1.0, 1.0, 1.0, none), class_loss)[1]
+    for network in (0, 1):
+        assert all(map(torch.equal, warming[network], without[network]))
+        assert not all(map(torch.equal, warming[network], with_them[network]))
+
+
+# Jobs
+
+KEYS = ["train=joint", "judge.epochs=1", "classifier.epochs=2", "classifier.batch_size=16", "gan.ema=100"]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_run_leaves_a_classifier_and_a_generator_that_everything_reads(run, tmp_path, capsys, two_classes, head):
+    own = [f"joint.head={head}", "joint.threshold=0", "data=folder", f"data.root={two_classes}", "augment=traditional"]
+    folder = run(*KEYS, *own)
+    plain = run("train=cnn", *KEYS[1:-1], *own[2:], folder=tmp_path / "none")
+    result, none = Result.load(folder), Result.load(plain)
+    assert (result.job, result.arm) == ("cnn", "joint+traditional")
+    assert result.optimizer_steps == none.optimizer_steps
+    assert (result.split_hash, result.classes) == (none.split_hash, none.classes)
+    assert sum(result.generated.values()) == 8 * result.optimizer_steps  # half of each batch, all accepted
+    assert result.metrics.keys() == none.metrics.keys()
+    np.testing.assert_array_equal(
+        Predictions.load(folder, "test").content_hash, Predictions.load(plain, "test").content_hash
+    )
+    # predict
+    test = pd.read_csv(folder / "split.csv").query("split == 'test'")
+    files = [str(two_classes / path) for path in test["path"]]
+    best, last = folder / "checkpoints" / "best.ckpt", folder / "checkpoints" / "last.ckpt"
+    assert predict([str(best), *files, "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    measured = torch.from_numpy(Predictions.load(folder, "test").logits).softmax(1).numpy()
+    found = np.array([[row["probabilities"]["cat"], row["probabilities"]["dog"]] for row in rows])
+    np.testing.assert_allclose(found, measured, atol=1e-5)
+    # generate, and the images that the run left itself
+    assert generate([str(last), "--count", "3", "--out", str(tmp_path / "made")]) == 0
+    for label in ("cat", "dog"):
+        again = np.asarray(Image.open(tmp_path / "made" / label / "00000002.png"))
+        assert np.array_equal(again, np.asarray(Image.open(folder / "gan" / "synthetic" / label / "00000002.png")))
+        assert "checks" in json.loads((folder / "gan" / label / "audit.json").read_text())
+    assert set(pd.read_csv(tmp_path / "made" / MANIFEST)["split_hash"]) == {result.split_hash}
+    # audit
+    line = [str(tmp_path / "made"), "--split", str(folder / "split.csv"), "--out", str(tmp_path / "audit")]
+    assert audit([*line, "--no-usefulness"]) in (0, 1)
+    assert (tmp_path / "audit" / "audit.json").is_file()
+    # curves of both heads, grids, health, the GAN's own result
+    tags = {tag for tag, _, _ in curves(folder)}
+    assert {"train/loss", "valid/balanced_accuracy", "gan/loss_discriminator", "gan/score_real", "gan/samples"} <= tags
+    assert any(tag.startswith("joint/") for tag in tags)
+    assert Image.open(folder / "gan" / "samples" / "epoch_0002.png").width > 64
+    gan = Result.load(folder / "gan")
+    assert (gan.job, set(gan.generated)) == ("dcgan", {"cat", "dog"})
+    assert gan.history[-1]["step"] == result.optimizer_steps
+    assert (folder / "gan" / "health.json").is_file()
+
+
+@pytest.fixture
+def checkpoint(run):
+    return partial(run, *KEYS[:-1])
+
+
+def test_classifier_and_generator_of_one_checkpoint_name_the_same_split(checkpoint):
+    folder = checkpoint("data.grey=true")
+    path = folder / "checkpoints" / "last.ckpt"
+    classifier, generator = TrainedClassifier.load(path), TrainedGenerator.load(path)
+    assert classifier.classes == generator.classes == ("angry", "happy")
+    assert classifier.split_hash == generator.split_hash == Result.load(folder).split_hash
+    assert generator.sample([1, 2], "happy").shape == (2, 32, 32, 1)
+
+
+def test_an_export_is_of_the_classifier_unless_the_generator_is_asked_for(checkpoint, tmp_path, capsys):
+    path = checkpoint() / "checkpoints" / "last.ckpt"
+    for options, said in (([], "probabilities"), (["--generator"], "images")):
+        assert export([str(path), "--format", "safetensors", "--out", str(tmp_path / said), *options]) == 0
+        assert f"-> {said} of angry, happy" in capsys.readouterr().out
+
+
+def test_ten_small_classes_of_grey_images_of_any_size(run, tmp_path):
+    for number in range(10):
+        write_images(tmp_path / "set" / f"class{number}", 20 + 10 * (number == 3), (32 + number, 128), "L", seed=number)
+    folder = run(*KEYS, "data=folder", f"data.root={tmp_path / 'set'}", "data.grey=true", "joint.labels=natural")
+    result = Result.load(folder)
+    assert len(result.generated) == 10
+    assert Image.open(folder / "gan" / "synthetic" / "class7" / "00000000.png").size == (32, 32)
+
+
+def test_labels_shares_and_warm_up_decide_what_is_seen(run, tmp_path):
+    def seen(number, *keys):
+        keys = ["joint.adversarial_weight=0", *keys]  # else the trunk sees every generated image
+        return Result.load(
+            run(*KEYS, "trainer.max_epochs=4", "classifier.epochs=4", *keys, folder=tmp_path / str(number))
+        )
+
+    half = seen(0)
+    assert half.generated == {"angry": 4 * half.optimizer_steps, "happy": 4 * half.optimizer_steps}
+    assert seen(1, "joint.warm_up=0.5").generated == {name: count / 2 for name, count in half.generated.items()}
+    assert seen(2, "joint.labels={angry: 1}").generated == {"angry": 8 * half.optimizer_steps}
+    assert sum(seen(3, "joint.share=0.25").generated.values()) == 4 * half.optimizer_steps
+    assert seen(4, "joint.share=0").generated == {}
+
+
+def test_arms_of_both_heads_and_ec_gan_stand_beside_the_others_in_one_study(run):
+    arms = 'train.arms=[none,dcgan,joint,"joint [joint.head=acgan]","joint [joint.head=external,joint.threshold=0]"]'
+    folder = run(arms, "judge.epochs=1", "classifier.batch_size=16")
+    record = StudyRecord.load(folder)
+    assert not record.failed
+    assert len({result.optimizer_steps for result in record.results}) == 1
+    said = {one.arm: one for one in find_verdicts(record, folder).arms}
+    assert all(said[arm].generated for arm in record.arms if arm != "none")
+    page = (folder / "report.html").read_text()
+    assert page.count("seed_0/joint") >= 3
+    for arm in record.arms[2:]:
+        assert len(list((folder / "seed_0").glob(f"{arm.split(' ')[0]}*/gan/angry/audit.json"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["augment=randaugment"], "augment: joint.* needs a gradient; use augment=none, traditional or strong"),
+        (["joint.share=0.6"], "joint.share=0.6: input should be less than or equal to 0.5"),
+        (["joint.labels={angry: 0}"], "no class has a weight"),
+        (["joint.labels={sad: 1}"], r"joint.labels=.*: no class sad; the classes are angry, happy"),
+        (["classifier.batch_size=2"], "classifier.batch_size=2: leaves fewer than the two real images"),
+        (["train=study", "train.arms=[none,joint@leak]"], "joint@leak: .*leave out @leak"),
+        (["train=study", 'train.arms=["none [joint.head=adc]"]'], "none is not trained together with a GAN"),
+        (["train=study", 'train.arms=["joint [joint.head=gan]"]'], "joint.head='gan': input should be 'adc'"),
+    ],
+)
+def test_what_cant_be_is_refused(run, keys, message):
+    with pytest.raises(ConfigError, match=message):
+        run(*KEYS, *keys)
+
+
+def test_several_devices_are_refused(read):
+    config = read("train=joint", "trainer=ddp", "accelerator=cpu")
+    with pytest.raises(ConfigError, match="joint is trained on one device"):
+        config.train.check(config)
+
+
+def test_a_file_at_its_best_epoch_is_not_what_makes_the_images(run):
+    """The generator of a run is the last epoch's, whichever epoch the classifier is chosen from."""
+    folder = run(*KEYS, "trainer.max_epochs=3", "classifier.epochs=3")
+    last = TrainedGenerator.load(folder / "checkpoints" / "last.ckpt")
+    assert set(pd.read_csv(folder / "gan" / "synthetic" / MANIFEST)["checkpoint_hash"]) == {last.checkpoint_hash}
+    assert Path(folder / "checkpoints" / "best.ckpt").is_file()
