@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import lightning
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from fer_experiments.augment import Mixing
 from fer_experiments.classifier.recipe import Schedule, build_optimizer, build_schedule, mirrored_logits
@@ -57,11 +57,14 @@ class Classifier(lightning.LightningModule):
         self._train: list[Tensor] = []
         self._valid: list[tuple[Tensor, Tensor]] = []
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
+    def configure_optimizers(self) -> Any:
         parameters = [*self.network.parameters(), *self.objective.parameters()]
-        optimizer = build_optimizer(self.optimizer, self.learning_rate, parameters)
+        return self.scheduled(build_optimizer(self.optimizer, self.learning_rate, parameters))
+
+    def scheduled(self, optimizer: Optimizer) -> dict[str, Any]:
+        """The optimizer with the schedule of its learning rate, if there is one."""
         if self.schedule is None:
-            return optimizer
+            return {"optimizer": optimizer}
         steps = int(self.trainer.estimated_stepping_batches)
         return {"optimizer": optimizer, "lr_scheduler": build_schedule(self.schedule, optimizer, steps)}
 
@@ -72,8 +75,9 @@ class Classifier(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._train.append(self.step(*batch))
         if self.schedule is not None:
-            schedule: Any = self.lr_schedulers()
-            schedule.step()  # which Lightning does in automatic optimization alone
+            found: Any = self.lr_schedulers()
+            for schedule in found if isinstance(found, list) else [found]:
+                schedule.step()  # which Lightning does in automatic optimization alone
 
     def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """One update; returns `metrics`."""

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
@@ -92,18 +91,8 @@ class JointClassifier(Classifier):
         """{class: generated images that the classifier was trained on}."""
         return {name: number for name, number in zip(self.classes, self.asked.tolist(), strict=True) if number}
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        own: Any = super().configure_optimizers()
-        first = own if isinstance(own, dict) else {"optimizer": own}
-        others: list[Any] = [
-            {"optimizer": Adam(network.parameters(), rate, self.betas, fused=True)}
-            for network, rate in self.opponents()
-        ]
-        return (first, *others)
-
-    def opponents(self) -> list[tuple[nn.Module, float]]:
-        """Networks beside `network` that have an optimizer, and its learning rate."""
-        return [(self.generator, self.learning_rate_generator)]
+    def adam(self, network: nn.Module, learning_rate: float) -> Adam:
+        return Adam(network.parameters(), learning_rate, self.betas, fused=True)
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
@@ -154,6 +143,10 @@ class TwoHeaded(JointClassifier):
 
     metrics: ClassVar[tuple[str, ...]] = TWO_HEADED
 
+    def configure_optimizers(self) -> Any:
+        # A schedule is both networks', or one would be too strong for the other.
+        return super().configure_optimizers(), self.scheduled(self.adam(self.generator, self.learning_rate_generator))
+
     def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         own = self.joint
         z, asked = self.draw(images)
@@ -192,8 +185,9 @@ class External(JointClassifier):
         self.discriminator = Discriminator(**sizes, outputs=1, classes=len(self.classes), normalisation=norm)
         self.discriminator.to(memory_format=torch.channels_last)
 
-    def opponents(self) -> list[tuple[nn.Module, float]]:
-        return [*super().opponents(), (self.discriminator, self.learning_rate_discriminator)]
+    def configure_optimizers(self) -> Any:
+        pair = (self.generator, self.learning_rate_generator), (self.discriminator, self.learning_rate_discriminator)
+        return super().configure_optimizers(), *({"optimizer": self.adam(*one)} for one in pair)
 
     def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         z, asked = self.draw(images)

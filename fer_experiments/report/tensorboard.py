@@ -19,10 +19,6 @@ CHARTS = {  # of the page "Custom Scalars": what belongs together in one chart, 
         "the discriminator's scores": ["Multiline", ["gan/score_real", "gan/score_generated"]],
         "distance from validation images": ["Multiline", ["gan/kid.*"]],
     },
-    "GAN and classifier in one": {
-        "class losses of generated images": ["Multiline", ["joint/loss_.*"]],
-        "generated images recognised, or accepted": ["Multiline", ["joint/recognised", "joint/accepted"]],
-    },
     "classifier": {
         "loss": ["Multiline", ["train/loss", "valid/loss"]],
         "accuracy": ["Multiline", ["train/accuracy", "valid/accuracy", "valid/balanced_accuracy"]],
