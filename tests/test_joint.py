@@ -117,7 +117,7 @@ def test_labels_are_drawn_by_their_shares_in_any_order(probabilities):
 # One step
 
 
-def one_step(weights: Weights, class_loss=losses.ADC, classed: int = 4):
+def one_step(weights: Weights, class_loss=losses.ADC, classed: int = 4, shared: bool = True):
     """Parameters of trunk and generator before and after a step of gradient descent, and what it was given."""
     torch.manual_seed(0)
     trunk, generator = Trunk(2, 1, 32, width=4, contrast=class_loss is losses.ADC), Generator(8, 4, 1, 32, 2)
@@ -125,7 +125,17 @@ def one_step(weights: Weights, class_loss=losses.ADC, classed: int = 4):
     before = [[p.detach().clone() for p in network.parameters()] for network in (trunk, generator)]
     optimizers = [torch.optim.SGD(network.parameters(), 1.0) for network in (trunk, generator)]
     found = two_headed_step(
-        generator, trunk, optimizers, *given, classed, BCE, class_loss, weights, torch.Tensor.backward, lambda x: x
+        generator,
+        trunk,
+        optimizers,
+        *given,
+        classed,
+        BCE,
+        class_loss,
+        weights,
+        torch.Tensor.backward,
+        lambda images: images,
+        shared=shared,
     )
     after = [[p.detach().clone() for p in network.parameters()] for network in (trunk, generator)]
     return before, after, given, dict(zip(METRICS, found.tolist(), strict=True))
@@ -174,6 +184,18 @@ def test_generated_images_have_no_part_in_class_losses_during_the_warm_up(class_
     for network in (0, 1):
         assert all(map(torch.equal, warming[network], without[network]))
         assert not all(map(torch.equal, warming[network], with_them[network]))
+
+
+def test_a_trunk_that_is_not_shared_learns_what_it_would_without_the_adversarial_loss():
+    ready = torch.ones(())
+    before, apart, _, _ = one_step(Weights(1.0, 1.0, 1.0, 1.0, ready), shared=False)
+    without = one_step(Weights(0.0, 1.0, 1.0, 1.0, ready))[1]
+    names = [name for name, _ in fresh()[0].named_parameters()]
+    for name, old, new, alone in zip(names, before[0], apart[0], without[0], strict=True):
+        head = name == "discriminator.to_logits.weight"
+        assert torch.equal(new, alone) != head, name
+        assert not torch.equal(new, old), name
+    assert not all(map(torch.equal, before[1], apart[1]))
 
 
 # Jobs
@@ -269,6 +291,10 @@ def test_labels_shares_and_warm_up_decide_what_is_seen(run, tmp_path):
     assert seen(2, "joint.labels={angry: 1}").generated == {"angry": 8 * half.optimizer_steps}
     assert sum(seen(3, "joint.share=0.25").generated.values()) == 4 * half.optimizer_steps
     assert seen(4, "joint.share=0").generated == {}
+    assert seen(5, "joint.generated_weight=0").generated == {}
+    keys = ["joint.adversarial_weight=1", "joint.generated_weight=0"]
+    assert sum(seen(6, *keys).generated.values()) == 8 * half.optimizer_steps
+    assert seen(7, *keys, "joint.shared=false").generated == {}
 
 
 def test_arms_of_both_heads_and_ec_gan_stand_beside_the_others_in_one_study(run):
@@ -293,6 +319,7 @@ def test_arms_of_both_heads_and_ec_gan_stand_beside_the_others_in_one_study(run)
         (["joint.labels={angry: 0}"], "no class has a weight"),
         (["joint.labels={sad: 1}"], r"joint.labels=.*: no class sad; the classes are angry, happy"),
         (["classifier.batch_size=2"], "classifier.batch_size=2: leaves fewer than the two real images"),
+        (["joint.shared=false", "gan=recipe"], "joint.shared=false: joint: a gradient penalty"),
         (["train=study", "train.arms=[none,joint@leak]"], "joint@leak: .*leave out @leak"),
         (["train=study", 'train.arms=["none [joint.head=adc]"]'], "none is not trained together with a GAN"),
         (["train=study", 'train.arms=["joint [joint.head=gan]"]'], "joint.head='gan': input should be 'adc'"),

@@ -17,6 +17,8 @@ class JointConfig(Spec):
     labels: Literal["balanced", "natural"] | dict[str, Weight]
     share: Annotated[float, Field(ge=0.0, le=0.5)]
     warm_up: Annotated[float, Field(ge=0.0, lt=1.0)]
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    shared: bool
     adversarial_weight: Weight
     class_weight: Weight
     generated_weight: Weight | None

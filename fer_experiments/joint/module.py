@@ -88,7 +88,7 @@ class JointClassifier(Classifier):
         return self.generator if self.average is None else self.average
 
     def seen(self) -> dict[str, int]:
-        """{class: generated images that the classifier was trained on}."""
+        """{class: generated images from which the classifier learnt, by either loss}."""
         return {name: number for name, number in zip(self.classes, self.asked.tolist(), strict=True) if number}
 
     def adam(self, network: nn.Module, learning_rate: float) -> Adam:
@@ -150,8 +150,12 @@ class TwoHeaded(JointClassifier):
     def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         own = self.joint
         z, asked = self.draw(images)
-        in_class_loss = (torch.arange(len(asked), device=asked.device) < self.classed) & (self.ready > 0)
-        self.count(asked, torch.ones_like(in_class_loss) if own.adversarial_weight else in_class_loss)
+        learnt_from = (torch.arange(len(asked), device=asked.device) < self.classed) & (self.ready > 0)
+        if not own.beside_real:
+            learnt_from = torch.zeros_like(learnt_from)
+        if own.adversarial_weight and own.shared:
+            learnt_from = torch.ones_like(learnt_from)
+        self.count(asked, learnt_from)
         network, optimizers = cast(Trunk, self.network), cast(list, self.optimizers())
         return two_headed_step(
             self.generator,
@@ -168,6 +172,7 @@ class TwoHeaded(JointClassifier):
             self.manual_backward,
             self.see,
             self.penalty,
+            own.shared,
         )
 
 

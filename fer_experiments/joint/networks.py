@@ -45,10 +45,11 @@ class Trunk(nn.Module):
         if normalisation == "spectral":
             spectral_norm(self.to_classes)
 
-    def heads(self, images: Tensor) -> Heads:
-        """images (B, C, S, S) in [-1, 1]."""
+    def heads(self, images: Tensor, shared: bool = True) -> Heads:
+        """images (B, C, S, S) in [-1, 1]. Not shared: the adversarial logit has no gradient below its own layer."""
         features = self.discriminator.blocks(images)
-        return Heads(self.discriminator.to_logits(features).flatten(1), self.to_classes(features).flatten(1))
+        below = features if shared else features.detach()
+        return Heads(self.discriminator.to_logits(below).flatten(1), self.to_classes(features).flatten(1))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.heads(images * 2 - 1).classes[:, : self.num_classes]

@@ -55,20 +55,22 @@ def two_headed_step(
     backward: Callable[[Tensor], Any],
     see: Callable[[Tensor], Tensor],
     penalty: Penalty | None = None,
+    shared: bool = True,
 ) -> Tensor:
     """The trunk's step on real (B, C, S, S) in [-1, 1] of classes labels (B,) and on G(z) of classes asked (B,), then
     G's step through the updated trunk; z (B, latent_dim).
 
     The first `classed` generated images have a part in the class loss, all in the adversarial one. see: what the trunk
-    sees of any image, drawn anew each time. Returns METRICS (9,), detached and before the updates; train/loss and
-    train/accuracy are of the softmax over the real classes' logits, on the real images.
+    sees of any image, drawn anew each time. Not shared: of the trunk, the adversarial loss trains its own layer alone.
+    Returns METRICS (9,), detached and before the updates; train/loss and train/accuracy are of the softmax over the
+    real classes' logits, on the real images.
     """
     optimizer_trunk, optimizer_g = optimizers
     generated = generator(z, asked)
     seen, fake = see(real), see(generated.detach())
-    on_real = trunk.heads(seen)
+    on_real = trunk.heads(seen, shared)
     with unrecorded(trunk):
-        on_fake = trunk.heads(fake)
+        on_fake = trunk.heads(fake, shared)
     adversarial = loss.discriminator(on_real.adversarial, on_fake.adversarial)
     classes = class_loss.real(on_real.classes, labels).mean()
     of_generated = class_loss.generated(on_fake.classes[:classed], asked[:classed]).sum() / max(classed, 1)

@@ -44,6 +44,11 @@ def check_joint(config: Config, arm: Arm) -> None:
         )
     if config.trainer.several:
         raise ConfigError(f"trainer.devices: {arm.name} is trained on one device; use trainer.devices=1")
+    if not arm.joint.shared and (config.gan.loss == "wgan_gp" or config.gan.regularizer == "r1"):
+        raise ConfigError(
+            f"joint.shared=false: {arm.name}: a gradient penalty, as of gan.loss={config.gan.loss} with "
+            f"gan.regularizer={config.gan.regularizer}, would train the trunk; use joint.shared=true, or neither"
+        )
     if real_images(config, arm.joint) < 2:
         raise ConfigError(
             f"classifier.batch_size={config.classifier.batch_size}: leaves fewer than the two real images that "
@@ -78,14 +83,13 @@ def build_joint(config: Config, data: ImageData, arm: Arm, plan: Plan, joint: Jo
     """The trunk is trained as conf/gan has a discriminator, another network as conf/classifier has it."""
     settings, gan = config.classifier, config.gan
     classes, channels = list(data.classes), config.data.channels
-    rate = gan.discriminator_learning_rate or gan.learning_rate
     keys: dict[str, Any] = {
         "joint": joint,
         "augment": arm.augment.smooth,
         "probabilities": joint.probabilities(data.split.labels("train"), data.classes),
         "classed": settings.batch_size - real_images(config, joint),
         "learning_rate_generator": gan.learning_rate,
-        "learning_rate_discriminator": rate,
+        "learning_rate_discriminator": gan.discriminator_learning_rate or gan.learning_rate,
         "classes": classes,
         "objective": plan.objective,
         "schedule": settings.schedule,
@@ -111,7 +115,7 @@ def build_joint(config: Config, data: ImageData, arm: Arm, plan: Plan, joint: Jo
     return TwoHeaded(
         Trunk(len(classes), channels, gan.image_size, **own),
         optimizer={"_target_": "torch.optim.Adam", "betas": gan.betas, "fused": True},
-        learning_rate=rate,
+        learning_rate=joint.learning_rate,
         provenance=provenance(config, data, {"_target_": TRUNK, **own}, gan.image_size),
         **keys,
     )
