@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +28,17 @@ class Alarm:
 
     name: str
     message: str
+
+
+class Keys(NamedTuple):
+    """What an alarm names as the keys to change: of the length of training, and of the discriminator's rate."""
+
+    longer: str = "Set gan.images_seen (246000 is the paper's budget) or more gan.epochs"
+    shorter: str = "smaller gan.images_seen or gan.epochs"
+    slower: str = "a smaller gan.discriminator_learning_rate"
+
+
+OF_A_GAN = Keys()
 
 
 def image_diversity(generated: Tensor, real: Tensor) -> float | None:
@@ -57,7 +69,7 @@ def last_scores(history: Sequence[dict[str, float]]) -> tuple[float, float]:
     return real, generated
 
 
-def collapsed(diversities: dict[str, float]) -> Alarm | None:
+def collapsed(diversities: dict[str, float], keys: Keys = OF_A_GAN) -> Alarm | None:
     """diversities: {class: image_diversity}."""
     few = {label: value for label, value in diversities.items() if value < LEAST_DIVERSITY}
     if not few:
@@ -66,12 +78,12 @@ def collapsed(diversities: dict[str, float]) -> Alarm | None:
     return Alarm(
         "mode collapse",
         f"samples are alike: their mean distance as a share of real images' is {listed}; under {LEAST_DIVERSITY} they "
-        "vary less than two real images repeated. Try gan.diffaugment=color,translation,cutout, gan.ema=5000, or a "
-        "smaller gan.images_seen or gan.epochs",
+        "vary less than two real images repeated. Try gan.diffaugment=color,translation,cutout, gan.ema=5000, or "
+        f"{keys.shorter}",
     )
 
 
-def discriminator_won(history: Sequence[dict[str, float]], loss: str) -> Alarm | None:
+def discriminator_won(history: Sequence[dict[str, float]], loss: str, keys: Keys = OF_A_GAN) -> Alarm | None:
     if loss not in WITH_A_SCORE or not history:
         return None
     real, generated = last_scores(history)
@@ -80,19 +92,17 @@ def discriminator_won(history: Sequence[dict[str, float]], loss: str) -> Alarm |
     return Alarm(
         "discriminator has won",
         f"it scores {real:.2f} on real and {generated:.2f} on generated images in the last tenth of training, so the "
-        "generator learns no more. Try gan.diffaugment=color,translation,cutout, a smaller "
-        "gan.discriminator_learning_rate, or fewer gan.images_seen or gan.epochs",
+        f"generator learns no more. Try gan.diffaugment=color,translation,cutout, {keys.slower}, or {keys.shorter}",
     )
 
 
-def too_few_steps(steps: int) -> Alarm | None:
+def too_few_steps(steps: int, keys: Keys = OF_A_GAN) -> Alarm | None:
     """steps: batches in all."""
     if steps >= FEWEST_STEPS:
         return None
     return Alarm(
         "too few steps",
-        f"{steps} batches, and a GAN that starts from noise needs {FEWEST_STEPS:,} or more. Set gan.images_seen "
-        "(246000 is the paper's budget) or more gan.epochs",
+        f"{steps} batches, and a GAN that starts from noise needs {FEWEST_STEPS:,} or more. {keys.longer}",
     )
 
 
@@ -123,15 +133,16 @@ def examine(
     steps: int,
     loss: str,
     policy: str | None,
+    keys: Keys = OF_A_GAN,
 ) -> Health:
     """generated, real: {class: images (N, C, S, S) uint8} of the same side; steps: batches; loss, policy: as in gan."""
     found = {label: image_diversity(images, real[label]) for label, images in generated.items()}
     diversities = {label: value for label, value in found.items() if value is not None}
     flat_generated, flat_real = (flat_squares(torch.cat([*images.values()])) for images in (generated, real))
     judged = [
-        collapsed(diversities),
-        discriminator_won(history, loss),
-        too_few_steps(steps),
+        collapsed(diversities, keys),
+        discriminator_won(history, loss, keys),
+        too_few_steps(steps, keys),
         cutout_leaks(flat_generated, flat_real, policy),
     ]
     values = {f"diversity/{label}": value for label, value in diversities.items()}

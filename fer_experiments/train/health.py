@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fer_experiments.data.module import ImageData, Images
 from fer_experiments.gan import GANConfig
-from fer_experiments.gan.health import Health, examine
+from fer_experiments.gan.health import OF_A_GAN, Health, Keys, examine
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.train.ranks import on_first
 from fer_experiments.whole import whole
@@ -29,6 +29,7 @@ def write_health(
     history: list[dict[str, float]],
     steps: int,
     folder: Path,
+    keys: Keys = OF_A_GAN,
 ) -> Health:
     """Examine samples of every class against its training images; steps: batches in all."""
     health = examine(
@@ -38,6 +39,7 @@ def write_health(
         steps=steps,
         loss=settings.loss,
         policy=settings.diffaugment,
+        keys=keys,
     )
     for alarm in health.alarms:
         log.warning("GAN of %s: %s: %s", ", ".join(trained.classes), alarm.name, alarm.message)

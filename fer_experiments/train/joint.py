@@ -9,6 +9,7 @@ from fer_experiments.balance import Plan
 from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
+from fer_experiments.gan.health import Keys
 from fer_experiments.gan.networks import normalisation_of
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.joint.module import External, JointClassifier, TwoHeaded
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from fer_experiments.train.cnn import Arm
     from fer_experiments.train.config import Config
 
+KEYS = Keys(
+    longer="Set more classifier.epochs",
+    shorter="fewer classifier.epochs",
+    slower="a smaller joint.learning_rate or, with joint.head=external, gan.discriminator_learning_rate",
+)
 TRUNK = f"{Trunk.__module__}.{Trunk.__qualname__}"
 
 
@@ -131,7 +137,7 @@ def leave_gan(config: Config, data: ImageData, model: JointClassifier, result: R
         | {name: value for name, value in row.items() if name.startswith("gan/")}
         for row in model.history
     ]
-    write_health(config.gan, data, trained, history, steps, folder)
+    write_health(config.gan, data, trained, history, steps, folder, KEYS)
     written = _write_images(trained, folder)
     for label, count in written.items():
         audit_generated(config, data, label, count, folder / "synthetic", folder / label)
