@@ -10,12 +10,16 @@ from torch import nn
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 
+from fer_experiments.augment import Traditional
 from fer_experiments.balance import Objective
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.gan import module
 from fer_experiments.gan.averaging import decay
 from fer_experiments.gan.module import DCGAN
+from fer_experiments.joint import JointConfig
+from fer_experiments.joint.module import External, JointClassifier, TwoHeaded
+from fer_experiments.joint.networks import Trunk
 from fer_experiments.train import capture
 from fer_experiments.train.capture import WARM_UP, Captured, CaptureSteps, on_streams
 
@@ -172,9 +176,46 @@ def recipe() -> DCGAN:
     return DCGAN(**settings, loss="hinge", learning_rate=2e-4, betas=[0.5, 0.999], provenance={})
 
 
+def joint(head: str) -> JointClassifier:
+    torch.manual_seed(0)
+    settings = JointConfig(
+        head=head, labels="balanced", share=0.5, warm_up=0.0, learning_rate=5e-4, shared=True, adversarial_weight=1.0,
+        class_weight=1.0, generated_weight=None, generator_class_weight=1.0, threshold=0.0, pseudo_labels=True,
+    )  # fmt: skip
+    network, kind = (CNN(2, image_size=32), External) if head == "external" else (Trunk(2, 3, 32, 4), TwoHeaded)
+    return kind(
+        network,
+        joint=settings,
+        augment=Traditional(flip=0.5, degrees=10.0, translate=0.1, scale=0.1).smooth,
+        probabilities=[0.5, 0.5],
+        classed=8,
+        learning_rate_generator=2e-4,
+        learning_rate_discriminator=2e-4,
+        betas=[0.5, 0.999],
+        ema=100,
+        diffaugment="color",
+        spectral_norm=False,
+        loss="bce",
+        classes=["a", "b"],
+        optimizer=ADAM,
+        learning_rate=5e-4,
+        objective=Objective(),
+        provenance={"image_size": 32},
+        **{name: value for name, value in GAN.items() if name != "discriminator_outputs"},
+    )
+
+
+def two_headed() -> JointClassifier:
+    return joint("adc")
+
+
+def external() -> JointClassifier:
+    return joint("external")
+
+
 def fit(model, accelerator, callbacks, precision="32-true"):
     torch.manual_seed(1)
-    size = 22 if isinstance(model, Classifier) else 32
+    size = 22 if type(model) is Classifier else 32
     batches = [(torch.rand(16, 3, size, size), torch.arange(16) % 2) for _ in range(WARM_UP + 5)]
     trainer = lightning.Trainer(
         accelerator=accelerator,
@@ -199,6 +240,18 @@ def test_on_the_cpu_steps_stay_as_they_are():
     trainer = fit(model, "cpu", [CaptureSteps(required=False)])
     assert trainer.global_step == 2 * (WARM_UP + 5)
     assert "step" not in vars(model)
+
+
+@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("build", [two_headed, external])
+def test_every_weight_of_a_joint_training_learns_and_all_images_are_counted(build, precision):
+    model = build()
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    trainer = fit(model, "cpu", [], precision)
+    assert all(not torch.equal(value, before[name]) for name, value in model.named_parameters())
+    batches = trainer.global_step // len(trainer.optimizers)
+    assert (batches, sum(model.seen().values())) == (2 * (WARM_UP + 5), batches * (16 if build is two_headed else 8))
 
 
 @pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
@@ -358,7 +411,7 @@ def test_a_generators_average_goes_on_while_steps_are_replayed(played, monkeypat
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("build", [classifier, dcgan, recipe])
+@pytest.mark.parametrize("build", [classifier, dcgan, recipe, two_headed, external])
 @pytest.mark.parametrize(("precision", "tolerance"), [("32-true", 1e-4), ("bf16-mixed", 2e-2)])
 def test_captured_steps_do_what_eager_steps_do(build, precision, tolerance):
     eager, captured = build(), build()
