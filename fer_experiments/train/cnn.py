@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 from fer_experiments.augment import Augment
 from fer_experiments.balance import Generate, Joint, Plan, Strategy
 from fer_experiments.classifier.averaging import WeightAverage
-from fer_experiments.classifier.module import MONITOR
+from fer_experiments.classifier.module import MONITOR, Classifier
 from fer_experiments.data.leak import leak_to_selection
 from fer_experiments.data.module import INTERPOLATED, ImageData, ImageDataModule, Images
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fer_experiments.train.config import Config
 
 log = logging.getLogger(__name__)
+GAN = "gan"  # folder of the GAN of a lone training, or of an arm with one of its own
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class TrainCNN(Job):
         data = ImageData.prepare(config.data, config.seed)
         arm = _own_arm(config)
         write_data(folder, data, images_for_all(config, data, [arm]))
-        synthetic = find_synthetic(config, data, [arm], folder / "gan")
+        synthetic = find_synthetic(config, data, [arm], folder / GAN)
         audit_arms(config, data, {folder: arm}, synthetic)
         result = train_classifier(config, data, arm, synthetic, folder)
         log.info("%s", describe(result))
@@ -159,10 +160,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     labels = data.split.labels("train")
     plan = arm.balance.plan(labels, config.seed)
-    joint = arm.joint
-    images = (
-        build_images(config, data, arm, plan, synthetic) if joint is None else (joint_images(config, data, plan, joint))
-    )
+    images = build_images(config, data, arm, plan, synthetic)
     training = classifier_fingerprint(config, data, arm, images)
     there = finished(folder, training)
     if there is not None and (folder / PREDICTIONS).is_file():
@@ -171,33 +169,16 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
     resume = Resume(folder, config.classifier.checkpoint_every, training)
     folder.mkdir(parents=True, exist_ok=True)
     on_first(_write_training_table)(images, folder)
+    joint = arm.joint
     model = build_classifier(config, data, plan) if joint is None else build_joint(config, data, arm, plan, joint)
-    checkpoints = folder / "checkpoints"
-    best = ModelCheckpoint(
-        checkpoints,
-        filename="best",
-        monitor=MONITOR,
-        mode="max",
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
-    gan = folder / "gan"
-    pictures = (
-        [] if joint is None else [SampleGrid(gan / "samples", config.gan.picture_epochs, config.data.stored_channels)]
-    )
-    average = [] if config.classifier.ema is None else [WeightAverage(config.classifier.ema)]
-    trainer = config.trainer.build(
-        arm.name, config.classifier.epochs, folder, [*average, *pictures, best, resume], validate=True
-    )
+    callbacks = [*_callbacks(config, arm, folder), resume]
+    trainer = config.trainer.build(arm.name, config.classifier.epochs, folder, callbacks, validate=True)
     log.info("%s: %s", arm.name, describe_counts(labels, plan))
     resume.fit(trainer, model, images)
     steps = trainer.global_step // len(trainer.optimizers)
     generated = model.seen() if isinstance(model, JointClassifier) else plan.generated
-    chosen = checkpoints / f"{config.classifier.select}.ckpt"
-    predictions = trainer.predict(model, datamodule=images, ckpt_path=chosen, weights_only=True)
-    assert predictions is not None
-    outputs = {part: _join(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
-    metrics = {part: classification_metrics(*output, data.classes) for part, output in outputs.items()}
+    chosen = folder / "checkpoints" / f"{config.classifier.select}.ckpt"
+    outputs = _predict(trainer, model, images, chosen)
     result = Result(
         job="cnn",
         arm=arm.name,
@@ -210,7 +191,7 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         optimizer_steps=steps,
         # Both checkpoints are written within their epoch, which counts from 0.
         selected_epoch=int(torch.load(chosen, weights_only=True, map_location="cpu")["epoch"]) + 1,
-        metrics=metrics,
+        metrics={part: classification_metrics(*output, data.classes) for part, output in outputs.items()},
         history=model.history,
         split_hash=data.split.clean_hash,
         protocol="leak" if arm.leak else "clean",
@@ -219,19 +200,48 @@ def train_classifier(config: Config, data: ImageData, arm: Arm, synthetic: dict[
         device=device_name(trainer),
         precision=config.trainer.arithmetic(trainer.strategy.root_device),
     )
-    write_test_results(trainer.logger, result, *outputs["test"])
-    shown = {f"test_{name}": metrics["test"][name] for name in ("accuracy", "balanced_accuracy", "loss")}
-    write_hyperparameters(
-        trainer.logger,
-        result,
-        {"gan": config.gan, "classifier": config.classifier, "joint": arm.joint or config.joint},
-        shown,
-    )
+    _show(config, arm, result, trainer.logger, *outputs["test"])
     on_first(save_predictions)(folder, predictions_of(data, outputs))
     if isinstance(model, JointClassifier):
-        leave_gan(config, data, model, result, gan)
+        leave_gan(config, data, model, result, folder / GAN)
     on_first(result.save)(folder)
     return result
+
+
+def _callbacks(config: Config, arm: Arm, folder: Path) -> list[lightning.Callback]:
+    """Those that average the weights, draw the pictures of an arm's own GAN, and keep the best epoch."""
+    best = ModelCheckpoint(
+        folder / "checkpoints",
+        filename="best",
+        monitor=MONITOR,
+        mode="max",
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    found: list[lightning.Callback] = [best]
+    if arm.joint is not None:
+        samples = folder / GAN / "samples"
+        found.insert(0, SampleGrid(samples, config.gan.picture_epochs, config.data.stored_channels))
+    if config.classifier.ema is not None:
+        found.insert(0, WeightAverage(config.classifier.ema))
+    return found
+
+
+def _predict(
+    trainer: lightning.Trainer, model: Classifier, images: ImageDataModule, checkpoint: Path
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """{part: logits (N, K) and labels (N,)} of validation and test, by the weights of a checkpoint."""
+    predictions = trainer.predict(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
+    assert predictions is not None
+    return {part: _join(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
+
+
+def _show(config: Config, arm: Arm, result: Result, logger: Any, logits: Tensor, labels: Tensor) -> None:
+    """In TensorBoard: the results on test, and the training's line in the table of settings."""
+    write_test_results(logger, result, logits, labels)
+    shown = {f"test_{name}": result.metrics["test"][name] for name in ("accuracy", "balanced_accuracy", "loss")}
+    groups = {"gan": config.gan, "classifier": config.classifier, "joint": arm.joint or config.joint}
+    write_hyperparameters(logger, result, groups, shown)
 
 
 def _write_training_table(images: ImageDataModule, folder: Path) -> None:
@@ -254,6 +264,8 @@ def classifier_fingerprint(config: Config, data: ImageData, arm: Arm, images: Im
 
 def build_images(config: Config, data: ImageData, arm: Arm, plan: Plan, synthetic: dict[str, Path]) -> ImageDataModule:
     """The planned training images, generated ones injected, in as many steps an epoch for every arm."""
+    if arm.joint is not None:
+        return joint_images(config, data, plan, arm.joint)
     settings = config.classifier
     images = ImageDataModule(
         data,
