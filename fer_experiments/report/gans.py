@@ -68,13 +68,17 @@ def gans(record: StudyRecord, folder: Path) -> list[Gan]:
         results = [result for result in record.results if result.seed == seed]
         places = gan_folders(record.model_copy(update={"seeds": [seed], "results": results}), folder)
         found = [path.parent for place in places for path in sorted(place.glob("**/samples"))]
+        arms = {record.folder_of(result, folder) / "gan": result.arm for result in results}
         if found:
-            return [_gan(here, folder) for here in found]
+            return [_gan(here, folder, arms.get(here, "")) for here in found]
     return []
 
 
-def _gan(here: Path, folder: Path) -> Gan:
-    """Grids, no more than GRIDS_SHOWN of them, evenly chosen with the first and the last; losses and scores."""
+def _gan(here: Path, folder: Path, arm: str) -> Gan:
+    """Grids, no more than GRIDS_SHOWN of them, evenly chosen with the first and the last; losses and scores.
+
+    arm: that it was trained in, "" where arms share it.
+    """
     paths = sorted((here / "samples").glob("epoch_*.png"), key=_epoch)
     places = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), GRIDS_SHOWN)).round().astype(int))
     grids = [picture for place in places if (picture := _grid(paths[place])) is not None]
@@ -86,6 +90,7 @@ def _gan(here: Path, folder: Path) -> Gan:
     else:
         title = ", ".join(f"{name}: {number} training images, {result.generated.get(name, 0)} generated"
                           for name, number in result.real.items())  # fmt: skip
+        title = f"{arm}: {title}" if arm else title
         for what, lines in (("loss", LOSS), ("discriminator's score: 1 is real", SCORE)):
             figure = figures.curves([result.history], lines, x="step")
             curves.append(drawn(what, f"GAN: {what} by step", figure))
