@@ -112,7 +112,7 @@ class JointClassifier(Classifier):
             raise NonFiniteError(
                 f"a weight is not finite in epoch {self.current_epoch + 1}; checkpoints/last.ckpt holds the last good "
                 "state, if one was due (classifier.checkpoint_every). Try a smaller gan.learning_rate (now "
-                f"{self.learning_rate_generator}) or classifier.learning_rate"
+                f"{self.learning_rate_generator}) or a smaller rate of the classifier (now {self.learning_rate})"
             )
 
     def draw(self, images: Tensor) -> tuple[Tensor, Tensor]:
