@@ -137,3 +137,21 @@ def test_generated_and_simple_curves_differ_in_colour_and_marker():
     ]
     assert len({(line.get_color(), line.get_marker()) for line in drawn}) == 4
     assert [line.get_color() for line in drawn][::2] == [figures.SIMPLE, figures.GENERATED]
+
+
+def test_arms_that_lack_different_keys_are_curves_of_their_own():
+    arms = [
+        "none",
+        "joint",
+        "joint [w=0]",
+        "joint [p=0]",
+        "joint [p=0, w=0]",
+        "joint [s=0.25, w=0.25]",
+        "joint [s=0.5]",
+    ]
+    found = panels([*arms, "joint [p=0.5]", "joint [s=0.25, h=a]", "joint [p=0, w=0, s=0]"])
+    assert {panel.key for panel in found} == {"w", "p", "s"}
+    for panel in found:
+        for points in panel.curves.values():
+            values = [value for value, _ in points]
+            assert values == [None] or None not in values

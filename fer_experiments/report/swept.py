@@ -74,13 +74,15 @@ def _curves(names: Mapping[str, ArmName], key: str, held: Mapping[str, str]) -> 
             if all(name.values.get(other, value) == value for other, value in held.items())}  # fmt: skip
     rest = {arm: str(name.without({key, *held})) for arm, name in here.items()}
     missing = {arm: [one for one in (key, *held) if one not in name.values] for arm, name in here.items()}
-    whole = {rest[arm] for arm in here if not missing[arm]}
+    lacks: dict[str, set[tuple[str, ...]]] = {}
+    for arm in here:
+        lacks.setdefault(rest[arm], set()).add(tuple(missing[arm]))
     curves: dict[str, list[Point]] = {}
     for arm, name in here.items():
         value = number(name.values[key]) if key in name.values else None
         if value is None and key in name.values:
             continue
-        without = f" without {', '.join(missing[arm])}" if missing[arm] and rest[arm] in whole else ""
+        without = f" without {', '.join(missing[arm])}" if missing[arm] and len(lacks[rest[arm]]) > 1 else ""
         curves.setdefault(rest[arm] + without, []).append((value, arm))
     return {curve: sorted(points, key=lambda point: point[0] or 0.0) for curve, points in curves.items()}
 
