@@ -12,7 +12,7 @@ from fer_experiments.progress import busy
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 where the checkpoint or the folder can't be used."""
     parser = argparse.ArgumentParser(prog="python -m fer_experiments.generate", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="checkpoints/last.ckpt of a run with train=dcgan")
+    parser.add_argument("checkpoint", type=Path, help="checkpoints/last.ckpt of a run with train=dcgan or joint")
     parser.add_argument("--class", dest="label", help="class to make; default: each that the GAN was trained on")
     parser.add_argument("--count", type=_positive, default=80, help="how many images of each class (default 80)")
     parser.add_argument("--out", type=Path, required=True, help="folder for CLASS/*.png and manifest.csv")

@@ -133,3 +133,10 @@ def source(name: str, **keys: Any) -> Any:
     assert isinstance(node, dict)
     del node["defaults"]
     return build("data", node | keys)
+
+
+def joint_config(**keys: Any) -> Any:
+    """conf/joint/adc.yaml with other keys."""
+    node = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "joint" / "adc.yaml"))
+    assert isinstance(node, dict)
+    return build("joint", node | keys)

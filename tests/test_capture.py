@@ -14,14 +14,14 @@ from fer_experiments.augment import Traditional
 from fer_experiments.balance import Objective
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
-from fer_experiments.gan import module
+from fer_experiments.gan import averaging
 from fer_experiments.gan.averaging import decay
 from fer_experiments.gan.module import DCGAN
-from fer_experiments.joint import JointConfig
 from fer_experiments.joint.module import External, JointClassifier, TwoHeaded
 from fer_experiments.joint.networks import Trunk
 from fer_experiments.train import capture
 from fer_experiments.train.capture import WARM_UP, Captured, CaptureSteps, on_streams
+from tests.conftest import joint_config
 
 
 class PlayedGraph:
@@ -178,14 +178,10 @@ def recipe() -> DCGAN:
 
 def joint(head: str) -> JointClassifier:
     torch.manual_seed(0)
-    settings = JointConfig(
-        head=head, labels="balanced", share=0.5, warm_up=0.0, learning_rate=5e-4, shared=True, adversarial_weight=1.0,
-        class_weight=1.0, generated_weight=None, generator_class_weight=1.0, threshold=0.0, pseudo_labels=True,
-    )  # fmt: skip
     network, kind = (CNN(2, image_size=32), External) if head == "external" else (Trunk(2, 3, 32, 4), TwoHeaded)
     return kind(
         network,
-        joint=settings,
+        joint=joint_config(head=head, threshold=0.0),
         augment=Traditional(flip=0.5, degrees=10.0, translate=0.1, scale=0.1).smooth,
         probabilities=[0.5, 0.5],
         classed=8,
@@ -403,7 +399,7 @@ def test_a_generators_average_goes_on_while_steps_are_replayed(played, monkeypat
     monkeypatch.setattr(capture, "impossible", lambda trainer: None)
     monkeypatch.setattr(PlayedGraph, "work", lambda self: None, raising=False)
     kept = []
-    monkeypatch.setattr(module, "update_average", lambda average, network, share: kept.append(share))
+    monkeypatch.setattr(averaging, "update_average", lambda average, network, share: kept.append(share))
     model = recipe()
     model.step = lambda *batch: [optimizer.step() for optimizer in model.optimizers()] and torch.zeros(4)
     fit(model, "cpu", [CaptureSteps(required=True)])

@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,11 +23,11 @@ from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.generate import main as generate
 from fer_experiments.joint import losses
 from fer_experiments.joint.networks import Trunk, drawn_labels, unrecorded
-from fer_experiments.joint.step import METRICS, Weights, two_headed_step
+from fer_experiments.joint.step import METRICS, two_headed_step
 from fer_experiments.predict import main as predict
 from fer_experiments.report.study import StudyRecord
 from fer_experiments.report.verdicts import find_verdicts
-from tests.conftest import write_images
+from tests.conftest import joint_config, write_images
 from tests.same_run import curves
 
 HEADS = ["adc", "acgan", "external"]
@@ -117,10 +116,11 @@ def test_labels_are_drawn_by_their_shares_in_any_order(probabilities):
 # One step
 
 
-def one_step(weights: Weights, class_loss=losses.ADC, classed: int = 4, shared: bool = True):
+def one_step(classed: int = 4, ready: float = 1.0, **keys):
     """Parameters of trunk and generator before and after a step of gradient descent, and what it was given."""
     torch.manual_seed(0)
-    trunk, generator = Trunk(2, 1, 32, width=4, contrast=class_loss is losses.ADC), Generator(8, 4, 1, 32, 2)
+    joint = joint_config(**keys)
+    trunk, generator = Trunk(2, 1, 32, width=4, contrast=joint.head == "adc"), Generator(8, 4, 1, 32, 2)
     given = torch.rand(4, 1, 32, 32) * 2 - 1, torch.tensor([0, 1, 1, 0]), torch.randn(4, 8), torch.tensor([1, 1, 0, 0])
     before = [[p.detach().clone() for p in network.parameters()] for network in (trunk, generator)]
     optimizers = [torch.optim.SGD(network.parameters(), 1.0) for network in (trunk, generator)]
@@ -129,13 +129,12 @@ def one_step(weights: Weights, class_loss=losses.ADC, classed: int = 4, shared: 
         trunk,
         optimizers,
         *given,
+        joint,
         classed,
+        torch.tensor(ready),
         BCE,
-        class_loss,
-        weights,
         torch.Tensor.backward,
         lambda images: images,
-        shared=shared,
     )
     after = [[p.detach().clone() for p in network.parameters()] for network in (trunk, generator)]
     return before, after, given, dict(zip(METRICS, found.tolist(), strict=True))
@@ -147,8 +146,9 @@ def fresh():
 
 
 def test_a_step_descends_the_sum_of_the_losses_of_both_heads():
-    weights = Weights(adversarial=0.5, classes=2.0, generated=0.25, generator_classes=3.0, ready=torch.ones(()))
-    before, after, (real, labels, z, asked), found = one_step(weights, classed=3)
+    weights = {"adversarial": 0.5, "class": 2.0, "generated": 0.25, "generator_class": 3.0}
+    keys = {f"{name}_weight": value for name, value in weights.items()}
+    before, after, (real, labels, z, asked), found = one_step(classed=3, **keys)
     trunk, generator = fresh()
     fake = generator(z, asked)
     on_real, on_fake = trunk.heads(real), trunk.heads(fake.detach())
@@ -175,21 +175,19 @@ def test_a_step_descends_the_sum_of_the_losses_of_both_heads():
     assert found["train/loss"] == pytest.approx(plain.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("class_loss", [losses.ADC, losses.ACGAN], ids=["adc", "acgan"])
-def test_generated_images_have_no_part_in_class_losses_during_the_warm_up(class_loss):
-    ready, none = torch.zeros(()), torch.ones(())
-    warming = one_step(Weights(1.0, 1.0, 1.0, 1.0, ready), class_loss)[1]
-    without = one_step(Weights(1.0, 1.0, 0.0, 0.0, none), class_loss)[1]
-    with_them = one_step(Weights(1.0, 1.0, 1.0, 1.0, none), class_loss)[1]
+@pytest.mark.parametrize("head", ["adc", "acgan"])
+def test_generated_images_have_no_part_in_class_losses_during_the_warm_up(head):
+    warming = one_step(head=head, ready=0.0)[1]
+    without = one_step(head=head, generated_weight=0.0, generator_class_weight=0.0)[1]
+    with_them = one_step(head=head)[1]
     for network in (0, 1):
         assert all(map(torch.equal, warming[network], without[network]))
         assert not all(map(torch.equal, warming[network], with_them[network]))
 
 
 def test_a_trunk_that_is_not_shared_learns_what_it_would_without_the_adversarial_loss():
-    ready = torch.ones(())
-    before, apart, _, _ = one_step(Weights(1.0, 1.0, 1.0, 1.0, ready), shared=False)
-    without = one_step(Weights(0.0, 1.0, 1.0, 1.0, ready))[1]
+    before, apart, _, _ = one_step(shared=False)
+    without = one_step(adversarial_weight=0.0)[1]
     names = [name for name, _ in fresh()[0].named_parameters()]
     for name, old, new, alone in zip(names, before[0], apart[0], without[0], strict=True):
         head = name == "discriminator.to_logits.weight"
@@ -291,6 +289,7 @@ def test_labels_shares_and_warm_up_decide_what_is_seen(run, tmp_path):
     assert seen(2, "joint.labels={angry: 1}").generated == {"angry": 8 * half.optimizer_steps}
     assert sum(seen(3, "joint.share=0.25").generated.values()) == 4 * half.optimizer_steps
     assert seen(4, "joint.share=0").generated == {}
+    assert seen(8, "joint.share=0", "joint.head=external", "joint.threshold=0").generated == {}
     assert seen(5, "joint.generated_weight=0").generated == {}
     keys = ["joint.adversarial_weight=1", "joint.generated_weight=0"]
     assert sum(seen(6, *keys).generated.values()) == 8 * half.optimizer_steps
@@ -339,6 +338,6 @@ def test_several_devices_are_refused(read):
 def test_a_file_at_its_best_epoch_is_not_what_makes_the_images(run):
     """The generator of a run is the last epoch's, whichever epoch the classifier is chosen from."""
     folder = run(*KEYS, "trainer.max_epochs=3", "classifier.epochs=3")
-    last = TrainedGenerator.load(folder / "checkpoints" / "last.ckpt")
+    best, last = (TrainedGenerator.load(folder / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
+    assert best.checkpoint_hash != last.checkpoint_hash  # the best epoch is not the last here
     assert set(pd.read_csv(folder / "gan" / "synthetic" / MANIFEST)["checkpoint_hash"]) == {last.checkpoint_hash}
-    assert Path(folder / "checkpoints" / "best.ckpt").is_file()

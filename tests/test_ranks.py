@@ -38,10 +38,11 @@ def trained(*overrides: str) -> dict:
 
     from fer_experiments.__main__ import CONF_DIR
     from fer_experiments.data.module import ImageData
+    from fer_experiments.train.arm import Arm
     from fer_experiments.train.build import build_classifier
-    from fer_experiments.train.cnn import Arm, build_images
     from fer_experiments.train.config import Config
     from fer_experiments.train.gan_training import build_gan, gan_images, training_places
+    from fer_experiments.train.training_images import build_images
 
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3", job_name="test"):

@@ -20,7 +20,8 @@ from fer_experiments.data.module import ImageData
 from fer_experiments.ending import ended
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.statistics import Comparison, compare
-from fer_experiments.train.cnn import Arm, train_classifier
+from fer_experiments.train.arm import Arm
+from fer_experiments.train.cnn import train_classifier
 from fer_experiments.train.config import Config
 
 # As in the default study, but on small images and for a few epochs: what is tested is the verdict.

@@ -1,6 +1,5 @@
 """The adversarial pair as a LightningModule with manual optimization."""
 
-from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -10,7 +9,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from fer_experiments.errors import NonFiniteError
-from fer_experiments.gan.averaging import decay, update_average
+from fer_experiments.gan.averaging import AveragedGenerator, all_finite
 from fer_experiments.gan.diffaugment import diffaugment, mirrored
 from fer_experiments.gan.losses import LOSSES
 from fer_experiments.gan.networks import Discriminator, Generator, normalisation_of
@@ -20,7 +19,7 @@ from fer_experiments.gan.step import METRICS, adversarial_step
 STEPS_BETWEEN_LOGS = 50  # a log call costs as much as a framework step; gathered, it is free
 
 
-class DCGAN(lightning.LightningModule):
+class DCGAN(lightning.LightningModule, AveragedGenerator):
     """Generator and discriminator trained in turn on batches (images (B, C, S, S) in [0, 1], labels).
 
     classes: names, by label, of a conditional GAN; None: labels are not used. r1_gamma: None for no R1. Other keys are
@@ -56,18 +55,13 @@ class DCGAN(lightning.LightningModule):
         self.generator = Generator(latent_dim, width, channels, image_size, number)
         self.discriminator = Discriminator(width, channels, image_size, discriminator_outputs, number, norm)
         self.to(memory_format=torch.channels_last)
-        self.average = None if ema is None else deepcopy(self.generator).requires_grad_(False)
-        self.classes, self.ema, self.policy, self.mirror = classes, ema, diffaugment, mirror
+        self.start_average(ema)
+        self.classes, self.policy, self.mirror = classes, diffaugment, mirror
         self.loss, self.penalty = LOSSES[loss], penalty_of(loss, r1_gamma)
         self.learning_rate, self.betas = learning_rate, betas
         self.discriminator_learning_rate = discriminator_learning_rate or learning_rate
         self._gathered: list[Tensor] = []
         self.history: list[dict[str, float]] = []
-
-    @property
-    def sampler(self) -> Generator:
-        """The generator whose images count: the average, where there is one."""
-        return self.generator if self.average is None else self.average
 
     def configure_optimizers(self) -> list[Optimizer]:
         betas = (self.betas[0], self.betas[1])
@@ -78,7 +72,8 @@ class DCGAN(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._gathered.append(self.step(*batch))
-        self._average(len(batch[0]) * self.trainer.world_size)
+        size = len(batch[0]) * self.trainer.world_size
+        self.follow_generator(size, self.global_step // 2 * size)
         if len(self._gathered) >= STEPS_BETWEEN_LOGS:
             self.write_history()
 
@@ -102,16 +97,10 @@ class DCGAN(lightning.LightningModule):
             penalty=self.penalty,
         )
 
-    def _average(self, batch: int) -> None:
-        """Not in `step`: its decay changes from step to step, where a CUDA graph would keep the first."""
-        if self.average is not None and self.ema is not None:
-            images_seen = self.global_step // 2 * batch
-            update_average(self.average, self.generator, decay(batch, images_seen, self.ema))
-
     def on_train_epoch_end(self) -> None:
         self.write_history()
         # The last update of the epoch shows in no loss yet. Runs before the checkpoint is written, which so stays good.
-        if not torch.stack([parameter.isfinite().all() for parameter in self.parameters()]).all():
+        if not all_finite(self):
             self._stop("a weight")
 
     def write_history(self) -> None:

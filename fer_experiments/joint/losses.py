@@ -41,6 +41,7 @@ ADC = ClassLoss(cross_entropy, as_generated, discriminative)
 """2K logits. Hou et al. 2022, Conditional GANs with auxiliary discriminative classifier."""
 ACGAN = ClassLoss(cross_entropy, cross_entropy, cross_entropy)
 """K logits. Odena et al. 2017, Conditional image synthesis with auxiliary classifier GANs."""
+LOSSES = {"adc": ADC, "acgan": ACGAN}  # by joint.head
 
 
 def accepted(logits: Tensor, asked: Tensor, threshold: float, pseudo_labels: bool) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
 from typing import Any, ClassVar, cast
 
@@ -14,7 +13,7 @@ from torch.optim import Adam
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.step import METRICS, classification_step
 from fer_experiments.errors import NonFiniteError
-from fer_experiments.gan.averaging import decay, update_average
+from fer_experiments.gan.averaging import AveragedGenerator, all_finite
 from fer_experiments.gan.diffaugment import diffaugment, mirrored
 from fer_experiments.gan.losses import LOSSES
 from fer_experiments.gan.networks import Discriminator, Generator, normalisation_of
@@ -22,15 +21,15 @@ from fer_experiments.gan.penalties import penalty_of
 from fer_experiments.gan.step import METRICS as ADVERSARIAL
 from fer_experiments.gan.step import adversarial_step
 from fer_experiments.joint.config import JointConfig
-from fer_experiments.joint.losses import ACGAN, ADC, accepted, as_means
+from fer_experiments.joint.losses import accepted, as_means
 from fer_experiments.joint.networks import Trunk, drawn_labels, unrecorded
 from fer_experiments.joint.step import METRICS as TWO_HEADED
-from fer_experiments.joint.step import Weights, two_headed_step
+from fer_experiments.joint.step import two_headed_step
 
 Augment = Callable[[Tensor], Tensor]
 
 
-class JointClassifier(Classifier):
+class JointClassifier(Classifier, AveragedGenerator):
     """A classifier, and a generator of all its classes that is trained with it.
 
     Batches are (images (B, C, S, S) in [0, 1], labels (B,)) without augmentation: `augment`, floats in [0, 255] to such
@@ -71,9 +70,9 @@ class JointClassifier(Classifier):
     ) -> None:
         super().__init__(network, **classifier)
         self.generator = Generator(latent_dim, width, channels, image_size, len(self.classes))
-        self.average = None if ema is None else deepcopy(self.generator).requires_grad_(False)
+        self.start_average(ema)
         self.joint, self.augment, self.classed = joint, augment, classed
-        self.ema, self.policy, self.mirror = ema, diffaugment, mirror
+        self.policy, self.mirror = diffaugment, mirror
         self.loss, self.penalty, self.betas = LOSSES[loss], penalty_of(loss, r1_gamma), (betas[0], betas[1])
         self.learning_rate_generator = learning_rate_generator
         self.learning_rate_discriminator = learning_rate_discriminator
@@ -81,11 +80,6 @@ class JointClassifier(Classifier):
         self.register_buffer("cumulative", torch.tensor(probabilities).cumsum(0), persistent=False)
         self.register_buffer("ready", torch.ones(()), persistent=False)
         self.to(memory_format=torch.channels_last)
-
-    @property
-    def sampler(self) -> Generator:
-        """The generator whose images count: the average, where there is one."""
-        return self.generator if self.average is None else self.average
 
     def seen(self) -> dict[str, int]:
         """{class: generated images from which the classifier learnt, by either loss}."""
@@ -102,13 +96,12 @@ class JointClassifier(Classifier):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         super().training_step(batch, batch_idx)
-        if self.average is not None and self.ema is not None:
-            steps = self.global_step // len(self.trainer.optimizers)
-            update_average(self.average, self.generator, decay(len(batch[0]), steps * len(batch[0]), self.ema))
+        steps = self.global_step // len(self.trainer.optimizers)
+        self.follow_generator(len(batch[0]), steps * len(batch[0]))
 
     def on_train_epoch_end(self) -> None:
         # Of the generator no loss may have shown it yet. Runs before the checkpoint is written, which so stays good.
-        if not torch.stack([parameter.isfinite().all() for parameter in self.parameters()]).all():
+        if not all_finite(self):
             raise NonFiniteError(
                 f"a weight is not finite in epoch {self.current_epoch + 1}; checkpoints/last.ckpt holds the last good "
                 "state, if one was due (classifier.checkpoint_every). Try a smaller gan.learning_rate (now "
@@ -165,14 +158,13 @@ class TwoHeaded(JointClassifier):
             labels,
             z,
             asked,
+            own,
             self.classed,
+            self.ready,
             self.loss,
-            ADC if own.head == "adc" else ACGAN,
-            Weights(own.adversarial_weight, own.class_weight, own.beside_real, own.generator_class_weight, self.ready),
             self.manual_backward,
             self.see,
             self.penalty,
-            own.shared,
         )
 
 

@@ -1,7 +1,6 @@
 """One update of a trunk with two heads and of the generator, in plain PyTorch."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,7 +10,8 @@ from torch.nn import functional as F
 from fer_experiments.gan.losses import Loss
 from fer_experiments.gan.penalties import Penalty
 from fer_experiments.gan.step import frozen
-from fer_experiments.joint.losses import ClassLoss
+from fer_experiments.joint.config import JointConfig
+from fer_experiments.joint.losses import LOSSES
 from fer_experiments.joint.networks import Trunk, unrecorded
 
 METRICS = (
@@ -27,19 +27,6 @@ METRICS = (
 )
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Of the losses, as conf/joint has them; ready: a scalar, by which class losses on generated images are multiplied,
-    0 during the warm-up.
-    """
-
-    adversarial: float
-    classes: float
-    generated: float
-    generator_classes: float
-    ready: Tensor
-
-
 def two_headed_step(
     generator: nn.Module,
     trunk: Trunk,
@@ -48,37 +35,39 @@ def two_headed_step(
     labels: Tensor,
     z: Tensor,
     asked: Tensor,
+    joint: JointConfig,
     classed: int,
+    ready: Tensor,
     loss: Loss,
-    class_loss: ClassLoss,
-    weights: Weights,
     backward: Callable[[Tensor], Any],
     see: Callable[[Tensor], Tensor],
     penalty: Penalty | None = None,
-    shared: bool = True,
 ) -> Tensor:
     """The trunk's step on real (B, C, S, S) in [-1, 1] of classes labels (B,) and on G(z) of classes asked (B,), then
     G's step through the updated trunk; z (B, latent_dim).
 
-    The first `classed` generated images have a part in the class loss, all in the adversarial one. see: what the trunk
-    sees of any image, drawn anew each time. Not shared: of the trunk, the adversarial loss trains its own layer alone.
-    Returns METRICS (9,), detached and before the updates; train/loss and train/accuracy are of the softmax over the
-    real classes' logits, on the real images.
+    joint: which class loss, and what each loss counts; where it is not shared, the adversarial loss trains its own
+    layer of the trunk alone. The first `classed` generated images have a part in the class loss, all in the adversarial
+    one. ready: a scalar, by which class losses on generated images are multiplied, 0 during the warm-up. see: what the
+    trunk sees of any image, drawn anew each time. Returns METRICS (9,), detached and before the updates; train/loss and
+    train/accuracy are of the softmax over the real classes' logits, on the real images.
     """
     optimizer_trunk, optimizer_g = optimizers
+    class_loss = LOSSES[joint.head]
     generated = generator(z, asked)
     seen, fake = see(real), see(generated.detach())
-    on_real = trunk.heads(seen, shared)
+    on_real = trunk.heads(seen, joint.shared)
     with unrecorded(trunk):
-        on_fake = trunk.heads(fake, shared)
+        on_fake = trunk.heads(fake, joint.shared)
     adversarial = loss.discriminator(on_real.adversarial, on_fake.adversarial)
     classes = class_loss.real(on_real.classes, labels).mean()
     of_generated = class_loss.generated(on_fake.classes[:classed], asked[:classed]).sum() / max(classed, 1)
-    of_both = classes + weights.ready * weights.generated * of_generated
-    total = weights.adversarial * adversarial + weights.classes * of_both
+    of_both = classes + ready * joint.beside_real * of_generated
+    total = joint.adversarial_weight * adversarial + joint.class_weight * of_both
     if penalty is not None:
         with unrecorded(trunk):
-            total = total + weights.adversarial * penalty(lambda images: trunk.heads(images).adversarial, seen, fake)
+            paid = penalty(lambda images: trunk.heads(images).adversarial, seen, fake)
+        total = total + joint.adversarial_weight * paid
     optimizer_trunk.zero_grad()
     backward(total)
     optimizer_trunk.step()
@@ -87,7 +76,7 @@ def two_headed_step(
         heads = trunk.heads(see(generated))
         adversarial_g = loss.generator(heads.adversarial)
         classes_g = class_loss.generator(heads.classes, asked).mean()
-        total_g = weights.adversarial * adversarial_g + weights.ready * weights.generator_classes * classes_g
+        total_g = joint.adversarial_weight * adversarial_g + ready * joint.generator_class_weight * classes_g
         optimizer_g.zero_grad()
         backward(total_g)
         optimizer_g.step()

@@ -21,7 +21,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arms import LEAK, ArmName
 from fer_experiments.joint import JointConfig
 from fer_experiments.spec import build
-from fer_experiments.train.cnn import Arm
+from fer_experiments.train.arm import Arm
 from fer_experiments.train.config import Config, to_dict
 from fer_experiments.train.joint import check_joint
 

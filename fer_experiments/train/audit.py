@@ -23,7 +23,7 @@ from fer_experiments.train.ranks import on_first
 from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
-    from fer_experiments.train.cnn import Arm
+    from fer_experiments.train.arm import Arm
     from fer_experiments.train.config import Config
 
 log = logging.getLogger(__name__)

@@ -48,3 +48,8 @@ def provenance(
         "network": dict(network),
         "cosine_head": cosine_head,
     }
+
+
+def steps_per_epoch(data: ImageData, batch_size: int) -> int:
+    """Batches that the real training images fill: as many for every arm, whatever it is trained on."""
+    return -(-len(data.split.rows("train")) // batch_size)

@@ -14,8 +14,9 @@ from fer_experiments.gan.networks import normalisation_of
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.joint.module import External, JointClassifier, TwoHeaded
 from fer_experiments.joint.networks import Trunk
+from fer_experiments.spec import call
 from fer_experiments.train.audit import audit_generated
-from fer_experiments.train.build import provenance
+from fer_experiments.train.build import provenance, steps_per_epoch
 from fer_experiments.train.dcgan import WITHOUT_NEED
 from fer_experiments.train.draw import Rejection, draw_images
 from fer_experiments.train.gan_training import gan_keys
@@ -25,7 +26,7 @@ from fer_experiments.train.resume import LAST
 
 if TYPE_CHECKING:
     from fer_experiments.joint import JointConfig
-    from fer_experiments.train.cnn import Arm
+    from fer_experiments.train.arm import Arm
     from fer_experiments.train.config import Config
 
 KEYS = Keys(
@@ -81,14 +82,16 @@ def joint_images(config: Config, data: ImageData, plan: Plan, joint: JointConfig
         batch_size=real_images(config, joint),
         seed=config.seed,
         train_indices=plan.indices,
-        steps_per_epoch=-(-len(data.split.rows("train")) // config.classifier.batch_size),
+        steps_per_epoch=steps_per_epoch(data, config.classifier.batch_size),
     )
 
 
 def build_joint(config: Config, data: ImageData, arm: Arm, plan: Plan, joint: JointConfig) -> JointClassifier:
     """The trunk is trained as conf/gan has a discriminator, another network as conf/classifier has it."""
     settings, gan = config.classifier, config.gan
-    classes, channels = list(data.classes), config.data.channels
+    size = image_size(config, joint)
+    node = settings.network if joint.external else _trunk(config, joint)
+    network = call(node, num_classes=len(data.classes), channels=config.data.channels, image_size=size)
     keys: dict[str, Any] = {
         "joint": joint,
         "augment": arm.augment.smooth,
@@ -96,35 +99,38 @@ def build_joint(config: Config, data: ImageData, arm: Arm, plan: Plan, joint: Jo
         "classed": settings.batch_size - real_images(config, joint),
         "learning_rate_generator": gan.learning_rate,
         "learning_rate_discriminator": gan.discriminator_learning_rate or gan.learning_rate,
-        "classes": classes,
+        "classes": list(data.classes),
         "objective": plan.objective,
         "schedule": settings.schedule,
         "mirror_test": settings.mirror_test,
+        "provenance": provenance(config, data, node, size),
         **gan_keys(config),
     }
     if joint.external:
-        network = settings.build_network(len(classes), channels)
         return External(
             network,
             optimizer=settings.optimizer,
             learning_rate=settings.learning_rate,
             mixing=settings.mixing(),
             label_smoothing=settings.label_smoothing,
-            provenance=provenance(config, data, settings.network, settings.image_size),
             **keys,
         )
-    own: dict[str, Any] = {
-        "width": gan.width,
-        "normalisation": normalisation_of(gan.loss, gan.regularizer == "spectral_norm"),
-        "contrast": joint.head == "adc",
-    }
     return TwoHeaded(
-        Trunk(len(classes), channels, gan.image_size, **own),
+        network,
         optimizer={"_target_": "torch.optim.Adam", "betas": gan.betas, "fused": True},
         learning_rate=joint.learning_rate,
-        provenance=provenance(config, data, {"_target_": TRUNK, **own}, gan.image_size),
         **keys,
     )
+
+
+def _trunk(config: Config, joint: JointConfig) -> dict[str, Any]:
+    """As classifier.network names another."""
+    return {
+        "_target_": TRUNK,
+        "width": config.gan.width,
+        "normalisation": normalisation_of(config.gan.loss, config.gan.regularizer == "spectral_norm"),
+        "contrast": joint.head == "adc",
+    }
 
 
 def leave_gan(config: Config, data: ImageData, model: JointClassifier, result: Result, folder: Path) -> None:

@@ -26,7 +26,7 @@ from fer_experiments.data.module import ImageData, ImageDataModule
 from fer_experiments.data.synthetic import GeneratedImages
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
-from fer_experiments.train.build import build_classifier
+from fer_experiments.train.build import build_classifier, steps_per_epoch
 from fer_experiments.train.trainer import save_whole
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _images(config: Config, data: ImageData, generated: GeneratedImages | None) 
         batch_size=config.judge.batch_size,
         seed=SEED,
         train_indices=kept[places[real]],
-        steps_per_epoch=-(-len(data.split.rows("train")) // config.judge.batch_size),
+        steps_per_epoch=steps_per_epoch(data, config.judge.batch_size),
         augment=AUGMENT,
     )
     if generated is not None:

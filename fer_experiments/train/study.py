@@ -22,14 +22,16 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import Question
 from fer_experiments.report.files import write_report
 from fer_experiments.report.study import StudyRecord, training
+from fer_experiments.train.arm import Arm
 from fer_experiments.train.arms import compose_arms, full_name
 from fer_experiments.train.audit import audit_arms
-from fer_experiments.train.cnn import Arm, describe, find_synthetic, images_for_all, train_classifier
+from fer_experiments.train.cnn import describe, train_classifier
 from fer_experiments.train.job import Job
 from fer_experiments.train.memory import keep_freed_memory
 from fer_experiments.train.ranks import on_first
 from fer_experiments.train.record import write_data
 from fer_experiments.train.search import valid_balanced_accuracy
+from fer_experiments.train.training_images import find_synthetic, images_for_all
 from fer_experiments.whole import whole
 
 if TYPE_CHECKING:
