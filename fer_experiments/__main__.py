@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from collections.abc import Iterable
 from typing import NoReturn
 
 import hydra
@@ -10,52 +11,68 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-import fer_experiments.identity  # noqa: F401 - resolvers that conf/config.yaml names
-from fer_experiments.ending import STOPPED, ended
+import fer_experiments.run_naming  # noqa: F401 - registers the resolvers that conf/config.yaml names
+from fer_experiments.atomic_write import storage_error
 from fer_experiments.errors import ConfigError
-from fer_experiments.progress import busy
-from fer_experiments.spec import CONF_DIR
-from fer_experiments.whole import storage_error
+from fer_experiments.exit_status import INTERRUPTED_STATUS, run_command_line
+from fer_experiments.progress import show_activity
+from fer_experiments.renamed_keys import present_name
+from fer_experiments.run_naming import override_key
+from fer_experiments.strict_config import CONF_DIR
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
 def job(config: DictConfig) -> float | None:
-    with busy("starting"):
-        from fer_experiments.train.job import run_job
+    """Run one job; the value is what a sweeper such as Optuna maximizes."""
+    with show_activity("starting"):
+        from fer_experiments.train.run import run_job
 
     try:
-        return run_job(config)  # which sweepers ask for
+        return run_job(config)
     except (ConfigError, OSError) as error:
-        said = error if isinstance(error, ConfigError) else storage_error(error)
+        reported = error if isinstance(error, ConfigError) else storage_error(error)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise said from error  # sys.exit would end the whole sweep
-        print(f"fer_experiments: {said}", file=sys.stderr)
+            raise reported from error  # sys.exit would end the whole sweep
+        print(f"fer_experiments: {reported}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except KeyboardInterrupt:
         folder = HydraConfig.get().runtime.output_dir
-        print(f"\nstopped in {folder}; the same command goes on from what is finished", file=sys.stderr)
-        sys.exit(STOPPED)
+        print(f"\nstopped in {folder}; the same command continues from what is finished", file=sys.stderr)
+        sys.exit(INTERRUPTED_STATUS)
 
 
 def main() -> NoReturn:
-    """Exit status: 0, 1 where a job failed, 2 for what can't be asked, 130 after Ctrl-C."""
-    ended(_run)
+    """Exit with status 0, 1 if a job failed, 2 if the configuration is wrong, 130 after Ctrl-C."""
+    run_command_line(_run)
 
 
 def _run() -> None:
+    if renamed := list(_renamed_overrides(sys.argv[1:])):
+        print("\n".join(f"fer_experiments: {line}" for line in renamed), file=sys.stderr)
+        sys.exit(2)
     try:
         job()
-    except SystemExit as stop:
-        if isinstance(stop.__context__, CompactHydraException):  # an override or group, of which Hydra has told
+    except SystemExit as exit_request:
+        cause = exit_request.__context__
+        if isinstance(cause, CompactHydraException):  # a wrong override or group, which Hydra has reported
             sys.exit(2)
-        if _of_groups(stop.__context__):  # data=null, which Hydra meets with a traceback
+        if _was_raised_composing(cause):  # data=null, which ends in a traceback inside Hydra
             print("fer_experiments: this can't be composed; a group takes a file's name: data=folder", file=sys.stderr)
             sys.exit(2)
         raise
 
 
-def _of_groups(error: BaseException | None) -> bool:
-    """Whether it was raised where Hydra puts the files of the groups together."""
+def _renamed_overrides(arguments: Iterable[str]) -> Iterable[str]:
+    """Say what each override with a former key is called now, before Hydra refuses it as unknown."""
+    for argument in arguments:
+        key = override_key(argument)
+        present = present_name(key) if "=" in argument else None
+        if present is not None:
+            yield f"{key} is now {present}"
+
+
+def _was_raised_composing(error: BaseException | None) -> bool:
+    """Whether the error was raised where Hydra composes the files of the groups."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)] if error is not None else []
     return bool(frames) and frames[-1].f_globals.get("__name__") == "hydra._internal.defaults_list"
 

@@ -2,12 +2,12 @@
 
 
 class ConfigError(ValueError):
-    """What a user typed can't be run; the message names the key, the value, what is allowed and the remedy."""
+    """What the user asked for can't be run. The message names the key, the value, what is allowed and the remedy."""
 
 
 class NonFiniteError(RuntimeError):
-    """Training broke down: a loss or a weight is NaN or infinite."""
+    """A loss or a weight became NaN or infinite in training."""
 
 
 class StorageError(OSError):
-    """The disk refuses a file; the message names it and the remedy. Whatever the job has finished is still there."""
+    """The disk refuses a file. The message names the file and the remedy; everything that is finished is kept."""

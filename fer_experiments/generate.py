@@ -4,30 +4,23 @@ import argparse
 import sys
 from pathlib import Path
 
-from fer_experiments.ending import ended
 from fer_experiments.errors import ConfigError
-from fer_experiments.progress import busy
+from fer_experiments.exit_status import run_command_line
+from fer_experiments.progress import show_activity
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0, or 2 where the checkpoint or the folder can't be used."""
-    parser = argparse.ArgumentParser(prog="python -m fer_experiments.generate", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="checkpoints/last.ckpt of a run with train=dcgan or joint")
-    parser.add_argument("--class", dest="label", help="class to make; default: each that the GAN was trained on")
-    parser.add_argument("--count", type=_positive, default=80, help="how many images of each class (default 80)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for CLASS/*.png and manifest.csv")
-    parser.add_argument("--seed", type=_natural, default=0, help="latent seed of the first image; the rest count up")
-    options = parser.parse_args(arguments)
-
-    with busy("starting"):
-        from fer_experiments.gan.sampling import TrainedGenerator  # torch only now, so that --help answers at once
+    """Return the exit status: 0, or 2 if the checkpoint or the folder can't be used."""
+    options = _build_parser().parse_args(arguments)
+    with show_activity("starting"):  # torch is imported only now, so that --help answers at once
+        from fer_experiments.gan.sampling import TrainedGenerator
 
     try:
         trained = TrainedGenerator.load(options.checkpoint)
         if options.label is not None and options.label not in trained.classes:
             raise ConfigError(
-                f"--class {options.label}: {options.checkpoint} makes images of {', '.join(trained.classes)}; give one "
-                "of these"
+                f"--class {options.label}: {options.checkpoint} makes images of {', '.join(trained.classes)}; give "
+                "one of these"
             )
         labels = trained.classes if options.label is None else [options.label]
         for label in labels:
@@ -39,18 +32,33 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _positive(text: str) -> int:
-    value = _natural(text)
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fer_experiments.generate", description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="checkpoints/last.ckpt of a run with train=dcgan or joint")
+    parser.add_argument("--class", dest="label", help="class to generate (default: each that the GAN was trained on)")
+    parser.add_argument("--count", type=_parse_positive, default=80, help="how many images of each class (default 80)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for CLASS/*.png and manifest.csv")
+    parser.add_argument(
+        "--seed",
+        type=_parse_natural,
+        default=0,
+        help="latent seed of the first image (default 0); each next image has the next seed",
+    )
+    return parser
+
+
+def _parse_positive(text: str) -> int:
+    value = _parse_natural(text)
     if value == 0:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return value
 
 
-def _natural(text: str) -> int:
+def _parse_natural(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}")
     return int(text)
 
 
 if __name__ == "__main__":
-    ended(main)
+    run_command_line(main)

@@ -1,4 +1,4 @@
-"""Progress that a person can see: a bar on a terminal, a line now and then elsewhere."""
+"""Progress that a person can see: a bar on a terminal, a line in the log every ten seconds elsewhere."""
 
 import logging
 import multiprocessing
@@ -25,48 +25,51 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Advance(Protocol):
+    """A function that is called with the number of steps done and, if useful, a note to show beside it."""
+
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
-def _shows(console: Console) -> bool:
-    """Whether bars are for it: on a terminal, and of its main process, as several can't share one."""
+def _shows_bars(console: Console) -> bool:
+    """Whether to draw bars: on a terminal only, and in the main process only, because several can't share a line."""
     return console.is_terminal and multiprocessing.parent_process() is None
 
 
 @contextmanager
-def stage(what: str, total: int) -> Iterator[Advance]:
-    """Show `what` as a stage of `total` steps; call the value with how many are done."""
+def show_stage(name: str, total: int) -> Iterator[Advance]:
+    """Show a stage of `total` steps; call the value of the block with how many are done."""
     console = Console()
-    show = _bar if _shows(console) else _lines
-    with show(what, total, console) as advance:
+    show = _show_bar if _shows_bars(console) else _log_lines
+    with show(name, total, console) as advance:
         yield advance
 
 
-def track(sequence: Sequence[T], what: str) -> Iterator[T]:
-    """Iterate with progress."""
-    with stage(what, len(sequence)) as advance:
+def track(sequence: Sequence[T], name: str) -> Iterator[T]:
+    """Iterate over the sequence as a stage called `name`."""
+    with show_stage(name, len(sequence)) as advance:
         for done, item in enumerate(sequence):
             yield item
             advance(done + 1)
 
 
 @contextmanager
-def busy(what: str) -> Iterator[None]:
-    """Show, on a terminal alone, that `what` goes on, and for how long. No stage can be shown within."""
+def show_activity(name: str) -> Iterator[None]:
+    """Show on a terminal that `name` is going on, and for how long. No stage can be shown inside the block."""
     console = Console()
-    if not _shows(console):
+    if not _shows_bars(console):
         yield
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    turning = threading.main_thread().is_alive()  # at exit, where a sweep's report is written, no thread can be started
-    with Progress(*columns, console=console, transient=True, auto_refresh=turning) as progress:
-        progress.add_task(what, total=None)
+    # When the interpreter exits, where a sweep's report is written, no thread can be started to turn the spinner.
+    can_start_threads = threading.main_thread().is_alive()
+    with Progress(*columns, console=console, transient=True, auto_refresh=can_start_threads) as progress:
+        progress.add_task(name, total=None)
         progress.refresh()
         yield
 
 
 @contextmanager
-def _bar(what: str, total: int, console: Console) -> Iterator[Advance]:
+def _show_bar(name: str, total: int, console: Console) -> Iterator[Advance]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -75,18 +78,18 @@ def _bar(what: str, total: int, console: Console) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(what, total=total, note="")
+        task = progress.add_task(name, total=total, note="")
         yield lambda done, note="": progress.update(task, completed=done, note=note)
 
 
 @contextmanager
-def _lines(what: str, total: int, console: Console) -> Iterator[Advance]:
+def _log_lines(name: str, total: int, console: Console) -> Iterator[Advance]:
     last = time.monotonic()
 
     def advance(done: int, note: str = "") -> None:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            log.info("%s: %d of %d %s", what, done, total, note)
+            log.info("%s: %d of %d %s", name, done, total, note)
 
     yield advance

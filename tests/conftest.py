@@ -18,9 +18,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 
 from fer_experiments.__main__ import CONF_DIR
-from fer_experiments.spec import build
+from fer_experiments.strict_config import build_config
 
-TINY_NETWORKS = ["gan.width=4", "gan.image_size=32", "classifier.image_size=32", "judge.image_size=32"]
+TINY_NETWORKS = [
+    "gan.width=4",
+    "gan.image_size=32",
+    "classifier.image_size=32",
+    "reference_classifier.image_size=32",
+]
 TINY_FACES = ["data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"]
 
 
@@ -39,8 +44,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Decoded images and judges go to a folder of this process of the test run, shared by its tests."""
+def _cache_of_process(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep decoded images and reference classifiers in a folder of this process of the test run, for all its tests."""
     os.environ["FER_EXPERIMENTS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
@@ -57,7 +62,7 @@ def forget_gans() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_gans() -> None:
+def _forget_gans_of_earlier_tests() -> None:
     """GANs are shared within a test alone, so that each that is to train one does."""
     forget_gans()
 
@@ -90,18 +95,23 @@ def compose(tmp_path: Path) -> Any:
 def read(compose: Compose) -> Any:
     """read(*overrides) -> the checked Config."""
     from fer_experiments.train.config import Config
+    from fer_experiments.train.settings import RunContext
 
-    return lambda *overrides: Config.read(compose(*overrides))
+    def read_config(*overrides: str) -> Config:
+        composed = compose(*overrides)
+        return Config.read(composed, RunContext(dict(HydraConfig.get().runtime.choices)))
+
+    return read_config
 
 
 @pytest.fixture
 def run(compose: Compose, tmp_path: Path) -> Any:
     """run(*overrides) -> the folder of the finished job; tiny drawn faces unless data= is overridden."""
-    from fer_experiments.train.job import run_job
+    from fer_experiments.train.run import run_job
 
     def finished(*overrides: str, folder: Path = tmp_path / "run") -> Path:
-        own = [text for text in TINY_FACES if not any(given.startswith(text.split("=")[0]) for given in overrides)]
-        faces = [] if any(text.startswith("data=") for text in overrides) else own
+        keys = {override.split("=")[0] for override in overrides}
+        faces = [] if "data" in keys else [text for text in TINY_FACES if text.split("=")[0] not in keys]
         run_job(compose("trainer=smoke", "trainer.progress=false", *faces, *TINY_NETWORKS, *overrides, folder=folder))
         return folder
 
@@ -128,15 +138,30 @@ def two_classes(tmp_path: Path) -> Path:
 
 def source(name: str, **keys: Any) -> Any:
     """The data source of conf/data/NAME.yaml with other keys; much quicker than read()."""
-    base, own = (OmegaConf.load(CONF_DIR / "data" / f"{file}.yaml") for file in ("base", name))
-    node = OmegaConf.to_container(OmegaConf.merge(base, own), resolve=True)
+    base, option = (OmegaConf.load(CONF_DIR / "data" / f"{file}.yaml") for file in ("base", name))
+    node = OmegaConf.to_container(OmegaConf.merge(base, option), resolve=True)
     assert isinstance(node, dict)
     del node["defaults"]
-    return build("data", node | keys)
+    return build_config("data", node | keys)
+
+
+def group_config(group: str, option: str, **keys: Any) -> Any:
+    """The object of conf/GROUP/OPTION.yaml, a file without defaults, with other keys."""
+    node = OmegaConf.to_container(OmegaConf.load(CONF_DIR / group / f"{option}.yaml"))
+    assert isinstance(node, dict)
+    return build_config(group, node | keys)
 
 
 def joint_config(**keys: Any) -> Any:
     """conf/joint/adc.yaml with other keys."""
-    node = OmegaConf.to_container(OmegaConf.load(CONF_DIR / "joint" / "adc.yaml"))
-    assert isinstance(node, dict)
-    return build("joint", node | keys)
+    return group_config("joint", "adc", **keys)
+
+
+def gan_config(**keys: Any) -> Any:
+    """conf/gan/dcgan.yaml with other keys."""
+    return group_config("gan", "dcgan", **keys)
+
+
+def classifier_config(**keys: Any) -> Any:
+    """conf/classifier/cnn.yaml with other keys."""
+    return group_config("classifier", "cnn", **keys)

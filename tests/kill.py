@@ -1,6 +1,6 @@
-"""Start a command line again and again, each time killed at some moment, until it ends: python -m tests.kill --help.
+"""Run a command line, kill it at random moments, and start it again until it ends: python -m tests.kill --help.
 
-One process imports all that a job needs and forks for each start, which so takes no ten seconds.
+One process imports everything that a job needs and forks for each start, which saves the ten seconds of the imports.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from collections import Counter
 from pathlib import Path
 
 from fer_experiments.__main__ import job
-from fer_experiments.train import config, study  # noqa: F401  all that a job imports, for every fork
+from fer_experiments.train import config, study  # noqa: F401  so that every fork has all that a job imports
 
-STAGES = {  # the last of these lines in the log says where a kill fell
+STAGES = {  # {pattern of a log line: stage that the job is in after it}
     "writing to": "data and cache",
-    r"judge: \d+ images": "judge",
+    r"reference classifier: \d+ images": "reference classifier",
     r"GAN of .*: \d+ images,": "GAN",
     "images written to": "health and audit",
     "generated images of": "between trainings",
@@ -29,7 +29,7 @@ STAGES = {  # the last of these lines in the log says where a kill fell
 
 
 def start(arguments: list[str], folder: Path, log: Path) -> int:
-    """The process id of the job in a fork of this process, which has not computed anything yet."""
+    """Fork this process, which has not computed anything yet, to run the job; return the process id of the fork."""
     child = os.fork()
     if child:
         return child
@@ -46,58 +46,67 @@ def start(arguments: list[str], folder: Path, log: Path) -> int:
         os._exit(status)
 
 
-def stages(log: Path, since: int = 0) -> list[str]:
-    """Where the job was with each of its telling lines after `since` bytes of its log."""
-    lines = log.read_bytes()[since:].decode(errors="replace").splitlines()
-    told = ([name for pattern, name in STAGES.items() if re.search(pattern, line)] for line in lines)
-    return [names[0] for names in told if names]
+def read_stages(log: Path, offset: int = 0) -> list[str]:
+    """Return the stages that the job has reached, by the lines of its log after the first `offset` bytes."""
+    lines = log.read_bytes()[offset:].decode(errors="replace").splitlines()
+    matches = ([stage for pattern, stage in STAGES.items() if re.search(pattern, line)] for line in lines)
+    return [stages[0] for stages in matches if stages]
 
 
-def wait(child: int, log: Path, since: int, lines: int, seconds: float) -> int | None:
-    """Its exit status, or None if it still runs so many seconds after it has written so many telling lines."""
-    until = None
-    while until is None or time.monotonic() < until:
+def wait(child: int, log: Path, offset: int, stages: int, seconds: float) -> int | None:
+    """Return the exit status of the job, or None if it still runs `seconds` after it has reached that many stages.
+
+    Args:
+        child: the process id.
+        log: where the job logs.
+        offset: the size of the log at the start of the process.
+        stages: how many stages, in the log after `offset`, the job must reach.
+        seconds: how long to wait after that.
+    """
+    deadline = None
+    while deadline is None or time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
-        if until is None and len(stages(log, since)) >= lines:
-            until = time.monotonic() + seconds
+        if deadline is None and len(read_stages(log, offset)) >= stages:
+            deadline = time.monotonic() + seconds
         time.sleep(0.01)
     return None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, help="folder for whole/, killed_1/ and so on")
+    parser.add_argument("out", type=Path, help="folder for uninterrupted/, killed_1/ and so on")
     parser.add_argument("--kills", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     options, arguments = parser.parse_known_args()
-    rng, fallen = random.Random(options.seed), Counter()
+    rng, kills = random.Random(options.seed), Counter()
 
     cache = options.out / "cache"
     os.environ["FER_EXPERIMENTS_CACHE"] = str(cache)
-    begun, log = time.monotonic(), options.out / "whole.log"
+    started, log = time.monotonic(), options.out / "uninterrupted.log"
     log.touch()
-    assert wait(start(arguments, options.out / "whole", log), log, 0, 0, 3600) == 0
-    seconds, lines = time.monotonic() - begun, len(stages(log))
+    assert wait(start(arguments, options.out / "uninterrupted", log), log, 0, 0, 3600) == 0
+    seconds, stages = time.monotonic() - started, len(read_stages(log))
     round_ = 0
-    while sum(fallen.values()) < options.kills:
+    while sum(kills.values()) < options.kills:
         round_ += 1
-        name, since, status = f"killed_{round_}", 0, None
+        name, offset, status = f"killed_{round_}", 0, None
         log = options.out / f"{name}.log"
         log.touch()
-        shutil.rmtree(cache)  # so that it too is made while kills fall
+        shutil.rmtree(cache)  # so that the kills also meet the writing of the cache
         while status is None:
             child = start(arguments, options.out / name, log)
-            # After one of the lines that a job writes, so that short stages are met as often as long ones.
-            status = wait(child, log, since, rng.randrange(lines), rng.uniform(0, 2 * seconds / lines))
+            # The kill follows a random stage, so that short stages are met as often as long ones.
+            status = wait(child, log, offset, rng.randrange(stages), rng.uniform(0, 2 * seconds / stages))
             if status is None:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-                fallen[["before the first line", *stages(log, since)][-1]] += 1
-                since = log.stat().st_size
+                kills[["before the first line", *read_stages(log, offset)][-1]] += 1
+                offset = log.stat().st_size
         assert status == 0, f"{name} ended with {status}, see {log}"
-    print(f"{sum(fallen.values())} kills, {round_} runs: " + ", ".join(f"{n} {where}" for where, n in fallen.items()))
+    counts = ", ".join(f"{count} {stage}" for stage, count in kills.items())
+    print(f"{sum(kills.values())} kills, {round_} runs: {counts}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small drawn patterns that a judge learns within seconds: bars that lean one way are one class, steep ones another."""
+"""Small drawn patterns that a reference classifier learns within seconds: the classes are flat and steep waves."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ LEAN = {"flat": 0.0, "steep": np.pi / 2}
 
 
 def draw(label: str, rng: np.random.Generator) -> np.ndarray:
-    """(32, 32) uint8: two waves along about one direction under a blob of light, with a little noise."""
+    """Draw (32, 32) uint8: two waves in roughly one direction under a blob of light, with a little noise."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
     angle = LEAN[label] + rng.normal(0, 0.25)
     along = x * np.sin(angle) + y * np.cos(angle)
@@ -23,16 +23,18 @@ def draw(label: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_many(label: str, count: int, seed: int) -> list[np.ndarray]:
+    """Draw `count` patterns of a class."""
     rng = np.random.default_rng([seed, *label.encode()])
     return [draw(label, rng) for _ in range(count)]
 
 
 def write_class(folder: Path, images: list[np.ndarray]) -> None:
+    """Write images as PNG files into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, pixels in enumerate(images):
         Image.fromarray(pixels).save(folder / f"{number:04d}.png")
 
 
 def noisy(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A copy that is not quite one."""
+    """Return a copy with a little noise."""
     return np.clip(pixels + rng.normal(0, 3, pixels.shape), 0, 255).round().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Whether two folders hold the same run to the bit, but for what says when, where and how long."""
+"""Compare the folders of two runs to the bit, except for times, durations, processes and versions."""
 
 import json
 from pathlib import Path
@@ -10,23 +10,23 @@ import torch
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
 EVENTS = "events.out.tfevents"
-OF_TIME = {"seconds", "started", "pid", "versions", "work", "overhead"}
-IN_PASSING = (".log", ".lock", ".html")  # said or drawn from the rest; a page says how long it took
+KEYS_NOT_COMPARED = {"seconds", "started", "pid", "versions", "work", "overhead"}
+SUFFIXES_NOT_COMPARED = (".log", ".lock", ".html")  # derived from the other files, or with durations
 
 
 def curves(folder: Path) -> list[tuple[str, int, bytes]]:
-    """(tag, step, value) of all that TensorBoard's files of a folder hold, in their order."""
-    found = []
+    """Return (tag, step, value) of every value in the TensorBoard files of a folder, in their order."""
+    points = []
     for file in sorted(folder.glob(f"{EVENTS}.*"), key=lambda path: path.stat().st_mtime_ns):
         for event in LegacyEventFileLoader(str(file)).Load():
-            # What begins with _hparams_/ says when a training began and ended.
+            # Tags that begin with _hparams_/ hold the times at which a training began and ended.
             values = [value for value in event.summary.value if not value.tag.startswith("_hparams_/")]
-            found += [(value.tag, event.step, value.SerializeToString()) for value in values]
-    return found
+            points += [(value.tag, event.step, value.SerializeToString()) for value in values]
+    return points
 
 
 def content(path: Path, run: Path) -> Any:
-    """What has to be the same of a file."""
+    """Return the part of a file that must be the same in both runs. run: the folder of its run."""
     if path.suffix == ".ckpt":
         saved = torch.load(path, weights_only=True)
         return {name: saved.get(name) for name in ("state_dict", "optimizer_states", "lr_schedulers", "epoch")}
@@ -38,37 +38,39 @@ def content(path: Path, run: Path) -> Any:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         return table.drop(columns="seconds", errors="ignore").to_csv().replace(str(run), "RUN")
     if path.suffix == ".json":
-        return _timeless(json.loads(path.read_text().replace(str(run), "RUN")))
+        return _without_times(json.loads(path.read_text().replace(str(run), "RUN")))
     if path.suffix in (".md", ".yaml"):
         return path.read_text().replace(str(run), "RUN")
     return path.read_bytes()
 
 
-def _timeless(node: Any) -> Any:
+def _without_times(node: Any) -> Any:
     if isinstance(node, dict):
-        return {key: _timeless(value) for key, value in node.items() if key not in OF_TIME}
-    return [_timeless(item) for item in node] if isinstance(node, list) else node
+        return {key: _without_times(value) for key, value in node.items() if key not in KEYS_NOT_COMPARED}
+    return [_without_times(item) for item in node] if isinstance(node, list) else node
 
 
-def same(a: Any, b: Any) -> bool:
-    """Of nested containers; tensors to the bit."""
+def is_same(a: Any, b: Any) -> bool:
+    """Return whether two nested containers are equal, with tensors to the bit."""
     if isinstance(a, torch.Tensor):
         return a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict):
-        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+        return list(a) == list(b) and all(is_same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
+        return len(a) == len(b) and all(map(is_same, a, b))
     return bool(a == b)
 
 
-def files(run: Path) -> set[Path]:
-    found = (path.relative_to(run) for path in run.rglob("*") if path.is_file())
-    return {path for path in found if not path.name.startswith(EVENTS) and path.suffix not in IN_PASSING}
+def compared_files(run: Path) -> set[Path]:
+    """Return the paths, relative to the folder, of the files to compare."""
+    paths = (path.relative_to(run) for path in run.rglob("*") if path.is_file())
+    return {path for path in paths if not path.name.startswith(EVENTS) and path.suffix not in SUFFIXES_NOT_COMPARED}
 
 
-def assert_same(one: Path, other: Path) -> None:
-    assert files(one) == files(other)
-    for path in sorted(files(one)):
-        assert same(content(one / path, one), content(other / path, other)), path
-    for folder in {path.parent for path in one.rglob(f"{EVENTS}.*")}:
-        assert curves(folder) == curves(other / folder.relative_to(one)), folder
+def assert_same(first: Path, second: Path) -> None:
+    """Assert that two folders hold the same run."""
+    assert compared_files(first) == compared_files(second)
+    for path in sorted(compared_files(first)):
+        assert is_same(content(first / path, first), content(second / path, second)), path
+    for folder in {path.parent for path in first.rglob(f"{EVENTS}.*")}:
+        assert curves(folder) == curves(second / folder.relative_to(first)), folder

@@ -1,35 +1,79 @@
-"""Studies with a known truth: two arms, several seeds, one test set, and noise on both levels."""
+"""Predictions of studies with a known truth: two arms, several seeds, one test set, and noise on both levels."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import norm
 
-DIFFICULTY, TASTE, TRAINING, LUCK = 1.0, 0.25, 0.06, 0.5
-"""Standard deviations of what makes an image hard for both arms, for one arm alone, of a seed's network being good
-or bad at all images, and of a seed and an image together. In the scale of a probit."""
-TOTAL = math.sqrt(DIFFICULTY**2 + TASTE**2 + TRAINING**2 + LUCK**2)
+from fer_experiments.evaluation.verdict import ArmPredictions
+
+DIFFICULTY, PREFERENCE, TRAINING, RESIDUAL = 1.0, 0.25, 0.06, 0.5
+"""Standard deviations, in the scale of a probit, of an image's difficulty for both arms, of its difficulty for one arm
+alone, of how good a seed's network is at all images, and of a seed and an image together."""
+TOTAL = math.sqrt(DIFFICULTY**2 + PREFERENCE**2 + TRAINING**2 + RESIDUAL**2)
 
 
 def simulate(
     rng: np.random.Generator, seeds: int, images: int, effect: float = 0.0, accuracy: float = 0.8
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predictions of A and B (seeds, images) and labels (images,), two classes, evenly.
+    """Draw predictions of A and B (seeds, images) and labels (images,) of two even classes.
 
     B is right with probability `accuracy`, A with accuracy + effect, in expectation over everything random. The seeds'
-    differences of A and B spread by about 2 points besides what single images add, as real ones do (FACTS of the
-    paper's setting: 1 to 2 points).
+    differences of A and B spread by about 2 points besides what single images add, as real ones do (1 to 2 points in
+    the paper's setting).
     """
     labels = np.arange(images) % 2
     difficulty = rng.normal(0, DIFFICULTY, images)
     predictions = []
-    for wanted in (accuracy + effect, accuracy):
+    for expected_accuracy in (accuracy + effect, accuracy):
         ability = (
-            norm.ppf(wanted) * TOTAL
+            norm.ppf(expected_accuracy) * TOTAL
             + difficulty
-            + rng.normal(0, TASTE, images)
+            + rng.normal(0, PREFERENCE, images)
             + rng.normal(0, TRAINING, (seeds, 1))
-            + rng.normal(0, LUCK, (seeds, images))
+            + rng.normal(0, RESIDUAL, (seeds, images))
         )
         predictions.append(np.where(ability > 0, labels, 1 - labels))
     return predictions[0], predictions[1], labels
+
+
+def draw_uneven_arms() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw predictions of two arms (4, 300) and labels (300,) of 7 uneven classes."""
+    rng = np.random.default_rng(3)
+    labels = rng.choice(7, 300, p=[0.3, 0.25, 0.2, 0.1, 0.07, 0.05, 0.03])
+    return _draw_noisy(rng, labels, 0.7), _draw_noisy(rng, labels, 0.5), labels
+
+
+def _draw_noisy(rng: np.random.Generator, labels: np.ndarray, known: float) -> np.ndarray:
+    """Draw predictions of 4 seeds that know a share of the labels and guess the rest."""
+    is_known = rng.random((4, len(labels))) < known
+    return np.where(is_known, labels, rng.integers(0, 7, (4, len(labels))))
+
+
+LABELS = np.repeat([0, 1], 300)
+
+
+def make_arm(
+    name: str,
+    accuracy: float,
+    validation: float | None = None,
+    seeds: Sequence[int] = range(10),
+    split: str = "",
+    seed: int = 1,
+) -> ArmPredictions:
+    """Make predictions for LABELS that are right on about a share `accuracy`, as far as possible for all arms the same.
+
+    Args:
+        name: of the arm; it has generated images if "dcgan" is a part.
+        accuracy: on the test images.
+        validation: the metric on validation; None: `accuracy`.
+        seeds: that the arm finished.
+        split: the beginning of the splits' hashes.
+        seed: draws the small part that differs from arm to arm.
+    """
+    difficulty = np.random.default_rng(0).random(len(LABELS))
+    noise = np.random.default_rng([seed, *name.encode()]).normal(0, 0.02, (len(seeds), len(LABELS)))
+    predictions = np.where(difficulty + noise < accuracy, LABELS, 1 - LABELS)
+    splits = {number: f"{split}{number}" for number in seeds}
+    return ArmPredictions(name, splits, predictions, accuracy if validation is None else validation, "dcgan" in name)

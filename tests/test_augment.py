@@ -1,4 +1,4 @@
-"""Augmentation: one contract over all options, and what each of them does."""
+"""Augmentation: one contract for all options, and what each of them does."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torchvision.transforms import v2
 
 from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.evaluation.result import Result
-from fer_experiments.spec import ConfigError
+from fer_experiments.strict_config import ConfigError
 
 OPTIONS = sorted(path.stem for path in (CONF_DIR / "augment").glob("*.yaml"))
 
@@ -21,7 +21,7 @@ def noise(*shape: int) -> torch.Tensor:
 
 
 def stays_on_the_device(change) -> bool:
-    """Tensors of the meta device have no values, so that asking for one raises."""
+    """Whether a change makes all draws and choices on the device: reading a value of a meta tensor raises."""
     state = torch.get_rng_state()
     try:
         change(torch.empty(4, 3, 20, 20, dtype=torch.uint8, device="meta"))
@@ -31,7 +31,7 @@ def stays_on_the_device(change) -> bool:
 
 
 def still(**changes: float) -> list[str]:
-    """traditional with nothing on but `changes`."""
+    """Return overrides that switch off everything in traditional except `changes`."""
     values = {"flip": 0.0, "degrees": 0.0, "translate": 0.0, "scale": 0.0} | changes
     return [f"augment.{key}={value}" for key, value in values.items()]
 
@@ -52,7 +52,7 @@ class TestEveryOption:
             outs.append(change(images))
         assert torch.equal(*outs)
 
-    def test_leaves_its_input_alone(self, augment, name, shape):
+    def test_does_not_change_its_input(self, augment, name, shape):
         images = noise(*shape)
         before = images.clone()
         augment(name)(images)
@@ -60,7 +60,7 @@ class TestEveryOption:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_exactly_what_asks_nothing_of_the_host_may_be_captured(augment, name):
+def test_an_option_is_capturable_if_and_only_if_it_needs_nothing_from_the_host(augment, name):
     change = augment(name)
     assert change.capturable == stays_on_the_device(change)
 
@@ -87,7 +87,7 @@ def test_no_augmentation_is_the_identity(augment):
 # traditional
 
 
-def test_nothing_on_is_the_identity(augment):
+def test_traditional_with_everything_off_is_the_identity(augment):
     images = noise(4, 3, 20, 20)
     assert torch.equal(augment("traditional", *still())(images), images)
 
@@ -131,17 +131,17 @@ def test_scale_zooms_both_ways(augment):
 
 
 def dark(**changes: object) -> list[str]:
-    """strong with nothing on but `changes`."""
+    """Return overrides that switch off everything in strong except `changes`."""
     values = {"brightness": 0.0, "contrast": 0.0, "erase": 0.0} | changes
     return [*still(), *(f"augment.{key}={value}" for key, value in values.items())]
 
 
-def test_strong_with_nothing_on_is_the_identity(augment):
+def test_strong_with_everything_off_is_the_identity(augment):
     images = noise(4, 3, 20, 20)
     assert torch.equal(augment("strong", *dark())(images), images)
 
 
-def test_strong_changes_the_place_as_traditional_does(augment):
+def test_strong_moves_images_as_traditional_does(augment):
     images = noise(4, 1, 20, 20)
     moves = ["augment.flip=0.5", "augment.degrees=20", "augment.translate=0.2", "augment.scale=0.3"]
     outs = []
@@ -170,19 +170,19 @@ def test_contrast_scales_the_distance_from_the_mean_and_leaves_the_mean(augment)
     assert 57 < distance.max() <= 60
 
 
-def test_what_grows_too_bright_ends_in_white(augment):
+def test_pixels_that_become_too_bright_are_white(augment):
     out = augment("strong", *dark(brightness=0.5))(torch.full((50, 1, 8, 8), 255, dtype=torch.uint8))
-    assert out.min() >= 127  # and nothing begins at black again
+    assert out.min() >= 127  # nothing wraps around to black
     assert (out == 255).any()
 
 
 def boxes(out: torch.Tensor, value: int) -> torch.Tensor:
-    """(B, 2) height and width of what is not `value` in each image."""
+    """Return (B, 2): height and width of the area of each image that is not `value`."""
     changed = (out != value).any(1)
     return torch.stack([changed.any(2).sum(1), changed.any(1).sum(1)], dim=1)
 
 
-def test_erasing_fills_a_rectangle_of_the_wanted_area_and_ratio_with_noise(augment):
+def test_erasing_fills_a_rectangle_of_the_requested_area_and_ratio_with_noise(augment):
     torch.manual_seed(0)
     images = torch.full((300, 3, 60, 60), 128, dtype=torch.uint8)
     out = augment("strong", *dark(erase=1.0, erase_area="[0.2,0.2]", erase_ratio=0.5))(images)
@@ -196,15 +196,15 @@ def test_erasing_fills_a_rectangle_of_the_wanted_area_and_ratio_with_noise(augme
     assert len(noisy.unique()) == 255
 
 
-def test_as_much_is_erased_on_all_sides(augment):
+def test_opposite_sides_are_erased_equally_often(augment):
     torch.manual_seed(0)
     images = torch.full((2000, 1, 20, 20), 128, dtype=torch.uint8)
-    often = (augment("strong", *dark(erase=1.0))(images) != 128).float().mean((0, 1))
-    assert (often - often.flip(0)).abs().max() < 0.07  # 5 standard deviations
-    assert (often - often.flip(1)).abs().max() < 0.07
+    frequency = (augment("strong", *dark(erase=1.0))(images) != 128).float().mean((0, 1))
+    assert (frequency - frequency.flip(0)).abs().max() < 0.07  # 5 standard deviations
+    assert (frequency - frequency.flip(1)).abs().max() < 0.07
 
 
-def test_erasing_all_of_an_image_is_possible(augment):
+def test_a_whole_image_can_be_erased(augment):
     images = torch.full((4, 1, 20, 20), 128, dtype=torch.uint8)
     out = augment("strong", *dark(erase=1.0, erase_area="[1.0,1.0]"))(images)
     assert (boxes(out, 128) == 20).all()
@@ -218,8 +218,8 @@ def test_erase_of_a_half_erases_about_half(augment):
 
 
 @pytest.mark.parametrize("area", ["[0.3,0.1]", "[0.3]"])
-def test_an_area_that_is_no_range_is_refused(read, area):
-    with pytest.raises(ConfigError, match=r"augment\.erase_area=\[0\.3.*\]: takes the least and the most share"):
+def test_an_area_that_is_not_a_range_is_refused(read, area):
+    with pytest.raises(ConfigError, match=r"augment\.erase_area=\[0\.3.*\]: takes the smallest and the largest share"):
         read("augment=strong", f"augment.erase_area={area}")
 
 
@@ -227,14 +227,14 @@ def test_an_area_that_is_no_range_is_refused(read, area):
 
 
 @pytest.mark.parametrize(
-    ("name", "theirs"), [("randaugment", v2.RandAugment()), ("trivialaugment", v2.TrivialAugmentWide())]
+    ("name", "transform"), [("randaugment", v2.RandAugment()), ("trivialaugment", v2.TrivialAugmentWide())]
 )
-def test_policies_are_torchvisions_for_each_image(augment, name, theirs):
+def test_policies_are_torchvisions_applied_to_each_image(augment, name, transform):
     images = noise(6, 3, 20, 20)
     torch.manual_seed(0)
     out = augment(name)(images)
     torch.manual_seed(0)
-    assert torch.equal(out, torch.stack([theirs(image) for image in images]))
+    assert torch.equal(out, torch.stack([transform(image) for image in images]))
 
 
 def test_a_magnitude_beyond_the_bins_is_refused(read):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fer_experiments.__main__ import CONF_DIR
-from fer_experiments.balance import Plan, Strategy
-from fer_experiments.balance.sampling import images_to_add, images_to_keep
-from fer_experiments.data.batches import Injection
+from fer_experiments.balance import Strategy, TrainingPlan
+from fer_experiments.balance.sampling import count_images_to_add, count_images_to_keep
+from fer_experiments.data.samplers import Injection
 from fer_experiments.errors import ConfigError
 
 STRATEGIES = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))
@@ -31,25 +31,26 @@ BUILT: dict[tuple[str, ...], Strategy] = {}  # frozen; a composition takes a ten
 
 @pytest.fixture
 def strategy(request):
-    def built(*settings: str) -> Strategy:
-        """Of conf/balance/NAME.yaml, the first of settings; the others change it."""
+    """strategy(NAME, *overrides) -> the strategy of conf/balance/NAME.yaml."""
+
+    def build(*settings: str) -> Strategy:
         if settings not in BUILT:
             name, *overrides = settings
             BUILT[settings] = request.getfixturevalue("read")("train=cnn", f"balance={name}", *overrides).balance
         return BUILT[settings]
 
-    return built
+    return build
 
 
-def mass(plan: Plan, labels: np.ndarray) -> list[float]:
-    """Of each class: places in an epoch, real, repeated or made, times the weight in the loss."""
-    places = Counter(labels[plan.indices].tolist()) + Counter(plan.generated) + Counter(plan.interpolated)
-    weights = weights_of(plan, len(np.unique(labels)))
-    return [places[label] * float(weight) for label, weight in zip(sorted(places), weights, strict=True)]
+def mass(plan: TrainingPlan, labels: np.ndarray) -> list[float]:
+    """Return for each class its images in an epoch, real, repeated, generated or interpolated, times their weight."""
+    counts = Counter(labels[plan.indices].tolist()) + Counter(plan.generated) + Counter(plan.interpolated)
+    weights = final_weights(plan, len(np.unique(labels)))
+    return [counts[label] * float(weight) for label, weight in zip(sorted(counts), weights, strict=True)]
 
 
-def weights_of(plan: Plan, classes: int) -> torch.Tensor:
-    """As they are at the end of training."""
+def final_weights(plan: TrainingPlan, classes: int) -> torch.Tensor:
+    """Return the weights of the classes at the end of training."""
     plan.objective.start_epoch(0.99)
     return plan.objective(torch.zeros(classes, classes), torch.arange(classes))[1]
 
@@ -57,20 +58,20 @@ def weights_of(plan: Plan, classes: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("counts", SETS.values(), ids=SETS)
 class TestEveryStrategy:
-    def test_uses_every_real_image_or_says_that_it_does_not(self, strategy, name, counts):
+    def test_uses_every_real_image_exactly_if_the_strategy_promises_it(self, strategy, name, counts):
         chosen, labels = strategy(name), labels_of(counts)
         plan = chosen.plan(labels, seed=0)
         assert set(plan.indices) <= set(range(len(labels)))
         assert set(labels[plan.indices]) == set(counts)
-        assert (len(set(plan.indices)) == len(labels)) == chosen.keeps_all
+        assert (len(set(plan.indices)) == len(labels)) == chosen.keeps_all_images
 
     def test_same_seed_same_plan(self, strategy, name, counts):
         first, second = (strategy(name).plan(labels_of(counts), seed=3) for _ in range(2))
         assert np.array_equal(first.indices, second.indices)
         assert (first.generated, first.interpolated) == (second.generated, second.interpolated)
         logits, labels = torch.randn(5, len(counts)), torch.arange(5) % len(counts)
-        for one, other in zip(first.objective(logits, labels), second.objective(logits, labels), strict=True):
-            assert torch.equal(one, other)
+        for a, b in zip(first.objective(logits, labels), second.objective(logits, labels), strict=True):
+            assert torch.equal(a, b)
 
     def test_balanced_images_are_left_as_they_are(self, strategy, name, counts):
         plan = strategy(name).plan(labels_of(dict.fromkeys(counts, 20)), seed=0)
@@ -85,23 +86,23 @@ class TestEveryStrategy:
         objective.start_epoch(0.99)
         logits, labels, order = torch.randn(6, classes), torch.arange(6) % classes, torch.randperm(classes)
         renamed = logits[:, order], order.argsort()[labels]
-        for one, other in zip(objective(logits, labels), objective(*renamed), strict=True):
-            torch.testing.assert_close(one, other)
+        for a, b in zip(objective(logits, labels), objective(*renamed), strict=True):
+            torch.testing.assert_close(a, b)
         torch.testing.assert_close(objective.predict(logits).softmax(1), logits.softmax(1))
 
-    def test_the_mass_of_the_classes_is_even_where_promised(self, strategy, name, counts):
+    def test_classes_have_equal_mass_exactly_if_the_strategy_promises_it(self, strategy, name, counts):
         chosen, labels = strategy(name), labels_of(counts)
-        found = mass(chosen.plan(labels, seed=0), labels)
-        assert (found == pytest.approx([found[0]] * len(found), rel=1e-5)) == chosen.evens
+        masses = mass(chosen.plan(labels, seed=0), labels)
+        assert (masses == pytest.approx([masses[0]] * len(masses), rel=1e-5)) == chosen.balances_classes
 
     def test_small_classes_are_never_worse_off(self, strategy, name, counts):
         labels = labels_of(counts)
-        found = dict(zip(sorted(counts), mass(strategy(name).plan(labels, seed=0), labels), strict=True))
-        for one, other in combinations(counts, 2):
-            small, large = sorted((one, other), key=lambda label: counts[label])
-            assert found[small] / found[large] >= counts[small] / counts[large] * (1 - 1e-5)
+        masses = dict(zip(sorted(counts), mass(strategy(name).plan(labels, seed=0), labels), strict=True))
+        for pair in combinations(counts, 2):
+            small, large = sorted(pair, key=lambda label: counts[label])
+            assert masses[small] / masses[large] >= counts[small] / counts[large] * (1 - 1e-5)
 
-    def test_losses_are_finite_and_fall_where_the_logit_of_the_class_grows(self, strategy, name, counts):
+    def test_losses_are_finite_and_fall_as_the_logit_of_the_class_grows(self, strategy, name, counts):
         objective = strategy(name).plan(labels_of(counts), seed=0).objective
         logits = (100 * torch.randn(50, len(counts))).requires_grad_()
         labels = torch.arange(50) % len(counts)
@@ -115,7 +116,7 @@ class TestEveryStrategy:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_images_between_two_are_those_that_are_planned(strategy, name):
+def test_the_planned_number_of_images_is_interpolated(strategy, name):
     counts = SETS["seven"]
     chosen, labels = strategy(name), labels_of(counts)
     planned = chosen.plan(labels, seed=0).interpolated
@@ -124,27 +125,29 @@ def test_images_between_two_are_those_that_are_planned(strategy, name):
         with pytest.raises(NotImplementedError, match="plans no interpolated images"):
             chosen.interpolate(images, labels, seed=0)
         return
-    made, names = chosen.interpolate(images, labels, seed=0)
+    new, names = chosen.interpolate(images, labels, seed=0)
     assert Counter(names.tolist()) == planned
-    assert made.shape == (len(names), 6, 6, 3)
-    assert made.dtype == np.uint8
-    again, other = (chosen.interpolate(images, labels, seed)[0] for seed in (0, 1))
-    assert np.array_equal(made, again)
-    assert not np.array_equal(made, other)
+    assert new.shape == (len(names), 6, 6, 3)
+    assert new.dtype == np.uint8
+    same_seed, next_seed = (chosen.interpolate(images, labels, seed)[0] for seed in (0, 1))
+    assert np.array_equal(new, same_seed)
+    assert not np.array_equal(new, next_seed)
 
 
 def test_smote_makes_images_on_the_line_between_two_of_the_class(strategy):
     labels = np.array(["rare"] * 2 + ["often"] * 9)
     images = np.zeros((11, 4, 4, 1), dtype=np.uint8)
-    images[0], images[2:] = 200, 255  # the rare ones are even grey, 200 and 0
-    made, names = strategy("smote").interpolate(images, labels, seed=0)
+    images[0], images[2:] = 200, 255  # the two rare images are uniformly grey, 200 and 0
+    new, names = strategy("smote").interpolate(images, labels, seed=0)
     assert names.tolist() == ["rare"] * 7
-    assert all(len(np.unique(image)) == 1 and image.max() <= 200 for image in made)
-    assert len(np.unique(made)) > 2
+    assert all(len(np.unique(image)) == 1 and image.max() <= 200 for image in new)
+    assert len(np.unique(new)) > 2
 
 
 def test_smote_refuses_a_class_of_one_image(strategy):
-    with pytest.raises(ConfigError, match=r"balance=smote: rare has one training image.*balance=oversample"):
+    with pytest.raises(
+        ConfigError, match=r"balance=smote: rare has one training image, but SMOTE interpolates.*balance=oversample"
+    ):
         strategy("smote").plan(labels_of({"rare": 1, "often": 5}), seed=0)
 
 
@@ -155,11 +158,11 @@ def test_undersample_draws_by_seed_and_keeps_the_smallest_class(strategy):
     assert Counter(labels[first].tolist()) == {"rare": 3, "often": 3}
 
 
-def test_oversample_repeats_as_evenly_as_can_be(strategy):
+def test_oversample_repeats_each_image_of_a_class_nearly_equally_often(strategy):
     labels = labels_of({"rare": 3, "often": 50})
     plan = strategy("oversample").plan(labels, seed=0)
     times = Counter(plan.indices.tolist())
-    assert sorted(times[place] for place in np.flatnonzero(labels == "rare")) == [16, 17, 17]
+    assert sorted(times[index] for index in np.flatnonzero(labels == "rare")) == [16, 17, 17]
 
 
 def test_oversample_draws_by_seed(strategy):
@@ -170,35 +173,35 @@ def test_oversample_draws_by_seed(strategy):
 
 def test_class_weights_are_n_over_k_times_n_c(strategy):
     plan = strategy("class_weight").plan(labels_of({"angry": 820, "happy": 900}), seed=0)
-    assert weights_of(plan, 2).tolist() == pytest.approx([1720 / (2 * 820), 1720 / (2 * 900)])
+    assert final_weights(plan, 2).tolist() == pytest.approx([1720 / (2 * 820), 1720 / (2 * 900)])
 
 
 def test_class_balanced_weights_are_those_of_the_effective_numbers(strategy):
     counts = {"a": 10, "b": 1000}
     plan = strategy("class_balanced", "balance.beta=0.99").plan(labels_of(counts), seed=0)
     effective = [sum(0.99**k for k in range(n)) for n in counts.values()]  # 1 + beta + ... + beta^(n - 1)
-    wanted = [2 / number / sum(1 / other for other in effective) for number in effective]
-    assert weights_of(plan, 2).tolist() == pytest.approx(wanted)
+    expected = [2 / number / sum(1 / n for n in effective) for number in effective]
+    assert final_weights(plan, 2).tolist() == pytest.approx(expected)
 
 
-def test_beta_of_zero_weights_nothing(strategy):
+def test_a_beta_of_zero_gives_equal_weights(strategy):
     plan = strategy("class_balanced", "balance.beta=0.0").plan(labels_of(SETS["seven"]), seed=0)
-    assert weights_of(plan, 7).tolist() == pytest.approx([1.0] * 7)
+    assert final_weights(plan, 7).tolist() == pytest.approx([1.0] * 7)
 
 
 @pytest.mark.parametrize("name", ["class_weight", "class_balanced", "ldam_drw"])
-def test_deferred_weights_are_even_until_their_time(strategy, name):
-    objective = strategy(name, "balance.defer=0.8").plan(labels_of(SETS["tiny"]), seed=0).objective
+def test_deferred_weights_are_equal_until_reweight_after(strategy, name):
+    objective = strategy(name, "balance.reweight_after=0.8").plan(labels_of(SETS["tiny"]), seed=0).objective
     weights = {}
-    for done in (0.0, 0.79, 0.8, 0.99, 0.5):
-        objective.start_epoch(done)
-        weights[done] = objective(torch.zeros(2, 2), torch.arange(2))[1].tolist()
+    for progress in (0.0, 0.79, 0.8, 0.99, 0.5):
+        objective.start_epoch(progress)
+        weights[progress] = objective(torch.zeros(2, 2), torch.arange(2))[1].tolist()
     assert weights[0.0] == weights[0.79] == weights[0.5] == [1.0, 1.0]
     assert weights[0.8] == weights[0.99]
     assert weights[0.8][0] > 1 > weights[0.8][1]
 
 
-def test_margins_are_the_fourth_root_and_the_largest_is_half(strategy):
+def test_margins_fall_with_the_fourth_root_of_the_count_from_the_largest_of_half(strategy):
     plan = strategy("ldam_drw").plan(labels_of({"a": 16, "b": 256}), seed=0)
     assert plan.cosine_head == 30
     logits = torch.zeros(2, 2)
@@ -222,8 +225,8 @@ def test_dcgan_asks_for_the_papers_eighty_images(strategy):
 
 
 def test_dcgan_needs_images_unless_a_folder_is_given(strategy):
-    assert strategy("dcgan").needs_images
-    assert not strategy("dcgan", "balance.synthetic=somewhere").needs_images
+    assert strategy("dcgan").needs_generated_images
+    assert not strategy("dcgan", "balance.synthetic=somewhere").needs_generated_images
 
 
 # add
@@ -233,22 +236,24 @@ def test_dcgan_needs_images_unless_a_folder_is_given(strategy):
     ("added", "generated"),
     [("200", {"angry": 200}), ("0", {}), ("{happy: 5, angry: 0}", {"happy": 5}), ("{}", {})],
 )
-def test_add_generates_so_many_whatever_the_balance(strategy, added, generated):
+def test_add_generates_the_given_number_whatever_the_balance(strategy, added, generated):
     chosen = strategy("dcgan", f"balance.add={added}")
     assert chosen.plan(labels_of(SETS["paper"]), seed=0).generated == generated
 
 
-def test_add_is_for_the_first_of_equal_classes(strategy):
+def test_add_is_for_the_first_by_name_of_equally_small_classes(strategy):
     assert strategy("dcgan", "balance.add=5").plan(labels_of({"b": 9, "a": 9}), seed=0).generated == {"a": 5}
 
 
 def test_an_arm_that_adds_nothing_needs_no_gan(strategy):
-    assert not strategy("dcgan", "balance.add=0").needs_images
-    assert strategy("dcgan", "balance.add=1").needs_images
+    assert not strategy("dcgan", "balance.add=0").needs_generated_images
+    assert strategy("dcgan", "balance.add=1").needs_generated_images
 
 
 def test_add_refuses_an_unknown_class(strategy):
-    with pytest.raises(ConfigError, match=r"balance\.add=\{'bored': 5\}: no class bored; the classes are angry, happy"):
+    with pytest.raises(
+        ConfigError, match=r"balance\.add=\{'bored': 5\}: there is no class bored; the classes are angry, happy"
+    ):
         strategy("dcgan", "balance.add={bored: 5}").plan(labels_of(SETS["paper"]), seed=0)
 
 
@@ -257,7 +262,7 @@ def test_add_refuses_an_unknown_class(strategy):
 
 @pytest.mark.parametrize("inject", ["symmetric", "pretrain"])
 @pytest.mark.parametrize("counts", SETS.values(), ids=SETS)
-def test_where_every_class_gets_images_the_real_ones_are_even_too(strategy, inject, counts):
+def test_if_every_class_gets_images_the_real_ones_are_balanced_too(strategy, inject, counts):
     labels = labels_of(counts)
     plan = strategy("dcgan", f"balance.inject={inject}").plan(labels, seed=0)
     largest = max(counts.values())
@@ -268,7 +273,7 @@ def test_where_every_class_gets_images_the_real_ones_are_even_too(strategy, inje
 
 
 @pytest.mark.parametrize("inject", ["symmetric", "pretrain"])
-def test_add_is_then_the_number_of_each_class(strategy, inject):
+def test_if_every_class_gets_images_add_is_the_number_for_each(strategy, inject):
     chosen = strategy("dcgan", f"balance.inject={inject}", "balance.add=7")
     assert chosen.plan(labels_of(SETS["paper"]), seed=0).generated == {"angry": 7, "happy": 7}
     assert (
@@ -280,10 +285,10 @@ def test_add_is_then_the_number_of_each_class(strategy, inject):
     ("settings", "injection"),
     [
         ([], Injection()),
-        (["balance.share=0.25", "balance.weight=0.5"], Injection(share=0.25, weight=0.5)),
-        (["balance.inject=symmetric", "balance.share=0.5"], Injection(share=0.5)),
-        (["balance.inject=pretrain"], Injection(first=1 / 3)),
-        (["balance.inject=pretrain", "balance.share=0.5"], Injection(first=0.5)),
+        (["balance.generated_fraction=0.25", "balance.weight=0.5"], Injection(generated_fraction=0.25, weight=0.5)),
+        (["balance.inject=symmetric", "balance.generated_fraction=0.5"], Injection(generated_fraction=0.5)),
+        (["balance.inject=pretrain"], Injection(pretrain_fraction=1 / 3)),
+        (["balance.inject=pretrain", "balance.generated_fraction=0.5"], Injection(pretrain_fraction=0.5)),
     ],
 )
 def test_the_plan_says_how_images_reach_the_batches(strategy, settings, injection):
@@ -293,14 +298,17 @@ def test_the_plan_says_how_images_reach_the_batches(strategy, settings, injectio
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["balance.inject=symmetric", "balance.add={angry: 5}"], r"add=\{'angry': 5\}: with inject=symmetric"),
-        (["balance.inject=pretrain", "balance.weight=0.5"], r"weight=0\.5: with inject=pretrain no batch has both"),
+        (["balance.inject=symmetric", "balance.add={angry: 5}"], r"add=\{'angry': 5\}: with inject=symmetric every"),
+        (
+            ["balance.inject=pretrain", "balance.weight=0.5"],
+            r"weight=0\.5: with inject=pretrain no batch has both real",
+        ),
         (["balance.inject=onesided"], r"balance\.inject='onesided'.*'missing', 'symmetric' or 'pretrain'"),
-        (["balance.share=1.0"], r"balance\.share=1\.0"),
+        (["balance.generated_fraction=1.0"], r"balance\.generated_fraction=1\.0"),
         (["balance.weight=0.0"], r"balance\.weight=0\.0"),
     ],
 )
-def test_injections_that_make_no_sense_are_refused(strategy, settings, message):
+def test_contradictory_injections_are_refused(strategy, settings, message):
     with pytest.raises(ConfigError, match=message):
         strategy("dcgan", *settings)
 
@@ -324,14 +332,14 @@ def test_injections_that_make_no_sense_are_refused(strategy, settings, message):
     ],
 )
 def test_sampling_strategy_of_two_classes(wanted, added):
-    assert images_to_add(wanted, labels_of(SETS["paper"])) == added
+    assert count_images_to_add(wanted, labels_of(SETS["paper"])) == added
 
 
 def test_sampling_strategy_of_seven_classes():
     labels = labels_of(SETS["seven"])
-    assert images_to_add("auto", labels) == {"a": 20, "b": 57, "c": 35, "f": 53, "g": 29}
-    assert images_to_add("minority", labels) == {"b": 57}
-    assert images_to_add({"b": 10, "f": 10}, labels) == {"b": 7, "f": 3}
+    assert count_images_to_add("auto", labels) == {"a": 20, "b": 57, "c": 35, "f": 53, "g": 29}
+    assert count_images_to_add("minority", labels) == {"b": 57}
+    assert count_images_to_add({"b": 10, "f": 10}, labels) == {"b": 7, "f": 3}
 
 
 @pytest.mark.parametrize(
@@ -348,8 +356,8 @@ def test_sampling_strategy_of_seven_classes():
         ({"happy": 90, "angry": 80}, {"happy": 90, "angry": 80}),
     ],
 )
-def test_sampling_strategy_of_leaving_out(wanted, kept):
-    assert images_to_keep(wanted, labels_of(SETS["paper"])) == kept
+def test_sampling_strategy_of_undersampling(wanted, kept):
+    assert count_images_to_keep(wanted, labels_of(SETS["paper"])) == kept
 
 
 @pytest.mark.parametrize(
@@ -361,9 +369,9 @@ def test_sampling_strategy_of_leaving_out(wanted, kept):
         (0.5, "should be less or equal to the original number of samples"),
     ],
 )
-def test_impossible_ways_of_leaving_out_are_refused(wanted, message):
+def test_impossible_sampling_strategies_of_undersampling_are_refused(wanted, message):
     with pytest.raises(ConfigError, match=rf"balance\.sampling_strategy=.*({message})"):
-        images_to_keep(wanted, labels_of(SETS["paper"]))
+        count_images_to_keep(wanted, labels_of(SETS["paper"]))
 
 
 @pytest.mark.parametrize("count", range(1, 200))
@@ -371,7 +379,7 @@ def test_a_ratio_is_rounded_not_truncated(count):
     """imbalanced-learn itself takes int(0.95 * 900 - 820), which is 34 or 35 by luck of the floats."""
     majority, ratio = 1000, (500 + count) / 1000
     labels = labels_of({"big": majority, "small": 500})
-    assert images_to_add(ratio, labels) == {"small": count}
+    assert count_images_to_add(ratio, labels) == {"small": count}
 
 
 @pytest.mark.parametrize(
@@ -386,9 +394,9 @@ def test_a_ratio_is_rounded_not_truncated(count):
 )
 def test_impossible_sampling_strategies_are_refused(wanted, counts, message):
     with pytest.raises(ConfigError, match=rf"balance\.sampling_strategy=.*({message})"):
-        images_to_add(wanted, labels_of(SETS[counts]))
+        count_images_to_add(wanted, labels_of(SETS[counts]))
 
 
 def test_one_class_is_refused():
     with pytest.raises(ConfigError, match="1 class"):
-        images_to_add("auto", labels_of({"angry": 5}))
+        count_images_to_add("auto", labels_of({"angry": 5}))

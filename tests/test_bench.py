@@ -1,4 +1,4 @@
-"""The benchmark: its references are faithful, its table says what was measured. Nothing is timed here."""
+"""The benchmark's references are faithful, and its tables say what was measured. Nothing is timed here."""
 
 import inspect
 import itertools
@@ -11,21 +11,21 @@ import pytest
 import torch
 
 from fer_experiments.bench import __main__ as bench
-from fer_experiments.bench import bottleneck, cases, quality, same_arm, tutorial
-from fer_experiments.bench.report import full_report
+from fer_experiments.bench import bottleneck, cases, parts, quality, same_arm, tutorial
+from fer_experiments.bench.report import format_report
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.evaluation.predictions import Predictions
 from tests.conftest import write_images
 
 
-def test_the_usual_network_is_ours_in_another_order():
-    ours, usual = CNN(2).eval(), tutorial.UsualCNN(2).eval()
-    states = zip(ours.state_dict().values(), usual.state_dict().values(), strict=True)
+def test_the_network_of_tutorials_is_ours_in_another_order():
+    ours, theirs = CNN(2).eval(), tutorial.TutorialCNN(2).eval()
+    states = zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True)
     with torch.no_grad():
-        for mine, other in states:
-            other.copy_(mine)
+        for value, copy in states:
+            copy.copy_(value)
     images = torch.rand(2, 3, 100, 100)
-    torch.testing.assert_close(usual(images), ours(images))
+    torch.testing.assert_close(theirs(images), ours(images))
 
 
 @pytest.mark.parametrize("model", ["dcgan", "classifier"])
@@ -36,79 +36,89 @@ def test_the_references_run(two_classes, monkeypatch, model):
 
 
 def test_both_sides_get_the_same_images_batch_and_epochs(tmp_path):
-    for name, line in bench.process(tmp_path, gpu=False).items():
-        model, whose, epochs = name.split()
+    for name, line in parts.build_process_commands(tmp_path, gpu=False).items():
+        model, implementation, epochs = name.split()
         text = " ".join(line)
-        if whose == "tutorial":
+        if implementation == "tutorial":
             assert text.endswith(f" {epochs}")
         else:
             assert f"{'gan' if model == 'dcgan' else 'classifier'}.epochs={epochs}" in text
             assert f"batch_size={tutorial.BATCH}" in text
-            assert f"trainer.precision={'32-true' if whose == 'fp32' else 'bf16-mixed'}" in text
+            assert f"trainer.precision={'32-true' if implementation == 'fp32' else 'bf16-mixed'}" in text
 
 
 def test_every_job_of_the_benchmark_composes(tmp_path, read):
-    for part in (bench.start, bench.process):
-        for line in part(tmp_path, gpu=False).values():
+    for part in ("start", "process"):
+        for line in parts.PARTS[part](tmp_path, False).values():
             if "fer_experiments" in line and "--help" not in line:
                 read(*(word for word in line[3:] if not word.startswith("hydra.")))
 
 
 @pytest.mark.parametrize("gpu", [False, True])
 def test_every_case_names_its_settings(tmp_path, gpu):
-    for part in (bench.step, bench.overhead, bench.data, bench.scaling, bench.ceiling):
-        for line in part(tmp_path, gpu).values():
+    for part in ("step", "overhead", "data", "scaling", "ceiling"):
+        for line in parts.PARTS[part](tmp_path, gpu).values():
             name, *settings = line[3:]
             inspect.signature(cases.CASES[name]).bind(**dict(setting.split("=", 1) for setting in settings))
 
 
-def test_one_process_a_measurement(tmp_path):
-    found = bench.once([*bench.CASE, "overhead", "model=classifier", "whose=lightning", "steps=3"])
-    assert 0 < found["seconds"] < found["process_seconds"]
-    assert found["peak_rss_bytes"] > 50 * 2**20
+@pytest.mark.parametrize("model", ["dcgan", "classifier"])
+def test_a_measurement_is_one_process(model):
+    result = bench.run_command([*parts.CASE, "overhead", f"model={model}", "implementation=lightning", "steps=3"])
+    assert 0 < result["seconds"] < result["process_seconds"]
+    assert result["peak_rss_bytes"] > 50 * 2**20
 
 
 def test_a_measurement_that_fails_shows_why():
     with pytest.raises(RuntimeError, match=r"(?s)cases nothing failed:.*KeyError: 'nothing'"):
-        bench.once([*bench.CASE, "nothing"])
+        bench.run_command([*parts.CASE, "nothing"])
 
 
 def test_medians_leave_out_the_round_that_warms_the_caches(monkeypatch):
     clock = iter([100.0, 1.0, 5.0, 2.0])
-    monkeypatch.setattr(bench, "once", lambda line: {"process_seconds": next(clock)})
+    monkeypatch.setattr(bench, "run_command", lambda line: {"process_seconds": next(clock)})
     assert bench.measure({"start: x": []}, repeats=3) == {"start: x": {"process_seconds": 2.0}}
 
 
 def test_our_plain_step_is_counted_as_the_arithmetic_says():
-    done = cases.step("classifier", batch=2, steps=1)
-    assert done["flop"] / 2 == pytest.approx(243.4e6, rel=0.01)
-    assert done["flop_per_second"] == pytest.approx(done["flop"] / done["seconds"])
+    result = cases.step("classifier", batch=2, steps=1)
+    assert result["flop"] / 2 == pytest.approx(243.4e6, rel=0.01)
+    assert result["flop_per_second"] == pytest.approx(result["flop"] / result["seconds"])
 
 
-def test_the_data_of_both_sides_is_all_of_it(tmp_path, monkeypatch):
+def test_an_unknown_implementation_is_refused():
+    for case in (cases.step, cases.overhead):
+        with pytest.raises(KeyError, match="ours"):
+            case("classifier", "ours", batch=2, steps=1)
+
+
+def test_both_sides_read_images_to_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(tutorial, "WORKERS", 0)
-    images = bench.draw_images(tmp_path, 8)
-    for whose in ("tutorial", "ours"):
-        assert cases.data("classifier", whose, f"{images}/faces")["images_per_second"] > 0
-    assert cases.many(100, "traditional")["images_per_second"] > 0
+    images = parts.draw_images(tmp_path, 8)
+    for implementation in ("tutorial", "lightning"):
+        assert cases.data("classifier", implementation, f"{images}/faces")["images_per_second"] > 0
+    assert cases.cache(100, "traditional")["images_per_second"] > 0
 
 
 def test_the_tables_give_ratios_overhead_and_share_of_the_ceiling():
     process = {
-        f"process: dcgan {whose} {epochs}": {"process_seconds": seconds * (epochs + 1), "peak_rss_bytes": 3.0 * 2**20}
-        for whose, seconds in (("tutorial", 10.0), ("fp32", 4.0))
+        f"process: dcgan {implementation} {epochs}": {
+            "process_seconds": seconds * (epochs + 1),
+            "peak_rss_bytes": 3.0 * 2**20,
+        }
+        for implementation, seconds in (("tutorial", 10.0), ("fp32", 4.0))
         for epochs in (1, 6)
     }
     step = {
         "step: dcgan tutorial 64": {"seconds": 0.4, "flop_per_second": 1e9},
         "step: dcgan bf16 64 captured x4": {"seconds": 0.4, "flop_per_second": 4e9},
     }
-    others = {
-        "overhead: dcgan bare": {"seconds": 0.001},
+    overhead_and_ceiling = {
+        "overhead: dcgan plain": {"seconds": 0.001},
         "overhead: dcgan lightning": {"seconds": 0.0013},
         "ceiling: bf16": {"convolution_flop_per_second": 5e9, "matmul_flop_per_second": 6e9},
     }
-    text = full_report(process | step | others, {"device": "CPU"}, 3)
+    text = format_report(process | step | overhead_and_ceiling, {"device": "CPU"}, 3)
     assert "| dcgan, fp32 | 6 | 28.0 s | 2.50 | 4.00 s | 2.50 | 3 MiB |" in text
     assert "| dcgan, bf16, batch 64 captured x4 | 100.00 ms | 4.00 | 4 GFLOP/s | 80% |" in text
     assert "| dcgan | 1000 us | 1300 us | 300 us |" in text
@@ -146,12 +156,12 @@ def test_quality_compares_studies(run, tmp_path, monkeypatch, capsys):
     assert floors[0] == floors[1]  # the same real images, the same features
 
 
-def test_the_same_arm_under_two_names_differs_in_the_luck_of_training_alone(tmp_path, capsys):
+def test_the_same_arm_under_two_names_differs_in_the_seed_of_training_alone(tmp_path, capsys):
     tiny = ["data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"]
     same_arm.main(["--studies=2", "--seeds=2", f"--out={tmp_path}", "trainer=smoke", "classifier.image_size=32", *tiny])
     assert "2 studies of 2 seeds: " in capsys.readouterr().out
-    found = json.loads((tmp_path / "same_arm.json").read_text())
-    assert [one["images"] for one in found] == [24, 24]
+    comparisons = json.loads((tmp_path / "same_arm.json").read_text())
+    assert [comparison["images"] for comparison in comparisons] == [24, 24]
     for study, seed in itertools.product(range(2), range(2)):
         first, second = (tmp_path / f"study_{study}" / f"seed_{seed}" / name for name in ("none", "again"))
         tables = [pd.read_csv(folder / "training.csv").sort_values("path") for folder in (first, second)]
@@ -160,12 +170,12 @@ def test_the_same_arm_under_two_names_differs_in_the_luck_of_training_alone(tmp_
         assert (logits[0] != logits[1]).any()
 
 
-def test_only_what_went_through_other_pixels_is_told_apart(two_classes, capsys):
+def test_only_images_that_were_resized_are_told_apart(two_classes, capsys):
     for folder in two_classes.iterdir():
         shutil.rmtree(folder)
         write_images(folder, 100, size=(48, 48), seed=len(folder.name))
     settings = ["data=folder", f"data.root={two_classes}", "classifier.image_size=48", "gan.image_size=32"]
     bottleneck.main(["--seeds=1", *settings])
-    alike, through = re.findall(r"(\d\.\d\d) \(", capsys.readouterr().out)
-    assert float(alike) < 0.7
-    assert float(through) > 0.9
+    as_they_are, resized = re.findall(r"(\d\.\d\d) \(", capsys.readouterr().out)
+    assert float(as_they_are) < 0.7
+    assert float(resized) > 0.9

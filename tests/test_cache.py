@@ -1,4 +1,4 @@
-"""The cache: every image decoded once, to the same pixels whatever its file's form; bad files named, none lost."""
+"""The cache: every image is decoded once, to the same pixels in any file format; unreadable files are all named."""
 
 import os
 import re
@@ -17,17 +17,18 @@ from filelock import FileLock
 from PIL import Image
 
 from fer_experiments.data import cache as cache_module
+from fer_experiments.data import checksums
 from fer_experiments.data.cache import open_cache
-from fer_experiments.data.decode import to_mode
-from fer_experiments.data.module import ImageData
+from fer_experiments.data.decode import to_8_bit
+from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.sources import Folder
-from fer_experiments.spec import ConfigError
+from fer_experiments.errors import ConfigError
 from tests.conftest import source, write_images
 
 
 @pytest.fixture
 def pets(two_classes, tmp_path):
-    """pets(**keys) -> the folder source of two_classes with a cache of this test's own."""
+    """pets(**keys) -> the folder source of two_classes, with a cache for this test alone."""
     return lambda **keys: source("folder", root=two_classes, **{"cache_dir": tmp_path / "cache"} | keys)
 
 
@@ -37,7 +38,7 @@ def save(path, image, **options):
 
 
 def decoded(tmp_path, image, name="x.png", keys=None, **options) -> np.ndarray:
-    """Pixels in the cache of a source that holds this image alone."""
+    """Return the pixels in the cache of a source that has only this image."""
     save(tmp_path / "one" / "a" / name, image, **options)
     opened = open_cache(source("folder", root=tmp_path / "one", **keys or {}))
     assert list(opened.index["error"]) == [""]
@@ -45,11 +46,12 @@ def decoded(tmp_path, image, name="x.png", keys=None, **options) -> np.ndarray:
 
 
 def errors(tmp_path) -> dict[str, str]:
+    """Return {path: why it can't be read, or ""} by the index of a folder's cache."""
     index = open_cache(source("folder", root=tmp_path)).index
     return dict(zip(index["path"], index["error"], strict=True))
 
 
-# What is in it
+# The content of a cache
 
 
 def test_cache_holds_the_pixels_of_every_image_in_the_order_of_the_index(pets, two_classes):
@@ -67,7 +69,7 @@ def test_cache_is_read_only_and_mapped(pets):
         images[0] = 0
 
 
-def test_bytes_are_those_on_disk(pets):
+def test_bytes_are_the_size_on_disk(pets):
     opened = open_cache(pets())
     assert opened.bytes == sum(file.stat().st_size for file in opened.folder.iterdir()) > 32 * 24 * 24 * 3
 
@@ -104,29 +106,29 @@ def test_content_hash_is_of_the_image_before_it_is_resized(tmp_path):
         ([(1, 1)], {}, 1),
     ],
 )
-def test_side_is_the_images_own_where_all_agree_else_128_unless_given(tmp_path, sizes, keys, side):
+def test_without_image_size_the_side_is_the_images_own_if_all_agree_else_128(tmp_path, sizes, keys, side):
     for number, size in enumerate(sizes):
         save(tmp_path / "a" / f"{number}.png", Image.new("RGB", size))
     assert open_cache(source("folder", root=tmp_path, **keys)).images.shape == (len(sizes), side, side, 3)
 
 
-@pytest.mark.parametrize(("keys", "channels"), [({}, 3), ({"grey": True}, 1), ({"channels": 1}, 1)])
-def test_grey_or_one_channel_stores_one_channel(pets, keys, channels):
+@pytest.mark.parametrize(("keys", "channels"), [({}, 3), ({"grayscale": True}, 1), ({"channels": 1}, 1)])
+def test_grayscale_or_one_channel_stores_one_channel(pets, keys, channels):
     assert open_cache(pets(**keys)).images.shape[-1] == channels
 
 
-# Modes of images
+# Image modes
 
-GREY = np.add.outer(np.arange(16), 15 * np.arange(16)).astype(np.uint8)
-RGB = np.stack([GREY, GREY.T, 255 - GREY], axis=-1)
+GRAY = np.add.outer(np.arange(16), 15 * np.arange(16)).astype(np.uint8)
+RGB = np.stack([GRAY, GRAY.T, 255 - GRAY], axis=-1)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
-@pytest.mark.parametrize("grey", [True, False])
-def test_a_grey_image_is_the_same_in_every_mode(tmp_path, mode, grey):
-    image = Image.fromarray(GREY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(GREY).convert(mode)
-    pixels = decoded(tmp_path, image, keys={"grey": grey})
-    np.testing.assert_array_equal(pixels, np.stack([GREY] * (1 if grey else 3), axis=-1))
+@pytest.mark.parametrize("grayscale", [True, False])
+def test_a_grayscale_image_is_the_same_in_every_mode(tmp_path, mode, grayscale):
+    image = Image.fromarray(GRAY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(GRAY).convert(mode)
+    pixels = decoded(tmp_path, image, keys={"grayscale": grayscale})
+    np.testing.assert_array_equal(pixels, np.stack([GRAY] * (1 if grayscale else 3), axis=-1))
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.bmp"])
@@ -135,8 +137,8 @@ def test_colours_are_kept(tmp_path, name, mode):
     np.testing.assert_array_equal(decoded(tmp_path, Image.fromarray(RGB).convert(mode), name), RGB)
 
 
-def test_colour_read_as_grey_is_its_luma(tmp_path):
-    luma = decoded(tmp_path, Image.fromarray(RGB), keys={"grey": True})[..., 0]
+def test_colour_read_as_grayscale_is_its_luma(tmp_path):
+    luma = decoded(tmp_path, Image.fromarray(RGB), keys={"grayscale": True})[..., 0]
     np.testing.assert_allclose(luma, RGB @ [0.299, 0.587, 0.114], atol=0.51)
 
 
@@ -204,7 +206,7 @@ def test_images_are_turned_as_their_exif_says(tmp_path, orientation):
 
 def test_sixteen_bits_are_scaled_and_not_clipped():
     values = np.array([[0, 257 * 100, 65535]], dtype=np.uint16)
-    assert np.asarray(to_mode(Image.fromarray(values), 1)).tolist() == [[0, 100, 255]]
+    assert np.asarray(to_8_bit(Image.fromarray(values), 1)).tolist() == [[0, 100, 255]]
 
 
 def test_an_animation_gives_its_first_picture(tmp_path):
@@ -238,12 +240,12 @@ def test_seed_counts_and_classes_share_one_cache(pets):
     assert len(folders) == 1
 
 
-@pytest.mark.parametrize("keys", [{"grey": True}, {"image_size": 16}, {"max_pixels": 10**6}])
-def test_what_changes_the_pixels_makes_another_cache(pets, keys):
+@pytest.mark.parametrize("keys", [{"grayscale": True}, {"image_size": 16}, {"max_pixels": 10**6}])
+def test_keys_that_change_the_pixels_make_another_cache(pets, keys):
     assert open_cache(pets(**keys)).folder != open_cache(pets()).folder
 
 
-def test_a_changed_file_is_read_anew(pets, two_classes):
+def test_a_changed_file_is_read_again(pets, two_classes):
     before = open_cache(pets())
     Image.new("RGB", (24, 24), (1, 2, 3)).save(two_classes / "cat" / "000.png")
     after = open_cache(pets())
@@ -267,7 +269,7 @@ def test_another_listing_is_another_cache(pets, two_classes, change):
     assert len(after.index) == len(after.images) == {"added": 33, "removed": 31}.get(change, 32)
 
 
-def test_unlike_folders_that_agree_in_names_sizes_and_times_are_told_apart(tmp_path):
+def test_folders_that_agree_in_names_sizes_and_times_have_different_caches(tmp_path):
     for root, colour in (("one", 10), ("two", 20)):
         save(tmp_path / root / "a" / "x.bmp", Image.new("L", (8, 8), colour))
         os.utime(tmp_path / root / "a" / "x.bmp", (0, 0))
@@ -282,9 +284,9 @@ def test_threads_that_open_at_once_build_once(pets, monkeypatch):
     with ThreadPoolExecutor(6) as pool:
         opened = list(pool.map(lambda _: open_cache(pets()), range(6)))
     assert len(built) == 1
-    assert len({one.folder for one in opened}) == 1
-    for one in opened:
-        np.testing.assert_array_equal(one.images, opened[0].images)
+    assert len({cache.folder for cache in opened}) == 1
+    for cache in opened:
+        np.testing.assert_array_equal(cache.images, opened[0].images)
 
 
 def test_processes_that_open_at_once_share_one_cache(pets, two_classes, tmp_path):
@@ -303,30 +305,30 @@ def test_processes_that_open_at_once_share_one_cache(pets, two_classes, tmp_path
     assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == [opened.folder]
 
 
-def test_waiting_for_another_job_is_said(tmp_path, caplog):
+def test_waiting_for_another_job_is_logged(tmp_path, caplog):
     with FileLock(tmp_path / "x.lock"), caplog.at_level("INFO"):
         cache_module._lock(tmp_path / "x.lock")
     assert "waiting: another process is preparing these images" in caplog.text
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_build_leaves_no_cache_and_is_made_anew(pets, tmp_path, monkeypatch, stop):
-    load = cache_module._load
+def test_an_interrupted_build_leaves_no_cache_and_is_repeated(pets, tmp_path, monkeypatch, stop):
+    decode_item = cache_module._decode_item
 
     def interrupted(images, side, path):
         if path == "dog/010.png":
             raise stop
-        return load(images, side, path)
+        return decode_item(images, side, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache_module, "_load", interrupted)
+        patch.setattr(cache_module, "_decode_item", interrupted)
         with pytest.raises(stop):
             open_cache(pets())
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
     assert len(open_cache(pets()).images) == 32
 
 
-def test_what_a_killed_build_left_is_not_taken_for_a_cache(pets, tmp_path):
+def test_the_remains_of_a_killed_build_are_not_taken_for_a_cache(pets, tmp_path):
     images = pets()
     name = f"v{cache_module.VERSION}-folder-{images.fingerprint(images.items())}"
     (tmp_path / "cache" / f"{name}-abcdef").mkdir(parents=True)
@@ -351,7 +353,7 @@ def test_a_cache_dir_that_cant_be_written_is_named(pets, tmp_path):
 
 def test_a_full_disk_is_refused_before_anything_is_decoded(pets, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1_000_000))
-    monkeypatch.setattr(cache_module, "_load", lambda *arguments: pytest.fail("decoded"))
+    monkeypatch.setattr(cache_module, "_decode_item", lambda *arguments: pytest.fail("decoded"))
     message = r"data\.cache_dir=.*cache: the decoded images need 6\.3 MB, 1\.0 MB are free; .* data\.image_size"
     with pytest.raises(ConfigError, match=message):
         open_cache(pets(image_size=256))
@@ -368,7 +370,7 @@ def flip_a_bit(file):
 
 @pytest.mark.parametrize("file", ["images.npy", "index.csv", "checksums.json"])
 @pytest.mark.parametrize("damage", ["cut", "empty", "gone", "flipped"])
-def test_a_damaged_cache_is_made_anew_with_a_line(pets, caplog, damage, file):
+def test_a_damaged_cache_is_built_again_with_a_log_line(pets, caplog, damage, file):
     opened = open_cache(pets())
     pixels, path = opened.images.copy(), opened.folder / file
     if damage == "flipped":
@@ -378,16 +380,16 @@ def test_a_damaged_cache_is_made_anew_with_a_line(pets, caplog, damage, file):
     else:
         os.truncate(path, path.stat().st_size // 2 if damage == "cut" else 0)
     assert np.array_equal(open_cache(pets()).images, pixels)
-    assert re.search(r"the cache .* is damaged \(.+\) and is made anew", caplog.text)
+    assert re.search(r"the cache .* is damaged \(.+\) and is built again", caplog.text)
 
 
-def test_a_large_cache_is_read_through_only_where_its_time_has_changed(pets, monkeypatch, caplog):
+def test_the_bytes_of_a_large_cache_are_checked_only_if_its_time_has_changed(pets, monkeypatch, caplog):
     images = open_cache(pets()).folder / "images.npy"
-    monkeypatch.setattr(cache_module, "ALWAYS_CHECKED", 0)
-    checksum = cache_module._checksum
-    monkeypatch.setattr(cache_module, "_checksum", lambda file: pytest.fail("read through"))
+    monkeypatch.setattr(checksums, "MAX_ALWAYS_CHECKED", 0)
+    compute_checksum = checksums.compute_checksum
+    monkeypatch.setattr(checksums, "compute_checksum", lambda file: pytest.fail("read through"))
     open_cache(pets())
-    monkeypatch.setattr(cache_module, "_checksum", checksum)
+    monkeypatch.setattr(checksums, "compute_checksum", compute_checksum)
     os.utime(images)
     open_cache(pets())
     assert "damaged" not in caplog.text
@@ -396,26 +398,28 @@ def test_a_large_cache_is_read_through_only_where_its_time_has_changed(pets, mon
     assert "images.npy has other bytes than were written" in caplog.text
 
 
-def test_images_that_go_while_they_are_read_leave_no_cache(pets, two_classes, monkeypatch, tmp_path):
-    load = cache_module._load
+def test_images_that_disappear_while_they_are_read_leave_no_cache(pets, two_classes, monkeypatch, tmp_path):
+    decode_item = cache_module._decode_item
 
     def deleting(images, side, path):
         if path == "dog/010.png":
             (two_classes / "dog" / "011.png").unlink()
             (two_classes / path).unlink()
-        return load(images, side, path)
+        return decode_item(images, side, path)
 
-    monkeypatch.setattr(cache_module, "_load", deleting)
-    with pytest.raises(ConfigError, match=r"data: images went .*the first dog/01[01]\.png .*; restore them, and start"):
+    monkeypatch.setattr(cache_module, "_decode_item", deleting)
+    with pytest.raises(
+        ConfigError, match=r"data: images disappeared .*the first dog/01[01]\.png .*; restore them, and start"
+    ):
         open_cache(pets())
     assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
 
 
-# Bad files
+# Unreadable files
 
 
 def png_claiming(width, height) -> bytes:
-    """The head of a PNG that says it is so large, and nothing after it."""
+    """Return the header of a PNG of this size, and nothing after it."""
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunk = struct.pack(">I", len(head)) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
@@ -423,10 +427,10 @@ def png_claiming(width, height) -> bytes:
 
 @pytest.fixture
 def spoilt(two_classes):
-    """two_classes with eight files that are no images."""
+    """two_classes with eight unreadable images."""
     cats = two_classes / "cat"
     good = (cats / "001.png").read_bytes()
-    (cats / "text.jpg").write_text("this is no image")
+    (cats / "text.jpg").write_text("this is not an image")
     (cats / "empty.jpg").touch()
     (cats / "cut.png").write_bytes(good[: len(good) // 2])
     flipped = bytearray(good)
@@ -447,27 +451,27 @@ BAD = {
 
 
 def test_every_bad_file_is_listed_with_its_reason_and_no_good_one(spoilt):
-    found = errors(spoilt)
-    assert {path for path, error in found.items() if error} == BAD
-    assert len(found) == 32 + len(BAD)
-    assert "cannot identify image file" in found["cat/text.jpg"]
-    assert "cannot identify image file" in found["cat/empty.jpg"]
-    assert "truncated" in found["cat/cut.jpg"]
-    assert "9000 x 9000 pixels, more than 50000000" in found["cat/bomb.png"]
-    assert "DecompressionBombError" in found["cat/huge.png"]
-    assert "FileNotFoundError" in found["cat/link.png"]
+    reasons = errors(spoilt)
+    assert {path for path, error in reasons.items() if error} == BAD
+    assert len(reasons) == 32 + len(BAD)
+    assert "cannot identify image file" in reasons["cat/text.jpg"]
+    assert "cannot identify image file" in reasons["cat/empty.jpg"]
+    assert "truncated" in reasons["cat/cut.jpg"]
+    assert "9000 x 9000 pixels, more than 50000000" in reasons["cat/bomb.png"]
+    assert "DecompressionBombError" in reasons["cat/huge.png"]
+    assert "FileNotFoundError" in reasons["cat/link.png"]
 
 
 def test_bad_files_stop_the_run_by_name_unless_skipped(spoilt):
     with pytest.raises(
         ConfigError, match=r"data: 8 of 40 images can't be read; mend .*data\.skip_corrupt=true"
     ) as caught:
-        ImageData.prepare(source("folder", root=spoilt), seed=0)
+        PreparedData.prepare(source("folder", root=spoilt), seed=0)
     assert all(f"\n  {path}: " in str(caught.value) for path in BAD)
 
 
 def test_skipped_files_are_reported_and_in_no_part(spoilt):
-    data = ImageData.prepare(source("folder", root=spoilt, skip_corrupt=True), seed=0)
+    data = PreparedData.prepare(source("folder", root=spoilt, skip_corrupt=True), seed=0)
     assert not BAD & set(data.split.table["path"])
     assert len(data.split.table) == 32
     assert {row["path"] for row in data.split.report["corrupt"]} == BAD
@@ -478,39 +482,39 @@ def test_a_long_list_of_bad_files_is_cut(two_classes):
     for number in range(13):
         (two_classes / "cat" / f"bad{number:02d}.png").touch()
     with pytest.raises(ConfigError, match=r"(?s)13 of 45 images.*bad09\.png: .*\n  and 3 more$"):
-        ImageData.prepare(source("folder", root=two_classes), seed=0)
+        PreparedData.prepare(source("folder", root=two_classes), seed=0)
 
 
-def test_bad_files_of_a_class_that_nobody_wants_are_no_obstacle(spoilt):
+def test_bad_files_of_a_class_that_is_not_used_do_not_matter(spoilt):
     write_images(spoilt / "bird", 12)
-    data = ImageData.prepare(source("folder", root=spoilt, classes=["bird", "dog"]), seed=0)
+    data = PreparedData.prepare(source("folder", root=spoilt, classes=["bird", "dog"]), seed=0)
     assert data.classes == ("bird", "dog")
     assert {row["path"] for row in data.split.report["corrupt"]} == BAD
 
 
-def test_a_file_that_may_not_be_read_is_listed(two_classes, monkeypatch):
-    opened = Folder.open
+def test_a_file_without_permission_to_read_is_listed(two_classes, monkeypatch):
+    open_image = Folder.open
 
     def refuse(self, path):
         if path == "dog/003.png":
             raise PermissionError(13, "Permission denied", path)
-        return opened(self, path)
+        return open_image(self, path)
 
     monkeypatch.setattr(Folder, "open", refuse)
-    found = errors(two_classes)
-    assert {path: error for path, error in found.items() if error} == {
+    reasons = errors(two_classes)
+    assert {path: error for path, error in reasons.items() if error} == {
         "dog/003.png": "PermissionError: [Errno 13] Permission denied: 'dog/003.png'"
     }
 
 
 @pytest.mark.parametrize("side", [100, 99])
-def test_max_pixels_is_the_last_size_that_is_let_in(tmp_path, side):
+def test_max_pixels_is_the_largest_size_that_is_accepted(tmp_path, side):
     save(tmp_path / "a" / "x.png", Image.new("L", (100, side)))
     index = open_cache(source("folder", root=tmp_path, max_pixels=9900)).index
     assert (index["error"][0] == "") == (side == 99)
 
 
-def test_a_mended_file_is_found_at_the_next_run(spoilt):
+def test_a_mended_file_is_used_by_the_next_run(spoilt):
     assert errors(spoilt)["cat/text.jpg"]
     Image.new("RGB", (24, 24)).save(spoilt / "cat" / "text.jpg")
     assert errors(spoilt)["cat/text.jpg"] == ""

@@ -1,30 +1,32 @@
-"""The checks pass where all is well, and each finds what it is for."""
+"""The checks pass if all is well, and each finds what it is for."""
 
 import json
 
 import pandas as pd
 import pytest
 
-from fer_experiments.report.checks import run_checks, unfinished
-from fer_experiments.report.verdicts import find_verdicts
-from tests.results import finished, study, written
+from fer_experiments.report.checks import run_checks
+from fer_experiments.report.data_facts import DataFacts
+from fer_experiments.report.findings import compute_findings
+from tests.results import build_result, build_study, write_study
 
-FACTS = {
-    "images": {"test": {"angry": 10, "happy": 10}},
-    "near_duplicates": {"pairs": 0, "test_images": 0},
-}
+FACTS = DataFacts(
+    images={"test": {"angry": 10, "happy": 10}},
+    near_duplicates={"pairs": 0, "test_images": 0},
+)
 SCORES = {"none": dict.fromkeys(range(5), 0.7), "dcgan": dict.fromkeys(range(5), 0.8)}
 
 
 @pytest.fixture
 def good(tmp_path):
-    record = written(tmp_path, SCORES, list(range(5)))
+    record = write_study(tmp_path, SCORES, list(range(5)))
     write_audit(tmp_path)
     return record
 
 
-AUDITED_WELL = {
-    name: {"status": "pass", "said": "Well.", "measured": True}
+AUDIT = {"label": "angry", "generated": 5, "synthetic": "images"}
+PASSED_CHECKS = {
+    name: {"status": "pass", "message": "Well.", "is_measured": True}
     for name in ("shortcut", "memorisation", "leakage", "collapse", "labels", "coverage")
 }
 
@@ -32,70 +34,72 @@ AUDITED_WELL = {
 def write_audit(folder, seed=0, **checks):
     gan = folder / f"seed_{seed}" / "gan"
     gan.mkdir(parents=True, exist_ok=True)
-    (gan / "audit.json").write_text(json.dumps({"class": "angry", "checks": AUDITED_WELL | checks}))
+    audit = AUDIT | {"checks": PASSED_CHECKS | checks}
+    (gan / "audit.json").write_text(json.dumps(audit))
     (gan / "health.json").write_text('{"alarms": []}')
 
 
-def checked(record, folder, facts=FACTS):
-    return {check.name: check for check in run_checks(record, find_verdicts(record, folder), facts, folder)}
+def run_all(record, folder, facts=FACTS):
+    """Return {name: check}."""
+    return {check.name: check for check in run_checks(record, compute_findings(record, folder), facts, folder)}
 
 
 def test_a_clean_study_passes_every_check(good, tmp_path):
-    assert {check.status for check in checked(good, tmp_path).values()} == {"pass"}
+    assert {check.status for check in run_all(good, tmp_path).values()} == {"pass"}
 
 
 def test_a_study_without_results_has_nothing_to_check(tmp_path):
-    assert checked(study({"none": {}}, [0]), tmp_path) == {}
+    assert run_all(build_study({"none": {}}, [0]), tmp_path) == {}
 
 
 def test_every_training_without_a_result_is_listed_with_why(tmp_path):
-    record = written(tmp_path, {"none": {0: 0.7}, "dcgan": {}}, [0, 1], {"seed 0, dcgan": "OSError: full"})
-    assert unfinished(record) == [
+    record = write_study(tmp_path, {"none": {0: 0.7}, "dcgan": {}}, [0, 1], {"seed 0, dcgan": "OSError: full"})
+    assert record.unfinished_trainings() == [
         ("seed 0, dcgan", "OSError: full"),
         ("seed 1, none", "not run yet"),
         ("seed 1, dcgan", "not run yet"),
     ]
-    check = checked(record, tmp_path)["all trainings"]
-    assert (check.status, check.said) == ("warn", "3 of 4 trainings did not finish; they are listed below.")
+    check = run_all(record, tmp_path)["all trainings"]
+    assert (check.status, check.message) == ("warn", "3 of 4 trainings did not finish; they are listed below.")
 
 
 def test_alarms_of_a_gans_training_are_a_warning(good, tmp_path):
     write_audit(tmp_path, seed=1)
     alarm = {"name": "mode collapse", "message": "samples are alike"}
     (tmp_path / "seed_1" / "gan" / "health.json").write_text(json.dumps({"alarms": [alarm]}))
-    check = checked(good, tmp_path)["GAN training"]
-    assert (check.status, check.said) == ("warn", "Alarms in 1 of 2 trainings. mode collapse: samples are alike")
+    check = run_all(good, tmp_path)["GAN training"]
+    assert (check.status, check.message) == ("warn", "Alarms in 1 of 2 trainings. mode collapse: samples are alike")
     for health in tmp_path.glob("seed_*/gan/health.json"):
         health.unlink()
-    assert checked(good, tmp_path)["GAN training"].status == "unknown"
+    assert run_all(good, tmp_path)["GAN training"].status == "unknown"
 
 
 @pytest.mark.parametrize(("count", "status"), [(1, "warn"), (4, "warn"), (5, "pass")])
 def test_few_seeds_are_a_warning(tmp_path, count, status):
-    record = written(tmp_path, {"none": dict.fromkeys(range(count), 0.7)}, list(range(count)))
-    assert checked(record, tmp_path)["seeds"].status == status
+    record = write_study(tmp_path, {"none": dict.fromkeys(range(count), 0.7)}, list(range(count)))
+    assert run_all(record, tmp_path)["seeds"].status == status
 
 
 def test_unequal_steps_and_different_splits_fail(good, tmp_path):
-    good.results[-1] = finished("dcgan", 4, 0.8, optimizer_steps=9, split_hash="another")
-    found = checked(good, tmp_path)
-    assert found["equal cost"].status == found["same split for all arms"].status == "fail"
-    assert "between 4 and 9 optimizer steps" in found["equal cost"].said
-    assert "seed 4 saw different splits" in found["same split for all arms"].said
+    good.results[-1] = build_result("dcgan", 4, 0.8, optimizer_steps=9, split_hash="another")
+    checks = run_all(good, tmp_path)
+    assert checks["equal cost"].status == checks["same split for all arms"].status == "fail"
+    assert "between 4 and 9 optimizer steps" in checks["equal cost"].message
+    assert "seed 4 saw different splits" in checks["same split for all arms"].message
 
 
 def test_a_sweep_over_the_data_may_differ_in_steps_and_splits_from_ratio_to_ratio(tmp_path):
     arms = [f"{arm} [data.imbalance={ratio}]" for ratio in (2, 5) for arm in ("none", "dcgan")]
-    record = written(tmp_path, {arm: {0: 0.7} for arm in arms}, [0])
+    record = write_study(tmp_path, {arm: {0: 0.7} for arm in arms}, [0])
     for result in record.results[2:]:
         result.split_hash, result.optimizer_steps = "another", 9
-    found = checked(record, tmp_path)
-    assert found["equal cost"].status == found["same split for all arms"].status == "pass"
-    assert found["equal cost"].said.endswith(": 4 with data.imbalance=2; 9 with data.imbalance=5.")
+    checks = run_all(record, tmp_path)
+    assert checks["equal cost"].status == checks["same split for all arms"].status == "pass"
+    assert checks["equal cost"].message.endswith(": 4 with data.imbalance=2; 9 with data.imbalance=5.")
     record.results[3].split_hash, record.results[3].optimizer_steps = "split0", 8
-    found = checked(record, tmp_path)
-    assert found["equal cost"].status == found["same split for all arms"].status == "fail"
-    assert "between 8 and 9 optimizer steps with data.imbalance=5." in found["equal cost"].said
+    checks = run_all(record, tmp_path)
+    assert checks["equal cost"].status == checks["same split for all arms"].status == "fail"
+    assert "between 8 and 9 optimizer steps with data.imbalance=5." in checks["equal cost"].message
 
 
 def test_a_test_image_in_training_is_found(good, tmp_path):
@@ -103,9 +107,9 @@ def test_a_test_image_in_training_is_found(good, tmp_path):
     table = pd.read_csv(path)
     table.loc[0, "path"] = "test007"
     table.to_csv(path, index=False)
-    check = checked(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["no leakage"]
     assert check.status == "fail"
-    assert "seed 3, none: was trained on validation or test images" in check.said
+    assert "seed 3, none: was trained on validation or test images" in check.message
 
 
 def test_an_image_that_the_split_does_not_list_is_found(good, tmp_path):
@@ -113,18 +117,18 @@ def test_an_image_that_the_split_does_not_list_is_found(good, tmp_path):
     table = pd.read_csv(path)
     table.loc[0, "path"] = "elsewhere/test007"
     table.to_csv(path, index=False)
-    check = checked(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["no leakage"]
     assert check.status == "fail"
-    assert "seed 3, none: was trained on images that split.csv does not list" in check.said
+    assert "seed 3, none: was trained on images that split.csv does not list" in check.message
 
 
 def test_a_split_with_other_test_images_than_were_measured_is_found(good, tmp_path):
     path = tmp_path / "seed_3" / "split.csv"
     table = pd.read_csv(path)
     table[table["content_hash"] != "test007"].to_csv(path, index=False)
-    check = checked(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["no leakage"]
     assert check.status == "fail"
-    assert "was measured on other images than split.csv lists" in check.said
+    assert "was measured on other images than split.csv lists" in check.message
 
 
 def test_a_pixel_identical_copy_in_training_is_found(good, tmp_path):
@@ -132,9 +136,9 @@ def test_a_pixel_identical_copy_in_training_is_found(good, tmp_path):
     table = pd.read_csv(path)
     table.loc[0, "content_hash"] = "test007"
     table.to_csv(path, index=False)
-    check = checked(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["no leakage"]
     assert check.status == "fail"
-    assert "pixel-identical copies" in check.said
+    assert "pixel-identical copies" in check.message
 
 
 @pytest.mark.parametrize(("split", "status"), [("split0", "pass"), ("another", "fail")])
@@ -145,25 +149,25 @@ def test_generated_images_of_another_split_are_found(good, tmp_path, split, stat
     path = tmp_path / "seed_0" / "dcgan" / "training.csv"
     row = {"path": str(images / "angry" / "00000000.png"), "label": "angry", "origin": "generated", "times": 1}
     pd.concat([pd.read_csv(path), pd.DataFrame([row])]).to_csv(path, index=False)
-    check = checked(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["no leakage"]
     assert check.status == status
-    assert ("come from another split" in check.said) == (status == "fail")
+    assert ("come from another split" in check.message) == (status == "fail")
 
 
 def test_leakage_that_cannot_be_checked_is_unknown(good, tmp_path):
     (tmp_path / "seed_1" / "none" / "training.csv").unlink()
-    check = checked(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["no leakage"]
     assert check.status == "unknown"
-    assert "training.csv" in check.said
+    assert "training.csv" in check.message
 
 
-@pytest.mark.parametrize(("touched", "status"), [(0, "pass"), (1, "fail")])
-def test_near_duplicates_are_told(good, tmp_path, touched, status):
-    facts = FACTS | {"near_duplicates": {"pairs": touched, "test_images": touched}}
-    assert checked(good, tmp_path, facts)["near-duplicates across parts"].status == status
-    many = facts | {"images": {"test": {"angry": 10, "happy": 90}}}
-    assert touched == 0 or checked(good, tmp_path, many)["near-duplicates across parts"].status == "warn"
-    assert checked(good, tmp_path, {})["near-duplicates across parts"].status == "unknown"
+@pytest.mark.parametrize(("images", "status"), [(0, "pass"), (1, "fail")])
+def test_near_duplicates_are_counted(good, tmp_path, images, status):
+    facts = FACTS.model_copy(update={"near_duplicates": {"pairs": images, "test_images": images}})
+    assert run_all(good, tmp_path, facts)["near-duplicates across parts"].status == status
+    many = facts.model_copy(update={"images": {"test": {"angry": 10, "happy": 90}}})
+    assert images == 0 or run_all(good, tmp_path, many)["near-duplicates across parts"].status == "warn"
+    assert run_all(good, tmp_path, DataFacts())["near-duplicates across parts"].status == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -179,24 +183,24 @@ def test_near_duplicates_are_told(good, tmp_path, touched, status):
 )
 def test_the_worst_finding_of_all_audits_counts(good, tmp_path, check, name):
     for seed, status in ((1, "warn"), (2, "fail"), (3, "fail")):
-        write_audit(tmp_path, seed, **{check: {"status": status, "said": f"Bad {status}."}})
-    found = checked(good, tmp_path)[name]
-    assert (found.status, found.said) == ("fail", "angry: Bad fail. (2 of 4 audits: fail)")
+        write_audit(tmp_path, seed, **{check: {"status": status, "message": f"Bad {status}."}})
+    check = run_all(good, tmp_path)[name]
+    assert (check.status, check.message) == ("fail", "angry: Bad fail. (2 of 4 audits: fail)")
 
 
 def test_findings_that_were_not_measured_are_unknown(good, tmp_path):
-    nothing = {"status": "warn", "said": "Not measured: too few.", "measured": False}
+    nothing = {"status": "warn", "message": "Not measured: too few.", "is_measured": False}
     write_audit(tmp_path, labels=nothing)
-    found = checked(good, tmp_path)["labels of generated images"]
-    assert (found.status, found.said) == ("unknown", "Not measured: too few.")
+    check = run_all(good, tmp_path)["labels of generated images"]
+    assert (check.status, check.message) == ("unknown", "Not measured: too few.")
 
 
 def test_an_audit_that_broke_is_unknown_with_its_reason(good, tmp_path):
-    (tmp_path / "seed_0" / "gan" / "audit.json").write_text('{"problem": "OSError: no space"}')
-    check = checked(good, tmp_path)["no shortcut"]
-    assert (check.status, check.said) == ("unknown", "OSError: no space")
+    (tmp_path / "seed_0" / "gan" / "audit.json").write_text(json.dumps(AUDIT | {"problem": "OSError: no space"}))
+    check = run_all(good, tmp_path)["no shortcut"]
+    assert (check.status, check.message) == ("unknown", "OSError: no space")
     (tmp_path / "seed_0" / "gan" / "audit.json").write_text("{")
-    assert "can't be read" in checked(good, tmp_path)["no memorisation"].said
+    assert "can't be read" in run_all(good, tmp_path)["no memorisation"].message
 
 
 @pytest.mark.parametrize(
@@ -204,41 +208,41 @@ def test_an_audit_that_broke_is_unknown_with_its_reason(good, tmp_path):
     [
         "[]",
         "null",
-        '{"checks": 3}',
-        '{"checks": {"labels": null}}',
-        '{"checks": {"labels": {"status": "pass"}}}',
-        '{"checks": {"labels": {"status": "good", "said": ""}}}',
+        json.dumps(AUDIT | {"checks": 3}),
+        json.dumps(AUDIT | {"checks": {"labels": None}}),
+        json.dumps(AUDIT | {"checks": {"labels": {"status": "pass"}}}),
+        json.dumps(AUDIT | {"checks": {"labels": {"status": "good", "message": ""}}}),
     ],
 )
 def test_an_audit_that_holds_something_else_is_unknown(good, tmp_path, content):
     (tmp_path / "seed_0" / "gan" / "audit.json").write_text(content)
-    found = checked(good, tmp_path)
-    assert {found[name].status for name in ("no shortcut", "no memorisation")} == {"unknown"}
-    assert "audit.json can't be read" in found["no shortcut"].said
+    checks = run_all(good, tmp_path)
+    assert {checks[name].status for name in ("no shortcut", "no memorisation")} == {"unknown"}
+    assert "audit.json can't be read" in checks["no shortcut"].message
 
 
-def test_few_test_images_and_an_absent_class_are_told(good, tmp_path):
-    many = FACTS | {"images": {"test": {"angry": 40, "happy": 40}}}
-    check = checked(good, tmp_path, many)["test part"]
-    assert (check.status, check.said) == ("fail", "Only 20 of the 80 test images were looked at.")
+def test_few_test_images_and_an_absent_class_are_named(good, tmp_path):
+    many = FACTS.model_copy(update={"images": {"test": {"angry": 40, "happy": 40}}})
+    check = run_all(good, tmp_path, many)["test part"]
+    assert (check.status, check.message) == ("fail", "Only 20 of the 80 test images were used.")
     for result in good.results:
         result.metrics["test"]["recall"]["angry"] = None
-    check = checked(good, tmp_path)["test part"]
+    check = run_all(good, tmp_path)["test part"]
     assert check.status == "warn"
-    assert "no image of angry" in check.said
+    assert "no image of angry" in check.message
 
 
 def test_mixed_versions_and_devices_are_named(good, tmp_path):
-    good.results[0] = finished("none", 0, 0.7, versions={"torch": "2.8"}, device="cuda")
-    check = checked(good, tmp_path)["same environment"]
+    good.results[0] = build_result("none", 0, 0.7, versions={"torch": "2.8"}, device="cuda")
+    check = run_all(good, tmp_path)["same environment"]
     assert check.status == "warn"
-    assert "torch 2.8, unknown" in check.said
-    assert "devices cpu, cuda" in check.said
+    assert "torch 2.8, unknown" in check.message
+    assert "devices cpu, cuda" in check.message
 
 
-def test_a_leak_on_purpose_is_told_and_fails_no_other_check(tmp_path):
-    record = written(tmp_path, SCORES | {"dcgan@leak": {0: 0.9}}, list(range(5)))
+def test_a_leak_on_purpose_is_named_and_fails_no_other_check(tmp_path):
+    record = write_study(tmp_path, SCORES | {"dcgan@leak": {0: 0.9}}, list(range(5)))
     (tmp_path / "seed_0" / "dcgan@leak" / "training.csv").unlink()
-    found = checked(record, tmp_path)
-    assert "dcgan@leak saw test images on purpose" in found["leak on purpose"].said
-    assert found["no leakage"].status == "pass"
+    checks = run_all(record, tmp_path)
+    assert "dcgan@leak saw test images on purpose" in checks["leak on purpose"].message
+    assert checks["no leakage"].status == "pass"

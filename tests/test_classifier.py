@@ -9,11 +9,12 @@ from torch.utils.data import DataLoader
 
 from fer_experiments.augment import Mixing
 from fer_experiments.balance import Objective
-from fer_experiments.classifier.cosine import CosineLinear, with_cosine_head
+from fer_experiments.classifier.cosine import CosineLinear, attach_cosine_head
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.classifier.step import classification_step
 from fer_experiments.errors import ConfigError
+from tests.conftest import classifier_config
 
 ADAM = {"_target_": "torch.optim.Adam", "fused": True}
 
@@ -36,11 +37,11 @@ def test_cnn_layers_are_table_3():
 def test_pooling_before_relu_gives_the_same_values():
     network = CNN(2).eval()
     images = torch.rand(2, 3, 100, 100)
-    usual = images
+    relu_first = images
     for layer in network.features:
         if isinstance(layer, nn.Conv2d):
-            usual = nn.functional.max_pool2d(torch.relu(layer(usual)), 2)
-    torch.testing.assert_close(network.features(images), usual.flatten(1))
+            relu_first = nn.functional.max_pool2d(torch.relu(layer(relu_first)), 2)
+    torch.testing.assert_close(network.features(images), relu_first.flatten(1))
 
 
 def test_hidden_weights_have_the_deviation_of_he_et_al():
@@ -59,7 +60,7 @@ def test_cnn_takes_any_classes_channels_and_size(classes, channels, size):
     assert CNN(classes, channels, size)(torch.rand(2, channels, size, size)).shape == (2, classes)
 
 
-def test_cnn_refuses_images_of_which_nothing_is_left():
+def test_cnn_refuses_images_of_which_the_poolings_leave_nothing():
     with pytest.raises(ValueError, match=r"image_size=21: .*need 22 pixels or more"):
         CNN(2, image_size=21)
 
@@ -84,9 +85,8 @@ def build(objective: Objective | None = None, mixing: Mixing | None = None) -> C
     network = CNN(2, channels=1, image_size=22)
     return Classifier(
         network,
+        classifier_config(optimizer=ADAM, learning_rate=1e-3),
         classes=["dark", "light"],
-        optimizer=ADAM,
-        learning_rate=1e-3,
         objective=objective or Objective(),
         mixing=mixing,
         provenance={},
@@ -113,7 +113,7 @@ def test_history_has_the_four_curves_of_figures_7_and_8():
     assert {"train/loss", "train/accuracy", "valid/loss", "valid/accuracy"} <= set(model.history[0])
 
 
-def test_a_step_gives_the_unweighted_loss_and_minimises_the_weighted_one():
+def test_a_step_returns_the_plain_loss_and_minimizes_the_weighted_one():
     torch.manual_seed(0)
     network = CNN(2, channels=1, image_size=22, dropout=0.0)
     images, labels = dark_and_light()[0]
@@ -124,15 +124,16 @@ def test_a_step_gives_the_unweighted_loss_and_minimises_the_weighted_one():
     gradients = torch.autograd.grad(weighted, list(network.parameters()))
     before = [parameter.detach().clone() for parameter in network.parameters()]
     optimizer = SGD(network.parameters(), 1.0)
-    loss, accuracy = classification_step(network, optimizer, images, labels, Objective(weights=weights))
-    assert loss.item() == pytest.approx(losses.mean().item(), rel=1e-5)
-    assert accuracy.item() == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+    scalars = classification_step(network, optimizer, images, labels, objective=Objective(weights=weights))
+    assert set(scalars) == {"train/loss", "train/accuracy"}
+    assert scalars["train/loss"].item() == pytest.approx(losses.mean().item(), rel=1e-5)
+    assert scalars["train/accuracy"].item() == pytest.approx((logits.argmax(1) == labels).float().mean().item())
     for parameter, old, gradient in zip(network.parameters(), before, gradients, strict=True):
         torch.testing.assert_close(parameter.detach(), old - gradient)
 
 
-class Given(Mixing):
-    """Mixed images, partners and shares that are said beforehand; the partner of an image is its mirror in the row."""
+class FixedMixing(Mixing):
+    """Return fixed mixed images, partners' labels and shares; image i is mixed with image B - 1 - i."""
 
     def __init__(self, *mixed: torch.Tensor) -> None:
         super().__init__(1.0)
@@ -142,46 +143,54 @@ class Given(Mixing):
         return self.mixed
 
     @staticmethod
-    def of_partners(values):
+    def take_partners(values):
         return values.flip(0)
 
 
-@pytest.mark.parametrize("own", [None, torch.linspace(0.5, 2.0, 16)], ids=["alike", "weighted"])
-def test_a_step_on_mixed_images_minimises_the_mean_over_both_labels(own):
+@pytest.mark.parametrize("image_weights", [None, torch.linspace(0.5, 2.0, 16)], ids=["equal", "weighted"])
+def test_a_step_on_mixed_images_minimizes_the_mean_over_both_labels(image_weights):
     torch.manual_seed(0)
     network = CNN(2, channels=1, image_size=22, dropout=0.0)
     images, labels = dark_and_light()[0]
     weights = torch.tensor([1.0, 9.0])
-    mine = torch.ones(16) if own is None else own
+    factors = torch.ones(16) if image_weights is None else image_weights
     share = torch.linspace(0.05, 0.95, 16)
     mixed, partners = images.flip(0), 1 - labels
     logits = network(mixed)
     log_p = logits.log_softmax(1)
-    both = [(share * mine * weights[labels], labels), ((1 - share) * mine.flip(0) * weights[partners], partners)]
-    total = -sum((weight * log_p[range(16), of]).sum() for weight, of in both) / sum(weight.sum() for weight, _ in both)
+    first = share * factors * weights[labels]
+    second = (1 - share) * factors.flip(0) * weights[partners]
+    losses = first * log_p[range(16), labels], second * log_p[range(16), partners]
+    total = -sum(loss.sum() for loss in losses) / (first.sum() + second.sum())
     gradients = torch.autograd.grad(total, list(network.parameters()))
     before = [parameter.detach().clone() for parameter in network.parameters()]
     optimizer = SGD(network.parameters(), 1.0)
-    given = Given(mixed, partners, share)
-    found = classification_step(network, optimizer, images, labels, Objective(weights=weights), 0.0, given, own)
-    plain = -sum((part * log_p[range(16), of]).sum() for part, of in ((share, labels), (1 - share, partners))) / 16
-    assert found[0].item() == pytest.approx(plain.item(), rel=1e-5)
+    scalars = classification_step(
+        network,
+        optimizer,
+        images,
+        labels,
+        objective=Objective(weights=weights),
+        mixing=FixedMixing(mixed, partners, share),
+        weights=image_weights,
+    )
+    plain = -(share * log_p[range(16), labels] + (1 - share) * log_p[range(16), partners]).mean()
+    assert scalars["train/loss"].item() == pytest.approx(plain.item(), rel=1e-5)
     for parameter, old, gradient in zip(network.parameters(), before, gradients, strict=True):
         torch.testing.assert_close(parameter.detach(), old - gradient)
 
 
-def test_images_of_a_smaller_weight_count_less():
-    """A weight of 0 is that of an image which is not there."""
+def test_an_image_of_weight_zero_counts_as_if_it_were_absent():
     networks = []
     images, labels = dark_and_light()[0]
-    for places, weights in ((range(16), torch.tensor([1.0] * 8 + [0.0] * 8)), (range(8), None)):
+    for indices, weights in ((range(16), torch.tensor([1.0] * 8 + [0.0] * 8)), (range(8), None)):
         torch.manual_seed(0)
         network = CNN(2, channels=1, image_size=22, dropout=0.0)
-        batch = images[list(places)], labels[list(places)]
-        classification_step(network, SGD(network.parameters(), 1.0), *batch, Objective(), weights=weights)
+        batch = images[list(indices)], labels[list(indices)]
+        classification_step(network, SGD(network.parameters(), 1.0), *batch, objective=Objective(), weights=weights)
         networks.append(network)
-    for one, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-        torch.testing.assert_close(one, other)
+    for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_mixing_and_post_hoc_adjustment_reach_the_module():
@@ -194,20 +203,18 @@ def test_mixing_and_post_hoc_adjustment_reach_the_module():
     assert shifted.predict_step(dark_and_light()[0], 0)[0].argmax(1).tolist() == [0] * 16
 
 
-def test_deferred_weights_start_in_their_epoch():
+def test_deferred_weights_apply_from_their_epoch_on():
     weights = torch.tensor([1.0, 9.0])
-    deferred, plain = build(Objective(weights=weights, defer=0.5)), build()
+    deferred, plain = build(Objective(weights=weights, reweight_after=0.5)), build()
     for model in (deferred, plain):
         torch.manual_seed(2)
         fit(model, dark_and_light(), epochs=4)
-    same = [
-        one["valid/loss"] == other["valid/loss"] for one, other in zip(deferred.history, plain.history, strict=True)
-    ]
-    assert same == [True, True, False, False]
+    is_same = [a["valid/loss"] == b["valid/loss"] for a, b in zip(deferred.history, plain.history, strict=True)]
+    assert is_same == [True, True, False, False]
 
 
 def test_a_cosine_head_takes_the_place_of_the_last_layer():
-    network = with_cosine_head(CNN(2, channels=1, image_size=22), 2, scale=30.0)
+    network = attach_cosine_head(CNN(2, channels=1, image_size=22), 2, scale=30.0)
     assert isinstance(network.to_logits, CosineLinear)
     assert isinstance(network.hidden[0], nn.Linear)  # not the last
     logits = network(torch.rand(5, 1, 22, 22))
@@ -219,7 +226,7 @@ def test_a_cosine_head_takes_the_place_of_the_last_layer():
 
 def test_a_network_without_a_last_linear_layer_is_refused():
     with pytest.raises(ConfigError, match=r"classifier\.network=Sequential: has no nn\.Linear with 2 outputs"):
-        with_cosine_head(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), 2, 30.0)
+        attach_cosine_head(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), 2, 30.0)
 
 
 def test_the_class_weights_of_the_module_reach_its_step():

@@ -51,19 +51,21 @@ def test_jobs_side_by_side_share_the_cores(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("++gan.latnt_dim=5", "gan.latnt_dim: unknown key; did you mean latent_dim?"),
         ("gan.latnt_dim=5", "Key 'latnt_dim' is not in struct"),  # these are Hydra's
+        ("data.grey=true", "fer_experiments: data.grey is now data.grayscale"),
+        ("+judge.mirror_test=true", "judge.mirror_test is now reference_classifier.flip_test"),
         ("gan=dcgn", "Could not find 'gan/dcgn'"),
         ("gan.epochs=[", "no viable alternative at input '['"),
         ("--epochs", "unrecognized arguments: --epochs"),
     ],
 )
-def test_a_mistake_ends_with_its_message_and_status_2(tmp_path, override, said):
+def test_a_mistake_ends_with_its_message_and_status_2(tmp_path, override, message):
     done = command(override, where=tmp_path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("config.yaml.tmp"))
     assert not list(tmp_path.glob("multirun/*/*/config.yaml"))
@@ -82,12 +84,12 @@ def checkpoint(run):
 
 
 def test_generate_writes_images_with_their_manifest(checkpoint, tmp_path):
-    options = ["--count", "5", "--seed", "3", "--out", "made"]
+    options = ["--count", "5", "--seed", "3", "--out", "images"]
     done = command(str(checkpoint), *options, where=tmp_path, module="fer_experiments.generate")
     assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader((tmp_path / "made" / "manifest.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "images" / "manifest.csv").open()))
     assert [row["seed"] for row in rows] == ["3", "4", "5", "6", "7"]
-    assert all((tmp_path / "made" / row["file"]).is_file() for row in rows)
+    assert all((tmp_path / "images" / row["file"]).is_file() for row in rows)
 
 
 def test_generate_again_gives_the_same_bytes(checkpoint, tmp_path):
@@ -104,7 +106,7 @@ def test_generate_refuses_what_is_no_checkpoint(tmp_path, capsys):
 
     (tmp_path / "x.ckpt").write_text("no")
     assert main([str(tmp_path / "x.ckpt"), "--out", str(tmp_path / "out")]) == 2
-    assert "x.ckpt: is no checkpoint of train=dcgan" in capsys.readouterr().err
+    assert "x.ckpt: is not a checkpoint of train=dcgan" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -112,9 +114,9 @@ def test_generate_refuses_what_is_no_checkpoint(tmp_path, capsys):
 def test_generate_refuses_a_wrong_count(tmp_path, capsys, count):
     from fer_experiments.generate import main
 
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_request:
         main(["x.ckpt", "--out", "out", f"--count={count}"])
-    assert ended.value.code == 2
+    assert exit_request.value.code == 2
     assert "--count: must be" in capsys.readouterr().err
 
 

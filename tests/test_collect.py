@@ -1,4 +1,4 @@
-"""Finished runs, wherever they lie, make one report; what can't be used is named and loses nothing else."""
+"""Finished runs, wherever they are, make one report; what can't be used is named and nothing else is lost."""
 
 import json
 import os
@@ -8,46 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from fer_experiments.evaluation.result import Result
 from fer_experiments.report.__main__ import main
-from fer_experiments.report.checks import unfinished
 from fer_experiments.report.collect import collect
-from fer_experiments.report.files import write_report
-from fer_experiments.report.study import StudyRecord
-from tests.results import finished, study, write_gan
-
-
-def write_result(folder: Path, result: Result) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    result.save(folder)
-
-
-def write_job(
-    folder: Path, *overrides: str, train: str = "cnn", experiment: str = "quick", augment: str = "none", **keys: dict
-) -> None:
-    """What Hydra leaves of a job; keys: groups of the configuration, such as gan={"epochs": 25}."""
-    config = {"seed": 0, "train": {"arms": ["none", "dcgan"], "seeds": 2}, "gan": {"epochs": 25}, **keys}
-    choices = {"train": train, "experiment": experiment, "balance": "dcgan", "augment": augment}
-    files = {"overrides": list(overrides), "config": config, "hydra": {"hydra": {"runtime": {"choices": choices}}}}
-    (folder / ".hydra").mkdir(parents=True)
-    for name, content in files.items():
-        (folder / ".hydra" / f"{name}.yaml").write_text(yaml.safe_dump(content))
-
-
-def write_study(folder: Path, record: StudyRecord) -> Path:
-    for result in record.results:
-        write_result(record.folder_of(result, folder), result)
-    folder.mkdir(exist_ok=True)
-    record.save(folder)
-    return folder
-
-
-def sweep(root: Path, **epochs_of: int) -> Path:
-    """A sweep over gan.epochs, a job for each {name: epochs}."""
-    for number, (name, epochs) in enumerate(epochs_of.items()):
-        write_job(root / name, f"gan.epochs={epochs}", "trainer.progress=false", gan={"epochs": epochs})
-        write_result(root / name, finished("dcgan", 0, 0.7 + number / 10))
-    return root
+from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.report.write_report import write_report
+from tests.results import build_result, build_study, save_study, write_gan, write_job, write_result, write_sweep
 
 
 def arms_and_seeds(record: StudyRecord) -> list[tuple[str, int]]:
@@ -58,9 +23,9 @@ def arms_and_seeds(record: StudyRecord) -> list[tuple[str, int]]:
 
 
 def test_a_study_alone_gives_the_tables_that_it_wrote(tmp_path):
-    record = study({"none": {3: 0.7, 1: 0.72}, "dcgan": {3: 0.8}}, [3, 1], {"seed 1, dcgan": "OSError: full"})
+    record = build_study({"none": {3: 0.7, 1: 0.72}, "dcgan": {3: 0.8}}, [3, 1], {"seed 1, dcgan": "OSError: full"})
     record.results.sort(key=lambda result: [3, 1].index(result.seed))
-    folder = write_study(tmp_path / "study", record)
+    folder = save_study(tmp_path / "study", record)
     write_report(record, folder)
     tables = [(folder / name).read_bytes() for name in ("comparison.csv", "comparison.md", "report.html")]
     assert main([str(folder)]) == 0
@@ -70,47 +35,54 @@ def test_a_study_alone_gives_the_tables_that_it_wrote(tmp_path):
 
 
 def test_folders_of_the_trainings_are_found_in_a_study_and_after_collecting(tmp_path):
-    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}}, [0]))
+    folder = save_study(tmp_path / "study", build_study({"none": {0: 0.7}}, [0]))
     for record in (StudyRecord.load(folder), collect([tmp_path])):
         assert record.folder_of(record.results[0], folder) == folder / "seed_0" / "none"
 
 
 def test_a_seed_that_has_not_run_is_listed(tmp_path):
-    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0, 1]))
-    assert unfinished(collect([folder])) == [("seed 1, none", "not run yet"), ("seed 1, dcgan", "not run yet")]
+    folder = save_study(tmp_path / "study", build_study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0, 1]))
+    assert collect([folder]).unfinished_trainings() == [
+        ("seed 1, none", "not run yet"),
+        ("seed 1, dcgan", "not run yet"),
+    ]
 
 
 def test_a_study_cut_short_keeps_what_it_finished_after_its_last_record(tmp_path):
-    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0, 1]))
-    write_result(folder / "seed_1" / "none", finished("none", 1, 0.75))
+    folder = save_study(tmp_path / "study", build_study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0, 1]))
+    write_result(folder / "seed_1" / "none", build_result("none", 1, 0.75))
     record = collect([folder])
     assert arms_and_seeds(record) == [("none", 0), ("dcgan", 0), ("none", 1)]
-    assert unfinished(record) == [("seed 1, dcgan", "not run yet")]
+    assert record.unfinished_trainings() == [("seed 1, dcgan", "not run yet")]
 
 
 def test_a_study_without_its_record_still_expects_all_its_arms(tmp_path):
     write_job(tmp_path / "study", train="study")
-    write_result(tmp_path / "study" / "seed_0" / "none", finished("none", 0, 0.7))
+    write_result(tmp_path / "study" / "seed_0" / "none", build_result("none", 0, 0.7))
     record = collect([tmp_path])
     assert arms_and_seeds(record) == [("none", 0)]
-    assert [where for where, _ in unfinished(record)] == ["seed 0, dcgan", "seed 1, none", "seed 1, dcgan"]
+    assert [training for training, _ in record.unfinished_trainings()] == [
+        "seed 0, dcgan",
+        "seed 1, none",
+        "seed 1, dcgan",
+    ]
     assert record.failed["seed 0, dcgan"] == f"{tmp_path / 'study'} left no study.json that can be read"
 
 
 def test_a_record_whose_folders_are_gone_is_used_and_says_so(tmp_path):
     folder = tmp_path / "study"
     folder.mkdir()
-    study({"none": {0: 0.7}}, [0]).save(folder)
+    build_study({"none": {0: 0.7}}, [0]).save(folder)
     record = collect([folder])
     assert arms_and_seeds(record) == [("none", 0)]
-    (said,) = record.problems
-    assert said.startswith(
+    (problem,) = record.problems
+    assert problem.startswith(
         f"seed 0, none: no result can be read in {folder / 'seed_0' / 'none'}; its numbers are those of"
     )
 
 
-def test_a_record_of_before_these_fields_is_read(tmp_path):
-    study({"none": {0: 0.7}}, [0]).save(tmp_path)
+def test_a_record_without_the_newer_fields_is_read(tmp_path):
+    build_study({"none": {0: 0.7}}, [0]).save(tmp_path)
     content = json.loads((tmp_path / "study.json").read_text())
     del content["folders"], content["problems"]
     (tmp_path / "study.json").write_text(json.dumps(content))
@@ -118,10 +90,10 @@ def test_a_record_of_before_these_fields_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "", '{"arms": ["none"', "[1]", '{"seeds": "x"}'])
-def test_a_record_that_is_none_is_named(tmp_path, content):
+def test_a_file_that_is_not_a_record_is_named(tmp_path, content):
     if content is not None:
         (tmp_path / "study.json").write_text(content)
-    with pytest.raises(ValueError, match=r"study\.json: is no study: "):
+    with pytest.raises(ValueError, match=r"study\.json: is not a study: "):
         StudyRecord.load(tmp_path)
 
 
@@ -129,8 +101,8 @@ def test_arms_of_a_lost_record_take_the_run_s_augmentation(tmp_path):
     write_job(tmp_path, train="study", augment="traditional")
     config = {"seed": 3, "train": {"arms": ["none", "dcgan+none"], "seeds": [3]}}
     (tmp_path / ".hydra" / "config.yaml").write_text(yaml.safe_dump(config))
-    write_result(tmp_path / "seed_3" / "dcgan", finished("dcgan", 3, 0.7))
-    assert [where for where, _ in unfinished(collect([tmp_path]))] == ["seed 3, none+traditional"]
+    write_result(tmp_path / "seed_3" / "dcgan", build_result("dcgan", 3, 0.7))
+    assert [training for training, _ in collect([tmp_path]).unfinished_trainings()] == ["seed 3, none+traditional"]
 
 
 # ---- broken files
@@ -138,17 +110,16 @@ def test_arms_of_a_lost_record_take_the_run_s_augmentation(tmp_path):
 
 @pytest.mark.parametrize("content", ["", '{"job": "cnn", "arm', '{"other": 1}', "[]"])
 def test_a_broken_result_is_named_and_the_others_are_reported(tmp_path, capsys, content):
-    root = sweep(tmp_path / "sweep", a=25, b=25)
+    root = write_sweep(tmp_path / "sweep", a=25, b=25)
     (root / "b" / "result.json").write_text(content)
-    write_result(root / "b2", finished("none", 0, 0.6))
+    write_result(root / "b2", build_result("none", 0, 0.6))
     assert main([str(root)]) == 0
     assert list(pd.read_csv(root / "comparison.csv")["arm"]) == ["dcgan", "none"]
-    said = capsys.readouterr().out
-    assert f"{root / 'b' / 'result.json'}: is no result" in said
+    assert f"{root / 'b' / 'result.json'}: is not a result" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda content: content["metrics"].clear(), "has no test part"),
         (lambda content: content["metrics"]["test"].pop("recall"), "recall"),
@@ -158,48 +129,48 @@ def test_a_broken_result_is_named_and_the_others_are_reported(tmp_path, capsys, 
         (lambda content: content["real"].clear(), "has no count of angry, happy"),
     ],
 )
-def test_a_result_that_lacks_what_a_report_needs_is_named(tmp_path, change, said):
-    write_result(tmp_path / "a", finished("none", 0, 0.7))
-    write_result(tmp_path / "b", finished("none", 1, 0.7))
+def test_a_result_that_lacks_what_a_report_needs_is_named(tmp_path, change, message):
+    write_result(tmp_path / "a", build_result("none", 0, 0.7))
+    write_result(tmp_path / "b", build_result("none", 1, 0.7))
     content = json.loads((tmp_path / "b" / "result.json").read_text())
     change(content)
     (tmp_path / "b" / "result.json").write_text(json.dumps(content))
     record = collect([tmp_path])
     assert arms_and_seeds(record) == [("none", 0)]
-    assert f"{tmp_path / 'b' / 'result.json'}: is no result" in record.problems[0]
-    assert said in record.problems[0]
+    assert f"{tmp_path / 'b' / 'result.json'}: is not a result" in record.problems[0]
+    assert message in record.problems[0]
 
 
 def test_a_broken_result_of_a_study_is_taken_from_its_record(tmp_path):
-    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
+    folder = save_study(tmp_path / "study", build_study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
     (folder / "seed_0" / "none" / "result.json").write_text("")
     record = collect([folder])
     assert arms_and_seeds(record) == [("none", 0), ("dcgan", 0)]
     broken, replaced = record.problems
-    assert broken.startswith(f"{folder / 'seed_0' / 'none' / 'result.json'}: is no result")
+    assert broken.startswith(f"{folder / 'seed_0' / 'none' / 'result.json'}: is not a result")
     assert replaced.startswith("seed 0, none: ")
 
 
-def test_a_class_may_be_named_by_bytes_that_are_no_text(tmp_path):
-    write_result(tmp_path / "a", finished("none", 0, 0.7, ("\udcff", "happy")))
-    folder = write_study(tmp_path / "b", study({"none": {}}, [1], {"seed 1, none": "no \udcff"}))
+def test_a_class_may_be_named_by_bytes_that_are_not_text(tmp_path):
+    write_result(tmp_path / "a", build_result("none", 0, 0.7, ("\udcff", "happy")))
+    folder = save_study(tmp_path / "b", build_study({"none": {}}, [1], {"seed 1, none": "no \udcff"}))
     assert collect([tmp_path / "a"]).results[0].classes == ["\udcff", "happy"]
     assert StudyRecord.load(folder).failed == {"seed 1, none": "no \udcff"}
 
 
 def test_a_broken_configuration_is_named(tmp_path):
-    root = sweep(tmp_path, a=25)
+    root = write_sweep(tmp_path, a=25)
     (root / "a" / ".hydra" / "config.yaml").write_text("a: [")
     record = collect([root])
     assert arms_and_seeds(record) == [("dcgan", 0)]
-    assert "is no configuration of a job" in record.problems[0]
+    assert "is not the configuration of a job" in record.problems[0]
 
 
 # ---- several sources
 
 
 def test_a_sweep_names_its_arms_by_what_differs(tmp_path):
-    record = collect([sweep(tmp_path, a=100, b=300)])
+    record = collect([write_sweep(tmp_path, a=100, b=300)])
     assert record.arms == ["dcgan [gan.epochs=100]", "dcgan [gan.epochs=300]"]
     assert [result.arm for result in record.results] == record.arms
     assert record.folder_of(record.results[1], Path()) == tmp_path / "b"
@@ -210,7 +181,7 @@ def test_an_arm_keeps_its_own_settings_before_what_was_swept(tmp_path):
     names = "none", "dcgan [balance.add=5]", "dcgan [balance.add=9]"
     for name, ratio in (("a", 2), ("b", 10)):
         write_job(tmp_path / name, f"data.imbalance={ratio}", train="study", data={"imbalance": ratio})
-        write_study(tmp_path / name, study({arm: {0: 0.7} for arm in names}, [0]))
+        save_study(tmp_path / name, build_study({arm: {0: 0.7} for arm in names}, [0]))
     record = collect([tmp_path])
     assert record.arms[:3] == [
         "none [data.imbalance=2]",
@@ -220,18 +191,18 @@ def test_an_arm_keeps_its_own_settings_before_what_was_swept(tmp_path):
     assert (len(record.arms), record.problems) == (6, [])
 
 
-def test_what_an_arm_sets_itself_no_sweep_changes(tmp_path):
+def test_a_sweep_does_not_change_what_an_arm_sets_itself(tmp_path):
     for name, add in (("a", 2), ("b", 10)):
         write_job(tmp_path / name, f"balance.add={add}", train="study", balance={"add": add})
-        write_study(tmp_path / name, study({"dcgan": {0: 0.7}, "dcgan [balance.add=5]": {0: 0.7}}, [0]))
+        save_study(tmp_path / name, build_study({"dcgan": {0: 0.7}, "dcgan [balance.add=5]": {0: 0.7}}, [0]))
     record = collect([tmp_path])
     assert record.arms == ["dcgan [balance.add=2]", "dcgan [balance.add=5]", "dcgan [balance.add=10]"]
 
 
 def test_a_run_that_left_a_key_alone_is_named_by_its_default(tmp_path):
-    sweep(tmp_path, a=100)
+    write_sweep(tmp_path, a=100)
     write_job(tmp_path / "b")
-    write_result(tmp_path / "b", finished("dcgan", 0, 0.6))
+    write_result(tmp_path / "b", build_result("dcgan", 0, 0.6))
     assert collect([tmp_path]).arms == ["dcgan [gan.epochs=100]", "dcgan [gan.epochs=25]"]
 
 
@@ -239,20 +210,20 @@ def test_a_chosen_file_is_a_setting_whether_typed_or_not(tmp_path):
     write_job(tmp_path / "a", "experiment=paper", "balance=dcgan", experiment="paper")
     write_job(tmp_path / "b", "seed=1", "accelerator=cpu")
     for seed, name in enumerate("ab"):
-        write_result(tmp_path / name, finished("dcgan", seed, 0.7))
+        write_result(tmp_path / name, build_result("dcgan", seed, 0.7))
     assert collect([tmp_path]).arms == ["dcgan [experiment=paper]", "dcgan [experiment=quick]"]
 
 
 def test_a_leak_still_ends_the_name_of_its_arm(tmp_path):
     for name, epochs in (("a", 100), ("b", 300)):
         write_job(tmp_path / name, f"gan.epochs={epochs}", gan={"epochs": epochs})
-        write_result(tmp_path / name / "x", finished("dcgan@leak", 0, 0.7))
+        write_result(tmp_path / name / "x", build_result("dcgan@leak", 0, 0.7))
     arms = [result.arm for result in collect([tmp_path]).results]
     assert arms == ["dcgan [gan.epochs=100]@leak", "dcgan [gan.epochs=300]@leak"]
 
 
-def test_a_job_of_another_program_is_passed_over(tmp_path):
-    sweep(tmp_path, a=100)
+def test_a_job_of_another_program_is_ignored(tmp_path):
+    write_sweep(tmp_path, a=100)
     (tmp_path / "other" / ".hydra").mkdir(parents=True)
     for name, content in (("overrides", []), ("config", {}), ("hydra", {"hydra": {"runtime": {"choices": {}}}})):
         (tmp_path / "other" / ".hydra" / f"{name}.yaml").write_text(yaml.safe_dump(content))
@@ -260,44 +231,44 @@ def test_a_job_of_another_program_is_passed_over(tmp_path):
     assert (record.arms, record.problems) == (["dcgan"], [])
 
 
-def test_settings_of_the_gan_don_t_part_arms_without_generated_images(tmp_path):
+def test_settings_of_the_gan_don_t_separate_arms_without_generated_images(tmp_path):
     for name, epochs in (("a", 100), ("b", 300)):
         write_job(tmp_path / name, f"gan.epochs={epochs}", train="study", gan={"epochs": epochs})
-        write_study(tmp_path / name, study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
+        save_study(tmp_path / name, build_study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
     record = collect([tmp_path])
     assert record.arms == ["none", "dcgan [gan.epochs=100]", "dcgan [gan.epochs=300]"]
     assert [text.split(";")[0] for text in record.problems] == ["seed 0, none: was trained more than once"]
 
 
 def test_jobs_of_a_sweep_come_in_the_order_of_their_numbers(tmp_path):
-    record = collect([sweep(tmp_path, **{"10-x": 3, "2-x": 2, "0-x": 1})])
+    record = collect([write_sweep(tmp_path, **{"10-x": 3, "2-x": 2, "0-x": 1})])
     assert record.arms == [f"dcgan [gan.epochs={epochs}]" for epochs in (1, 2, 3)]
 
 
 def test_a_job_that_left_no_result_is_listed(tmp_path):
-    root = sweep(tmp_path, a=100)
+    root = write_sweep(tmp_path, a=100)
     write_job(root / "b", "gan.epochs=300", gan={"epochs": 300})
     record = collect([root])
     assert record.failed == {"seed 0, dcgan [gan.epochs=300]": f"{root / 'b'} left no result.json that can be read"}
 
 
 def test_a_job_that_failed_and_was_run_again_is_not_missing(tmp_path):
-    root = sweep(tmp_path, a=100)
+    root = write_sweep(tmp_path, a=100)
     write_job(root / "b", "gan.epochs=100", gan={"epochs": 100})
-    assert unfinished(collect([root])) == []
+    assert collect([root]).unfinished_trainings() == []
 
 
 def test_studies_of_other_seeds_are_joined(tmp_path):
     for seed in (4, 2):
-        write_study(tmp_path / f"{seed}", study({"none": {seed: 0.7}, "dcgan": {seed: 0.8}}, [seed]))
+        save_study(tmp_path / f"{seed}", build_study({"none": {seed: 0.7}, "dcgan": {seed: 0.8}}, [seed]))
     record = collect([tmp_path / "4", tmp_path / "2"])
     assert arms_and_seeds(record) == [("none", 2), ("dcgan", 2), ("none", 4), ("dcgan", 4)]
-    assert (record.seeds, record.seconds, unfinished(record)) == ([2, 4], 4.0, [])
+    assert (record.seeds, record.seconds, record.unfinished_trainings()) == ([2, 4], 4.0, [])
 
 
 def test_of_two_results_with_the_same_settings_the_newer_counts(tmp_path):
     for age, (name, score) in enumerate((("new", 0.9), ("old", 0.6))):
-        write_result(tmp_path / name, finished("none", 0, score))
+        write_result(tmp_path / name, build_result("none", 0, score))
         os.utime(tmp_path / name / "result.json", (1000 - age, 1000 - age))
     record = collect([tmp_path])
     assert [result.metrics["test"]["accuracy"] for result in record.results] == [0.9]
@@ -307,7 +278,7 @@ def test_of_two_results_with_the_same_settings_the_newer_counts(tmp_path):
 
 
 def test_a_folder_named_twice_counts_once(tmp_path):
-    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}}, [0]))
+    folder = save_study(tmp_path / "study", build_study({"none": {0: 0.7}}, [0]))
     record = collect([tmp_path, folder, folder / "seed_0"])
     assert arms_and_seeds(record) == [("none", 0)]
     assert record.problems == []
@@ -315,20 +286,20 @@ def test_a_folder_named_twice_counts_once(tmp_path):
 
 def test_one_training_of_a_study_can_be_reported_alone(tmp_path):
     write_job(tmp_path / "study", train="study")
-    folder = write_study(tmp_path / "study", study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
+    folder = save_study(tmp_path / "study", build_study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
     record = collect([folder / "seed_0" / "none"])
     assert (record.arms, record.failed) == (["none"], {})
 
 
 def test_results_on_other_classes_are_left_out_and_named(tmp_path):
-    write_result(tmp_path / "a", finished("none", 0, 0.7))
-    write_result(tmp_path / "b", finished("none", 1, 0.7, ("cat", "dog")))
+    write_result(tmp_path / "a", build_result("none", 0, 0.7))
+    write_result(tmp_path / "b", build_result("none", 1, 0.7, ("cat", "dog")))
     record = collect([tmp_path])
     assert arms_and_seeds(record) == [("none", 0)]
     assert "was trained on cat, dog, another none on angry, happy; it is left out" in record.problems[0]
 
 
-def test_the_gan_s_result_is_no_classifier_s(tmp_path):
+def test_the_result_of_a_gan_is_not_a_classifier(tmp_path):
     write_gan(tmp_path / "gan", [1])
     with pytest.raises(ValueError, match="no classifier was trained in"):
         collect([tmp_path])
@@ -341,15 +312,15 @@ def test_nothing_to_report_is_an_error(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     assert f"report: no classifier was trained in {tmp_path}" in capsys.readouterr().err
     assert main([str(tmp_path / "absent")]) == 2
-    assert "absent: is no folder" in capsys.readouterr().err
-    write_study(tmp_path / "study", study({"none": {}}, [0], {"seed 0, none": "OSError: full"}))
+    assert "absent: is not a folder" in capsys.readouterr().err
+    save_study(tmp_path / "study", build_study({"none": {}}, [0], {"seed 0, none": "OSError: full"}))
     assert main([str(tmp_path)]) == 2
     assert "no training of a classifier has finished\n  seed 0, none: OSError: full" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["a b", "怒り", "[red]", "<b>", "\udcff", "50%"])
 def test_a_folder_may_have_any_name(tmp_path, capsys, name):
-    folder = write_study(tmp_path / name, study({"none": {0: 0.7}, "dcgan": {}}, [0], {"seed 0, dcgan": name}))
+    folder = save_study(tmp_path / name, build_study({"none": {0: 0.7}, "dcgan": {}}, [0], {"seed 0, dcgan": name}))
     (folder / "seed_0" / "none" / "result.json").write_text("")
     assert main([str(folder)]) == 0
     capsys.readouterr().out.encode()  # as a terminal does
@@ -357,7 +328,7 @@ def test_a_folder_may_have_any_name(tmp_path, capsys, name):
 
 
 def test_several_folders_need_a_place_for_the_report(tmp_path, capsys):
-    folders = [str(write_study(tmp_path / f"{seed}", study({"none": {seed: 0.7}}, [seed]))) for seed in (0, 1)]
+    folders = [str(save_study(tmp_path / f"{seed}", build_study({"none": {seed: 0.7}}, [seed]))) for seed in (0, 1)]
     with pytest.raises(SystemExit, match="2"):
         main(folders)
     assert "--out: is needed with several folders" in capsys.readouterr().err

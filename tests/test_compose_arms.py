@@ -1,9 +1,9 @@
-"""Arms with settings of their own: what they win over, and what is refused with the key named."""
+"""Arms with settings of their own: what these override, and which are refused with the key named."""
 
 import pytest
 
 from fer_experiments.errors import ConfigError
-from fer_experiments.train.arms import compose_arms
+from fer_experiments.train.arms.compose import compose_arms
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def composed(read):
     return lambda names, *overrides: {arm.name: arm for arm in compose_arms(names, read(*overrides))}
 
 
-def test_own_settings_win_over_the_run_s_and_leave_other_arms_alone(composed):
+def test_an_arm_s_settings_override_the_run_s_and_leave_other_arms_alone(composed):
     names = ["dcgan", "dcgan+traditional [balance.sampling_strategy=0.95, augment.degrees=3]", "none+traditional"]
     arms = composed(names, "balance.sampling_strategy=0.8")
     assert list(arms) == names
@@ -38,25 +38,26 @@ def test_the_command_line_takes_them_in_quotes(read):
     ("name", "message"),
     [
         ("dcgan [balance.ad=5]", r"balance\.ad: unknown key; did you mean add\?"),
+        ("dcgan [balance.share=0.5]", r"balance\.share: is now balance\.generated_fraction"),
         ("none [balance.add=5]", r"balance\.add: unknown key"),
         ("dcgan+none [augment.flip=0.1]", r"augment\.flip: unknown key"),
         (
             "dcgan [gan.epochs=5]",
-            r"gan\.epochs: an arm has settings of its own for balance\.KEY, augment\.KEY and joint\.KEY alone",
+            r"gan\.epochs: an arm can have settings of its own for balance\.KEY, augment\.KEY and joint\.KEY only",
         ),
-        ("dcgan [epochs=5]", r"epochs: an arm has settings of its own"),
-        ("dcgan [balance=none]", r"balance: an arm has settings of its own"),
-        ("dcgan [5]", r"5: an arm has settings of its own"),
+        ("dcgan [epochs=5]", r"epochs: an arm can have settings of its own"),
+        ("dcgan [balance=none]", r"balance: an arm can have settings of its own"),
+        ("dcgan [5]", r"5: an arm can have settings of its own"),
         ("dcgan [balance.add=many]", r"balance\.add.*'many'"),
         ("dcgan [balance.add=-1]", r"balance\.add.*-1: .*greater than or equal to 0"),
         ("dcgan [balance.add=1.5]", r"balance\.add.*1\.5"),
         ("dcgan [balance.add={angry: -1}]", r"balance\.add.*greater than or equal to 0"),
         ("dcgan [balance.add=5,6]", r"balance\.add=5,6: an arm takes one value"),
-        ("dcgan [balance.add={a]", r"balance\.add=\{a: is no value"),
+        ("dcgan [balance.add={a]", r"balance\.add=\{a: is not a value"),
         ("dcgan+traditional [augment.flip=2]", r"augment\.flip=2"),
-        ("dcgan [balance.add=5", r"an arm's settings stand as in dcgan \[balance\.KEY=VALUE\]"),
-        ("dcgan[balance.add=5]", r"an arm's settings stand as in"),
-        ("dcgan@leek [balance.add=5]", r"unknown suffix @leek; only @leak is known, as in dcgan@leak"),
+        ("dcgan [balance.add=5", r"an arm's settings are written as in dcgan \[balance\.KEY=VALUE\]"),
+        ("dcgan[balance.add=5]", r"an arm's settings are written as in"),
+        ("dcgan@leek [balance.add=5]", r"unknown suffix @leek; only @leak exists, as in dcgan@leak"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_the_arm_and_the_key(composed, name, message):

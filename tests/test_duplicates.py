@@ -1,4 +1,4 @@
-"""Near-duplicates across parts: copies are found, strangers are not."""
+"""Near-duplicates across parts: copies are reported, unrelated images are not."""
 
 import io
 import json
@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 
 from fer_experiments.data import duplicates
 from fer_experiments.data.duplicates import BITS, COLUMNS, find_near_duplicates, lowest_frequencies, perceptual_hashes
-from fer_experiments.data.faces import draw_face
+from fer_experiments.data.faces.draw import draw_face
 from fer_experiments.data.split import Split
 
 
@@ -32,18 +32,18 @@ def smaller_and_back(image: Image.Image) -> Image.Image:
     return image.resize((40, 40)).resize(image.size)
 
 
-def mirrored(image: Image.Image) -> Image.Image:
+def flipped(image: Image.Image) -> Image.Image:
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
 def stacked(images) -> np.ndarray:
-    """(N, S, S, C) uint8."""
+    """Return images as one array (N, S, S, C) uint8."""
     arrays = [np.asarray(image) for image in images]
     return np.stack([array.reshape(*array.shape[:2], -1) for array in arrays])
 
 
 def split(*parts: str, labels: str = "", names=()) -> Split:
-    """A split whose row i lies in parts[i]; labels has a letter for each."""
+    """Return a split whose row i lies in parts[i]; labels: a letter for each row."""
     count = len(parts)
     table = pd.DataFrame(
         {
@@ -69,12 +69,12 @@ def test_an_identical_image_is_at_distance_0(mode):
 @pytest.mark.parametrize("change", [jpeg, brighter, smaller_and_back])
 @pytest.mark.parametrize("number", range(4))
 def test_an_altered_copy_is_found(change, number):
-    found = find_near_duplicates(stacked([face(number), change(face(number))]), split("train", "valid"))
-    assert found.pairs == 1
+    images = stacked([face(number), change(face(number))])
+    assert find_near_duplicates(images, split("train", "valid")).pairs == 1
 
 
-def test_a_mirrored_copy_is_not_seen():
-    assert find_near_duplicates(stacked([face(), mirrored(face())]), split("train", "test")).pairs == 0
+def test_a_mirrored_copy_is_missed():
+    assert find_near_duplicates(stacked([face(), flipped(face())]), split("train", "test")).pairs == 0
 
 
 def test_unrelated_images_are_no_pairs():
@@ -82,26 +82,26 @@ def test_unrelated_images_are_no_pairs():
     assert find_near_duplicates(images, split(*["train", "valid", "test"] * 24)).pairs == 0
 
 
-def test_an_image_of_one_colour_is_like_none():
+def test_an_image_of_one_colour_has_no_near_duplicates():
     flat = [np.full((1, 64, 64, 3), value, dtype=np.uint8) for value in (0, 128, 128, 255)]
     nearly = (128 + np.random.default_rng(0).integers(0, 2, (4, 64, 64, 3))).astype(np.uint8)  # rounding noise
     images = np.concatenate([*flat, nearly, noise(1)])
     assert find_near_duplicates(images, split(*["train", "test"] * 4, "test")).pairs == 0
 
 
-def test_the_product_of_two_hashes_tells_their_distance():
+def test_the_product_of_two_hashes_gives_their_distance():
     images = noise(5)
     hashes = perceptual_hashes(lowest_frequencies(images, np.arange(5)))
-    by_hand = [[(one != other).sum() for other in hashes] for one in hashes]
+    by_hand = [[(a != b).sum() for b in hashes] for a in hashes]
     np.testing.assert_array_equal((BITS - hashes @ hashes.T) / 2, by_hand)
     assert set(np.unique(hashes)) == {-1, 1}
 
 
 def test_frequencies_do_not_depend_on_the_batch(monkeypatch):
     images = noise(7)
-    whole = lowest_frequencies(images, np.arange(7))
-    monkeypatch.setattr(duplicates, "HASHED_AT_ONCE", 3)
-    np.testing.assert_allclose(lowest_frequencies(images, np.arange(7)), whole, atol=1e-6)
+    expected = lowest_frequencies(images, np.arange(7))
+    monkeypatch.setattr(duplicates, "HASH_BATCH", 3)
+    np.testing.assert_allclose(lowest_frequencies(images, np.arange(7)), expected, atol=1e-6)
 
 
 def test_pairs_inside_a_part_are_not_reported():
@@ -113,12 +113,12 @@ def test_pairs_inside_a_part_are_not_reported():
 
 def test_a_pair_names_both_images_the_more_protected_last_and_the_nearest_pair_comes_first():
     copies = [face(0), jpeg(face(1)), face(1), face(0)]
-    found = find_near_duplicates(stacked(copies), split("test", "valid", "train", "train", labels="abab"))
-    rows = found.table.drop(columns="distance")[COLUMNS[:-1]].to_numpy().tolist()
+    result = find_near_duplicates(stacked(copies), split("test", "valid", "train", "train", labels="abab"))
+    rows = result.table.drop(columns="distance")[COLUMNS[:-1]].to_numpy().tolist()
     assert rows[0] == ["3.png", "train", "b", "0.png", "test", "a"]
     assert sorted(rows)[0] == ["2.png", "train", "a", "1.png", "valid", "b"]
-    assert found.table["distance"].is_monotonic_increasing
-    assert found.summary() == {
+    assert result.table["distance"].is_monotonic_increasing
+    assert result.summary() == {
         "pairs": 2,
         "images": 4,
         "test_images": 1,
@@ -129,42 +129,42 @@ def test_a_pair_names_both_images_the_more_protected_last_and_the_nearest_pair_c
 
 def test_rows_of_the_cache_that_the_split_leaves_out_are_not_compared():
     images = np.concatenate([noise(3), stacked([face(), face()])])
-    made = split("train", "test")
-    made.table.index = pd.Index([4, 1])
-    assert find_near_duplicates(images, made).pairs == 0
-    made.table.index = pd.Index([4, 3])
-    assert find_near_duplicates(images, made).table[["row_a", "row_b"]].to_numpy().tolist() == [[4, 3]]
+    pair = split("train", "test")
+    pair.table.index = pd.Index([4, 1])
+    assert find_near_duplicates(images, pair).pairs == 0
+    pair.table.index = pd.Index([4, 3])
+    assert find_near_duplicates(images, pair).table[["row_a", "row_b"]].to_numpy().tolist() == [[4, 3]]
 
 
 @pytest.mark.parametrize("block", [1, 2, 5])
-def test_pairs_do_not_depend_on_the_blocks_in_which_they_are_sought(block, monkeypatch):
+def test_pairs_do_not_depend_on_the_block_size(block, monkeypatch):
     images = stacked([face(number % 4) for number in range(12)])
-    made = split(*["train"] * 6, *["valid", "test"] * 3)
+    parts = split(*["train"] * 6, *["valid", "test"] * 3)
 
     def pairs():
-        return set(map(tuple, find_near_duplicates(images, made).table[["row_a", "row_b"]].to_numpy().tolist()))
+        return set(map(tuple, find_near_duplicates(images, parts).table[["row_a", "row_b"]].to_numpy().tolist()))
 
-    wanted = pairs()
-    assert len(wanted) > 5
-    monkeypatch.setattr(duplicates, "COMPARED_AT_ONCE", block)
-    assert pairs() == wanted
+    expected = pairs()
+    assert len(expected) > 5
+    monkeypatch.setattr(duplicates, "COMPARISON_BLOCK", block)
+    assert pairs() == expected
 
 
-def test_of_very_many_pairs_the_nearest_are_kept_and_all_counted(monkeypatch):
-    monkeypatch.setattr(duplicates, "MOST_PAIRS", 4)
-    monkeypatch.setattr(duplicates, "COMPARED_AT_ONCE", 2)
-    found = find_near_duplicates(stacked([face()] * 10), split(*["train", "test"] * 5, labels="aabbaabbaa"))
-    assert len(found.table) == 4
-    assert (found.pairs, found.images, found.cross_label_pairs) == (25, 10, 12)
+def test_of_very_many_pairs_the_nearest_are_in_the_table_and_all_are_counted(monkeypatch):
+    monkeypatch.setattr(duplicates, "MAX_PAIRS", 4)
+    monkeypatch.setattr(duplicates, "COMPARISON_BLOCK", 2)
+    result = find_near_duplicates(stacked([face()] * 10), split(*["train", "test"] * 5, labels="aabbaabbaa"))
+    assert len(result.table) == 4
+    assert (result.pairs, result.images, result.cross_label_pairs) == (25, 10, 12)
 
 
 def test_no_pairs_leave_a_table_without_rows_and_no_picture(tmp_path):
     images = noise(2)
-    found = find_near_duplicates(images, split("train", "test"))
-    found.save(tmp_path, images)
+    result = find_near_duplicates(images, split("train", "test"))
+    result.save(tmp_path, images)
     assert (tmp_path / "near_duplicates.csv").read_text() == ",".join(COLUMNS) + "\n"
     assert not (tmp_path / "near_duplicates.png").exists()
-    assert found.summary() == {
+    assert result.summary() == {
         "pairs": 0,
         "images": 0,
         "test_images": 0,
@@ -181,7 +181,7 @@ def test_the_picture_shows_pairs_side_by_side(tmp_path, mode):
     assert picture.size == (128, 64)
 
 
-def test_the_picture_holds_a_dozen_pairs_at_most(tmp_path):
+def test_the_picture_has_at_most_a_dozen_pairs(tmp_path):
     images = stacked([face()] * 40)
     find_near_duplicates(images, split(*["train", "test"] * 20)).save(tmp_path, images)
     assert Image.open(tmp_path / "near_duplicates.png").size == (3 * 134 + 6, 4 * 70 + 6)
@@ -207,8 +207,8 @@ def test_a_study_reports_the_near_duplicates_of_its_first_seed(run, tmp_path):
     folder = run("data=folder", f"data.root={tmp_path}/pets", "train.arms=[none]")
     table = pd.read_csv(folder / "near_duplicates.csv")
     assert table[["path_a", "path_b"]].to_numpy().tolist() == [["train/cat/0.png", "test/dog/copy.png"]]
-    facts = json.loads((folder / "data.json").read_text())["near_duplicates"]
-    assert facts == {
+    summary = json.loads((folder / "data.json").read_text())["near_duplicates"]
+    assert summary == {
         "pairs": 1,
         "images": 2,
         "test_images": 1,

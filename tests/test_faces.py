@@ -1,4 +1,4 @@
-"""Drawn faces: pixels that depend on the arguments and on nothing else."""
+"""Drawn faces: their pixels depend on the arguments alone."""
 
 import os
 import subprocess
@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from fer_experiments.data.face_parameters import EXPRESSIONS
-from fer_experiments.data.faces import draw_face
+from fer_experiments.data.faces.draw import draw_face
+from fer_experiments.data.faces.parameters import EXPRESSIONS
 
 
 def test_the_seven_expressions_are_those_of_fer2013():
@@ -25,7 +25,7 @@ def test_a_face_is_an_rgb_image_with_something_on_it(expression):
 
 
 @pytest.mark.parametrize("size", [16, 17, 64, 100])
-def test_a_face_has_the_size_asked_for(size):
+def test_a_face_has_the_requested_size(size):
     assert draw_face("sad", seed=3, part="test", index=1, size=size).shape == (size, size, 3)
 
 
@@ -45,7 +45,7 @@ def test_numpys_global_seed_is_neither_used_nor_changed():
 
 def test_another_process_draws_the_same():
     program = (
-        "import zlib; from fer_experiments.data.faces import draw_face;"
+        "import zlib; from fer_experiments.data.faces.draw import draw_face;"
         "print(zlib.crc32(draw_face('fear', seed=2, part='test', index=4).tobytes()))"
     )
     sums = {
@@ -73,7 +73,7 @@ def test_seed_part_index_and_expression_each_change_the_face():
     assert all(not np.array_equal(a, b) for a, b in combinations(faces, 2))
 
 
-def test_no_two_faces_of_a_class_are_alike():
+def test_no_two_faces_of_a_class_are_equal():
     faces = {
         draw_face("neutral", seed=0, part=part, index=index, size=16).tobytes()
         for part in ("train", "test")
@@ -83,6 +83,6 @@ def test_no_two_faces_of_a_class_are_alike():
 
 
 @pytest.mark.parametrize("name", ["bored", "", "Happy"])
-def test_unknown_expression_is_refused_with_those_there_are(name):
+def test_an_unknown_expression_is_refused_and_the_known_ones_are_named(name):
     with pytest.raises(ValueError, match=rf"unknown expression '{name}'; the faces can be: angry, disgust, fear"):
         draw_face(name, seed=0, part="train", index=0)

@@ -1,6 +1,6 @@
 """Whatever bytes and words come in, the answer is a clear error or a result: no crash, no hang.
 
-In the default suite a few dozen examples each; FUZZ=100 pytest tests/test_fuzz.py tries a hundred times as many.
+Each test tries a few dozen examples; FUZZ=100 pytest tests/test_fuzz.py tries a hundred times as many.
 """
 
 import io
@@ -18,57 +18,58 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from fer_experiments.audit.class_audit import ClassAudit
+from fer_experiments.audit.findings import make_findings
+from fer_experiments.audit.record import AuditRecord
 from fer_experiments.data.cache import open_cache
 from fer_experiments.data.class_folders import read_class_folders
 from fer_experiments.data.synthetic import COLUMNS, MANIFEST, read_synthetic, write_synthetic
 from fer_experiments.errors import ConfigError
-from fer_experiments.evaluation.predictions import FILE as PREDICTIONS
-from fer_experiments.evaluation.predictions import Predictions
-from fer_experiments.evaluation.result import FILE as RESULT
+from fer_experiments.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from fer_experiments.evaluation.result import Result
-from fer_experiments.report.study import FILE as STUDY
-from fer_experiments.report.study import StudyRecord
-from fer_experiments.train.arms import compose_arms
+from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.train.arms.compose import compose_arms
 from fer_experiments.train.config import Config
 from tests.conftest import source
-from tests.results import finished
+from tests.measures import class_measures
+from tests.results import build_result
 
 TIMES = int(os.environ.get("FUZZ", "1"))
-LIMIT = timedelta(seconds=20)  # of one example: more is a hang
+TIME_LIMIT = timedelta(seconds=20)  # of an example; more is a hang
 
 
 def fuzz(examples: int):
     return settings(
         max_examples=examples * TIMES,
-        deadline=LIMIT,
+        deadline=TIME_LIMIT,
         derandomize=TIMES == 1,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
         database=None,
     )
 
 
-def encoded(format: str) -> bytes:
+def encode_picture(format: str) -> bytes:
     buffer = io.BytesIO()
     pixels = np.arange(20 * 16 * 3, dtype=np.uint8).reshape(16, 20, 3)
     Image.fromarray(pixels).save(buffer, format)
     return buffer.getvalue()
 
 
-IMAGES = {format: encoded(format) for format in ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")}
+IMAGES = {format: encode_picture(format) for format in ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")}
 
 
 @st.composite
 def spoilt(draw, contents):
-    """One of `contents`, with bytes changed, cut, doubled or put in."""
+    """Draw one of `contents` with bytes changed, cut, inserted or doubled."""
     content = bytearray(draw(st.sampled_from(contents)))
     for _ in range(draw(st.integers(1, 6))):
         place = draw(st.integers(0, len(content)))
-        kind = draw(st.sampled_from(["change", "cut", "put", "double"]))
+        kind = draw(st.sampled_from(["change", "cut", "insert", "double"]))
         if kind == "change":
             content[place : place + 1] = draw(st.binary(min_size=1, max_size=1))
         elif kind == "cut":
             del content[place : place + draw(st.integers(1, 40))]
-        elif kind == "put":
+        elif kind == "insert":
             content[place:place] = draw(st.binary(max_size=16))
         else:
             content[place:place] = content[place : place + draw(st.integers(1, 40))]
@@ -77,18 +78,18 @@ def spoilt(draw, contents):
 
 @given(spoilt(list(IMAGES.values())) | st.binary(max_size=300), st.sampled_from([".png", ".jpg"]), st.booleans())
 @fuzz(60)
-def test_image_bytes(content, suffix, grey):
+def test_image_bytes(content, suffix, grayscale):
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "images")
         for label in ("a", "b"):
             (root / label).mkdir(parents=True)
             (root / label / "good.png").write_bytes(IMAGES["PNG"])
         (root / "a" / f"odd{suffix}").write_bytes(content)
-        cache = open_cache(source("folder", root=root, cache_dir=Path(folder, "cache"), grey=grey))
+        cache = open_cache(source("folder", root=root, cache_dir=Path(folder, "cache"), grayscale=grayscale))
         (row,) = [row for _, row in cache.index.iterrows() if "odd" in row["path"]]
         assert bool(row["error"]) != bool(row["content_hash"])
         with suppress(ConfigError):
-            read_class_folders(root, ["a", "b"], 1 if grey else 3, 32)
+            read_class_folders(root, ["a", "b"], 1 if grayscale else 3, 32)
 
 
 GOOD_ROW = "3," + " ".join(["7"] * 48 * 48) + ",Training\n"
@@ -108,8 +109,9 @@ def test_rows_of_fer2013(rows, bytes_of_a_file):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made")
+def synthetic(tmp_path_factory):
+    """A folder of generated images, and its manifest."""
+    folder = tmp_path_factory.mktemp("synthetic")
     write_synthetic(folder, "a", np.zeros((3, 8, 8, 1), dtype=np.uint8), [1, 2, 3], "c", "s")
     return folder, (folder / MANIFEST).read_bytes()
 
@@ -120,10 +122,10 @@ MANIFESTS = st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, FILES)), max_s
 
 @given(st.data())
 @fuzz(60)
-def test_manifests(made, data):
-    folder, good = made
+def test_manifests(synthetic, data):
+    folder, manifest = synthetic
     if data.draw(st.booleans()):
-        content = data.draw(spoilt([good]))
+        content = data.draw(spoilt([manifest]))
     else:
         rows = [{**row, "class": "a", "split_hash": "s"} for row in data.draw(MANIFESTS)]
         lines = [",".join(COLUMNS), *(",".join(json.dumps(row[name]) for name in COLUMNS) for row in rows)]
@@ -131,12 +133,20 @@ def test_manifests(made, data):
     (folder / MANIFEST).write_bytes(content)
     for reject in ((), ("memorised",)):
         with suppress(ConfigError):
-            found = read_synthetic(folder, {"a": 1}, "s", 1, reject)
-            assert all(Path(file).resolve().is_relative_to(folder.resolve()) for file in found.files)
+            images = read_synthetic(folder, {"a": 1}, "s", 1, reject)
+            assert all(Path(file).resolve().is_relative_to(folder.resolve()) for file in images.files)
 
 
-RESULTS = [json.dumps(finished("none", 0, 0.7).model_dump()).encode(),
-           json.dumps(StudyRecord(arms=["none"], seeds=[0]).model_dump()).encode()]  # fmt: skip
+MEASURES = class_measures()
+AUDIT = {"measures": MEASURES, "headline": MEASURES.headline(), "checks": make_findings(MEASURES)}
+RECORDS = [
+    json.dumps(record.model_dump(mode="json")).encode()
+    for record in (
+        build_result("none", 0, 0.7),
+        StudyRecord(arms=["none"], seeds=[0]),
+        ClassAudit(label="angry", generated=20, synthetic="gan/synthetic", **AUDIT),
+    )
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -145,21 +155,22 @@ JSON = st.recursive(
 
 
 @st.composite
-def changed_result(draw):
-    """A good result with some of its values replaced by anything."""
-    found = json.loads(RESULTS[draw(st.integers(0, 1))])
-    for key in draw(st.lists(st.sampled_from(sorted(found)), min_size=1, max_size=3)):
-        found[key] = draw(JSON)
-    return json.dumps(found).encode()
+def changed_record(draw):
+    """Draw a good record with some of its values replaced by anything."""
+    record = json.loads(draw(st.sampled_from(RECORDS)))
+    for key in draw(st.lists(st.sampled_from(sorted(record)), min_size=1, max_size=3)):
+        record[key] = draw(JSON)
+    return json.dumps(record).encode()
 
 
-@given(spoilt(RESULTS) | changed_result() | st.binary(max_size=50))
+@given(spoilt(RECORDS) | changed_record() | st.binary(max_size=50))
 @fuzz(100)
-def test_result_files(content):
+def test_files_of_records(content):
+    records = (Result, StudyRecord, ClassAudit, AuditRecord)
     with tempfile.TemporaryDirectory() as folder:
-        for name in (RESULT, STUDY, PREDICTIONS):
+        for name in (PREDICTIONS_FILE, *(record.file_name for record in records)):
             Path(folder, name).write_bytes(content)
-        for load in (Result.load, StudyRecord.load, lambda path: Predictions.load(path, "test")):
+        for load in (*(record.load for record in records), lambda path: Predictions.load(path, "test")):
             with suppress(ValueError):
                 load(Path(folder))
 
@@ -167,8 +178,9 @@ def test_result_files(content):
 KEYS = [
     "seed", "accelerator", "train.arms", "train.seeds", "train.metric", "data", "data.counts", "data.imbalance",
     "data.classes", "data.parts", "balance", "balance.add", "balance.sampling_strategy", "augment", "gan.loss",
-    "gan.latent_dim", "gan.betas", "gan.diffaugment", "gan.checkpoint", "gan.image_size", "classifier.network",
-    "classifier.optimizer", "classifier.network.dropout", "classifier.image_size", "judge.epochs", "trainer.precision",
+    "gan.latent_dim", "gan.betas", "gan.diffaugment", "gan.pretrained", "gan.image_size", "classifier.network",
+    "classifier.optimizer", "classifier.network.dropout", "classifier.image_size", "reference_classifier.epochs",
+    "trainer.precision",
 ]  # fmt: skip
 VALUES = TEXT | st.sampled_from(
     ["null", "-1", "0", "nan", "inf", "1e9", "[]", "{}", "[1,2]", "{angry: 1}", "{angry: -1}", "${seed}", "${nothing}",
@@ -183,7 +195,7 @@ VALUES = TEXT | st.sampled_from(
 def test_overrides(compose, overrides):
     try:
         composed = compose(*(f"{sign}{key}={value}" for sign, key, value in overrides))
-    except (HydraException, ValueError, TypeError):  # Hydra's own, the last two of a group that is null or a list
+    except (HydraException, ValueError, TypeError):  # Hydra's; the last two if a group is null or a list
         return
     with suppress(ConfigError):
         Config.read(composed)

@@ -1,7 +1,8 @@
-"""The GAN: golden numbers, losses against closed forms, one step, checkpoints, sampling."""
+"""The GAN: golden numbers, losses against closed forms, one step, checkpoints and sampling."""
 
 import math
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -14,11 +15,12 @@ from fer_experiments.errors import ConfigError, NonFiniteError
 from fer_experiments.gan import losses
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import Discriminator, Generator
-from fer_experiments.gan.sampling import TrainedGenerator, latents, sample
-from fer_experiments.gan.step import METRICS, adversarial_step
+from fer_experiments.gan.sampling import TrainedGenerator, draw_latents, sample
+from fer_experiments.gan.step import AdversarialObjective, adversarial_step
+from tests.conftest import gan_config
 
 
-def parameters(network: torch.nn.Module) -> int:
+def count_parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -26,20 +28,21 @@ def parameters(network: torch.nn.Module) -> int:
 
 
 def test_generator_has_the_golden_number_of_parameters():
-    assert parameters(Generator()) == 3_576_704
+    assert count_parameters(Generator()) == 3_576_704
 
 
 @pytest.mark.parametrize(("outputs", "golden"), [(1, 2_765_568), (2, 2_773_760)])
 def test_discriminator_has_the_golden_number_of_parameters(outputs, golden):
-    # Two outputs need 512 x 4 x 4 = 8,192 weights more than one.
-    assert parameters(Discriminator(outputs=outputs)) == golden
+    # Two outputs need 512 x 4 x 4 = 8,192 more weights than one.
+    assert count_parameters(Discriminator(outputs=outputs)) == golden
 
 
-def layer_shapes(network: torch.nn.Module, given: torch.Tensor) -> list[tuple[int, ...]]:
+def layer_shapes(network: torch.nn.Module, inputs: torch.Tensor) -> list[tuple[int, ...]]:
+    """Return the shape, without the batch, of the output of each block."""
     shapes: list[tuple[int, ...]] = []
     for block in network.blocks:
         block.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape[1:])))
-    network(given)
+    network(inputs)
     return shapes
 
 
@@ -112,10 +115,10 @@ def test_one_output_losses_are_the_objective_by_hand():
 
 def test_two_output_losses_are_binary_cross_entropy_with_one_hot_targets():
     logits = torch.tensor([[2.0, -1.0]])
-    assert losses.cross_entropy(logits, real=True).item() == pytest.approx((softplus(-2) + softplus(-1)) / 2)
-    assert losses.cross_entropy(logits, real=False).item() == pytest.approx((softplus(2) + softplus(1)) / 2)
+    assert losses.cross_entropy(logits, is_real=True).item() == pytest.approx((softplus(-2) + softplus(-1)) / 2)
+    assert losses.cross_entropy(logits, is_real=False).item() == pytest.approx((softplus(2) + softplus(1)) / 2)
     by_bce = F.binary_cross_entropy(torch.sigmoid(logits), torch.tensor([[1.0, 0.0]]))
-    assert losses.cross_entropy(logits, real=True).item() == pytest.approx(by_bce.item())
+    assert losses.cross_entropy(logits, is_real=True).item() == pytest.approx(by_bce.item())
 
 
 @pytest.mark.parametrize("name", sorted(losses.LOSSES))
@@ -134,7 +137,7 @@ def test_discriminator_losses_pull_real_and_fake_apart(name):
     assert (fake.grad > 0).all()
 
 
-def test_the_old_word_for_the_papers_loss_means_the_same():
+def test_non_saturating_is_another_name_of_bce():
     assert losses.LOSSES["non_saturating"] is losses.LOSSES["bce"]
     assert losses.BCE.generator is losses.non_saturating
 
@@ -173,7 +176,7 @@ def test_scores_run_from_generated_to_real():
     assert losses.LOSSES["bce"].score(logits)[1].item() == 0.5
 
 
-def test_minimax_saturates_where_the_other_does_not():
+def test_minimax_saturates_where_the_non_saturating_loss_does_not():
     gradients = {}
     for name in ("minimax", "non_saturating"):
         logits = torch.full((1, 1), -10.0, requires_grad=True)  # D is sure that the image is generated
@@ -185,26 +188,28 @@ def test_minimax_saturates_where_the_other_does_not():
 # One step
 
 
-MINIMAX = losses.LOSSES["minimax"]
+BCE = AdversarialObjective(losses.BCE)
+MINIMAX = AdversarialObjective(losses.LOSSES["minimax"])
 
 
 def small_pair(seed: int = 0) -> tuple[Generator, Discriminator, list[torch.optim.Optimizer]]:
+    """Build a generator, a discriminator and their optimizers."""
     torch.manual_seed(seed)
     pair = Generator(8, 4, 1, 32), Discriminator(4, 1, 32)
     return *pair, [torch.optim.SGD(network.parameters(), 0.1) for network in pair]
 
 
-def test_a_step_is_d_then_g_as_written_out_plainly():
+def test_a_step_updates_d_and_then_g():
     real, z = torch.rand(4, 1, 32, 32) * 2 - 1, torch.randn(4, 8)
     generator, discriminator, optimizers = small_pair()
-    adversarial_step(generator, discriminator, optimizers, real, z, losses.BCE)
+    adversarial_step(generator, discriminator, optimizers, real, z, BCE)
 
     plain_g, plain_d, (step_g, step_d) = small_pair()
     step_d.zero_grad()
     losses.discriminator_loss(plain_d(real), plain_d(plain_g(z).detach())).backward()
     step_d.step()
     step_g.zero_grad()
-    losses.non_saturating(plain_d(plain_g(z))).backward()  # G(z) again, by the same weights
+    losses.non_saturating(plain_d(plain_g(z))).backward()  # G(z) again, with the same weights
     step_g.step()
     for ours, theirs in zip(generator.parameters(), plain_g.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
@@ -221,32 +226,26 @@ def test_the_generators_step_leaves_the_discriminator_as_it_is():
     assert all(parameter.requires_grad for parameter in discriminator.parameters())
 
 
-def test_step_metrics_are_two_losses_and_two_scores():
+def test_a_step_measures_two_losses_and_two_scores():
     generator, discriminator, optimizers = small_pair()
-    metrics = adversarial_step(
-        generator, discriminator, optimizers, torch.rand(4, 1, 32, 32), torch.randn(4, 8), losses.BCE
-    )
-    assert metrics.shape == (len(METRICS),)
-    assert not metrics.requires_grad
-    assert ((metrics[2:] > 0) & (metrics[2:] < 1)).all()
+    values = adversarial_step(generator, discriminator, optimizers, torch.rand(4, 1, 32, 32), torch.randn(4, 8), BCE)
+    scores = ["gan/score_real", "gan/score_generated"]
+    assert list(values) == ["gan/loss_discriminator", "gan/loss_generator", *scores]
+    assert all(value.shape == () and not value.requires_grad for value in values.values())
+    assert all(0 < values[name] < 1 for name in scores)
 
 
 # The LightningModule
 
 
-def module(**changes) -> DCGAN:
-    settings = {
-        "latent_dim": 8,
-        "width": 4,
-        "channels": 1,
-        "image_size": 32,
-        "discriminator_outputs": 2,
-        "loss": "non_saturating",
-        "learning_rate": 2e-4,
-        "betas": [0.5, 0.999],
-        "provenance": {"class": "cat", "split_hash": "abc", "stored_channels": 1, "seed": 0},
-    }
-    return DCGAN(**(settings | changes))
+PROVENANCE = {"class": "cat", "split_hash": "abc", "stored_channels": 1, "seed": 0}
+
+
+def small_gan(classes: list[str] | None = None, provenance: dict[str, Any] = PROVENANCE, **keys: Any) -> DCGAN:
+    """Build a small GAN of 32 x 32 grey images. keys: of conf/gan/dcgan.yaml."""
+    sizes = {"latent_dim": 8, "width": 4, "image_size": 32}
+    gan = gan_config(**(sizes | {"loss": "non_saturating"} | keys))
+    return DCGAN(gan, channels=1, provenance=provenance, classes=classes)
 
 
 def fit(model: DCGAN, folder: Path, epochs: int = 2, callbacks=(), precision: str = "32-true") -> lightning.Trainer:
@@ -267,14 +266,14 @@ def fit(model: DCGAN, folder: Path, epochs: int = 2, callbacks=(), precision: st
 
 
 def test_global_step_counts_both_optimizers(tmp_path):
-    model = module()
+    model = small_gan()
     assert fit(model, tmp_path).global_step == 2 * 3 * 2
     assert [row["step"] for row in model.history] == [3, 6]
 
 
 def test_both_networks_learn(tmp_path):
     torch.manual_seed(0)
-    model = module()
+    model = small_gan()
     before = {name: value.clone() for name, value in model.named_parameters()}
     fit(model, tmp_path)
     assert not any(torch.equal(before[name], value) for name, value in model.named_parameters())
@@ -282,7 +281,7 @@ def test_both_networks_learn(tmp_path):
 
 def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
     class Poison(lightning.Callback):
-        """Breaks a weight in the second epoch, after its last loss."""
+        """Break a weight in the second epoch, after its last loss."""
 
         def on_train_batch_end(self, trainer, pl_module, *args):
             if trainer.current_epoch == 1 and trainer.fit_loop.epoch_loop.batch_idx == 2:
@@ -293,15 +292,15 @@ def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
         tmp_path, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     with pytest.raises(NonFiniteError, match=r"(?s)not finite in epoch 2; checkpoints/last\.ckpt.*gan\.learning_rate"):
-        fit(module(), tmp_path, epochs=4, callbacks=[Poison(), saver])
+        fit(small_gan(), tmp_path, epochs=4, callbacks=[Poison(), saver])
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert saved["epoch"] == 0
     assert all(value.isfinite().all() for value in saved["state_dict"].values())
 
 
-def test_nan_loss_is_found(tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     with pytest.raises(NonFiniteError, match="a loss of the GAN is not finite in epoch 1"):
-        fit(module(learning_rate=1e30), tmp_path, epochs=3)
+        fit(small_gan(learning_rate=1e30), tmp_path, epochs=3)
 
 
 # Sampling
@@ -309,14 +308,14 @@ def test_nan_loss_is_found(tmp_path):
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    model = module()
+    model = small_gan()
     fit(model, tmp_path, epochs=1).save_checkpoint(tmp_path / "last.ckpt")
     return tmp_path / "last.ckpt"
 
 
 def test_a_latent_depends_on_its_own_seed_alone():
-    assert torch.equal(latents([3, 7], 5)[1], latents([7], 5)[0])
-    assert not torch.equal(latents([3], 5), latents([7], 5))
+    assert torch.equal(draw_latents([3, 7], 5)[1], draw_latents([7], 5)[0])
+    assert not torch.equal(draw_latents([3], 5), draw_latents([7], 5))
 
 
 def test_an_image_does_not_depend_on_its_batch(checkpoint):
@@ -349,12 +348,12 @@ def test_a_checkpoint_holds_where_it_comes_from(checkpoint):
     assert len(trained.checkpoint_hash) == 16
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path, checkpoint):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path, checkpoint):
     (tmp_path / "text.ckpt").write_text("hello")
-    with pytest.raises(ConfigError, match=r"text\.ckpt: is no checkpoint of train=dcgan"):
+    with pytest.raises(ConfigError, match=r"text\.ckpt: is not a checkpoint of train=dcgan"):
         TrainedGenerator.load(tmp_path / "text.ckpt")
     (tmp_path / "cut.ckpt").write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(ConfigError, match=r"cut\.ckpt: is no checkpoint"):
+    with pytest.raises(ConfigError, match=r"cut\.ckpt: is not a checkpoint of train=dcgan"):
         TrainedGenerator.load(tmp_path / "cut.ckpt")
     with pytest.raises(ConfigError, match=r"none\.ckpt: can't be read: No such file"):
         TrainedGenerator.load(tmp_path / "none.ckpt")
@@ -366,6 +365,6 @@ def test_loading_a_checkpoint_runs_no_code(tmp_path):
             return Path.touch, (tmp_path / "ran",)
 
     torch.save({"hyper_parameters": Evil()}, tmp_path / "evil.ckpt")
-    with pytest.raises(ConfigError, match="is no checkpoint"):
+    with pytest.raises(ConfigError, match="is not a checkpoint"):
         TrainedGenerator.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "ran").exists()

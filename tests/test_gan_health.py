@@ -1,4 +1,4 @@
-"""Alarms of a GAN's training: each fault is planted and found, and a healthy training raises none."""
+"""Alarms about a GAN's training: each planted fault raises one, and a healthy training none."""
 
 import json
 import logging
@@ -8,14 +8,16 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fer_experiments.gan.health import (
-    collapsed,
-    cutout_leaks,
-    discriminator_won,
-    examine,
-    flat_squares,
-    image_diversity,
-    last_scores,
-    too_few_steps,
+    GAN_ADVICE,
+    Advice,
+    compute_diversity_ratio,
+    compute_flat_fraction,
+    compute_last_scores,
+    detect_cutout_leak,
+    detect_mode_collapse,
+    detect_short_training,
+    detect_winning_discriminator,
+    examine_gan,
 )
 
 
@@ -26,12 +28,13 @@ def noise(count: int, seed: int = 0, side: int = 32) -> torch.Tensor:
 
 
 def history(real: float, generated: float, rows: int = 20) -> list[dict[str, float]]:
-    """Even scores, until the last tenth."""
+    """Return rows with scores of 0.5, and with the given ones in the last tenth."""
     even, last = ({"gan/score_real": a, "gan/score_generated": b} for a, b in ((0.5, 0.5), (real, generated)))
     return [even] * (rows - rows // 10) + [last] * (rows // 10)
 
 
 def with_square(images: torch.Tensor, top: int = 3, left: int = 9) -> torch.Tensor:
+    """Draw a grey square of half the side on copies of the images."""
     images = images.clone()
     half = images.shape[-1] // 2
     images[:, :, top : top + half, left : left + half] = 127
@@ -42,54 +45,54 @@ def with_square(images: torch.Tensor, top: int = 3, left: int = 9) -> torch.Tens
 
 
 def test_other_images_of_the_same_kind_have_a_diversity_of_one():
-    assert image_diversity(noise(60, seed=1), noise(60, seed=2)) == pytest.approx(1, abs=0.02)
+    assert compute_diversity_ratio(noise(60, seed=1), noise(60, seed=2)) == pytest.approx(1, abs=0.02)
 
 
-def test_one_image_again_and_again_has_no_diversity():
-    assert image_diversity(noise(1).expand(60, -1, -1, -1), noise(60, seed=1)) == pytest.approx(0, abs=1e-6)
+def test_copies_of_one_image_have_no_diversity():
+    assert compute_diversity_ratio(noise(1).expand(60, -1, -1, -1), noise(60, seed=1)) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("modes", [2, 4, 5])
-def test_some_real_images_repeated_have_one_less_than_their_inverse(modes):
+def test_m_real_images_repeated_have_a_diversity_of_1_minus_1_over_m(modes):
     real = noise(40)
     repeated = real[torch.arange(200) % modes]
-    expected = (1 - 1 / modes) * 200 / 199  # pairs are of two places, never one with itself
-    assert image_diversity(repeated, real) == pytest.approx(expected, abs=0.02)
+    expected = (1 - 1 / modes) * 200 / 199  # no image is paired with itself
+    assert compute_diversity_ratio(repeated, real) == pytest.approx(expected, abs=0.02)
 
 
-def test_brightness_is_no_diversity():
+def test_brightness_is_not_diversity():
     steps = torch.arange(60, dtype=torch.uint8)[:, None, None, None]
-    made = (noise(1) // 2) + steps  # 60 shades of one image
-    assert image_diversity(made, noise(60, seed=1)) == pytest.approx(0, abs=0.01)
+    shades = (noise(1) // 2) + steps  # of one image
+    assert compute_diversity_ratio(shades, noise(60, seed=1)) == pytest.approx(0, abs=0.01)
 
 
 @pytest.mark.parametrize(("generated", "real"), [(60, 1), (1, 60)])
-def test_one_image_has_no_diversity_to_measure(generated, real):
-    assert image_diversity(noise(generated), noise(real)) is None
-    assert image_diversity(noise(60), noise(1).expand(3, -1, -1, -1)) is None
+def test_a_single_image_has_no_diversity_to_measure(generated, real):
+    assert compute_diversity_ratio(noise(generated), noise(real)) is None
+    assert compute_diversity_ratio(noise(60), noise(1).expand(3, -1, -1, -1)) is None
 
 
 def test_collapse_names_its_classes_and_the_keys_to_change():
-    alarm = collapsed({"angry": 0.31, "happy": 0.8})
+    alarm = detect_mode_collapse({"angry": 0.31, "happy": 0.8})
     assert alarm.name == "mode collapse"
     assert "angry 0.31; under 0.5" in alarm.message
     assert "happy" not in alarm.message
     assert "gan.diffaugment=color,translation,cutout" in alarm.message
-    assert collapsed({"happy": 0.8}) is None
-    assert collapsed({}) is None
+    assert detect_mode_collapse({"happy": 0.8}) is None
+    assert detect_mode_collapse({}) is None
 
 
 # Scores
 
 
 def test_last_scores_are_those_of_the_last_tenth():
-    assert last_scores(history(0.9, 0.1)) == pytest.approx((0.9, 0.1))
-    assert last_scores(history(0.9, 0.1, rows=10)[-1:]) == pytest.approx((0.9, 0.1))
+    assert compute_last_scores(history(0.9, 0.1)) == pytest.approx((0.9, 0.1))
+    assert compute_last_scores(history(0.9, 0.1, rows=10)[-1:]) == pytest.approx((0.9, 0.1))
 
 
 @pytest.mark.parametrize("loss", ["bce", "minimax", "hinge", "lsgan"])
 def test_a_discriminator_that_tells_all_apart_has_won(loss):
-    alarm = discriminator_won(history(0.99, 0.01), loss)
+    alarm = detect_winning_discriminator(history(0.99, 0.01), loss)
     assert alarm.name == "discriminator has won"
     assert "0.99 on real and 0.01 on generated" in alarm.message
     assert "gan.discriminator_learning_rate" in alarm.message
@@ -100,57 +103,57 @@ def test_a_discriminator_that_tells_all_apart_has_won(loss):
     [((0.99, 0.2), "bce"), ((0.8, 0.01), "bce"), ((0.6, 0.4), "hinge"), ((0.99, 0.01), "wgan_gp")],
 )
 def test_a_discriminator_that_errs_or_has_no_score_has_not_won(scores, loss):
-    assert discriminator_won(history(*scores), loss) is None
+    assert detect_winning_discriminator(history(*scores), loss) is None
 
 
-def test_without_history_nothing_is_said_of_the_discriminator():
-    assert discriminator_won([], "bce") is None
+def test_without_history_there_is_no_alarm_about_the_discriminator():
+    assert detect_winning_discriminator([], "bce") is None
 
 
 # Steps
 
 
 def test_too_few_steps_name_both_keys():
-    alarm = too_few_steps(999)
+    alarm = detect_short_training(999)
     assert alarm.name == "too few steps"
     assert "999 batches" in alarm.message
     assert "gan.images_seen" in alarm.message
     assert "gan.epochs" in alarm.message
-    assert too_few_steps(1000) is None
+    assert detect_short_training(1000) is None
 
 
 # Cutout
 
 
-def test_a_flat_square_is_seen_wherever_it_lies():
+def test_a_flat_square_is_noticed_anywhere_in_the_image():
     for top, left in ((0, 0), (3, 9), (16, 16)):
-        assert flat_squares(with_square(noise(5), top, left)) == 1
-    assert flat_squares(noise(5)) == 0
-    assert flat_squares(torch.cat([with_square(noise(1)), noise(3)])) == 0.25
+        assert compute_flat_fraction(with_square(noise(5), top, left)) == 1
+    assert compute_flat_fraction(noise(5)) == 0
+    assert compute_flat_fraction(torch.cat([with_square(noise(1)), noise(3)])) == 0.25
 
 
-def test_a_smaller_square_is_not_what_cutout_leaves():
+def test_a_smaller_square_is_ignored():
     images = noise(5)
     images[:, :, 4:16, 4:16] = 127
-    assert flat_squares(images) == 0
+    assert compute_flat_fraction(images) == 0
 
 
-def test_cutout_leaks_where_samples_have_more_squares_than_real_images():
-    alarm = cutout_leaks(0.4, 0.05, "color,translation,cutout")
+def test_cutout_leaks_if_samples_have_more_squares_than_real_images():
+    alarm = detect_cutout_leak(0.4, 0.05, "color,translation,cutout")
     assert alarm.name == "cutout leaks"
     assert "40% of the samples" in alarm.message
     assert "gan.diffaugment=color,translation" in alarm.message
-    assert cutout_leaks(0.1, 0.05, "color,cutout") is None
-    assert cutout_leaks(0.9, 0.85, "cutout") is None  # dark backgrounds, in both
-    assert cutout_leaks(0.4, 0.05, "color,translation") is None
-    assert cutout_leaks(0.4, 0.05, None) is None
+    assert detect_cutout_leak(0.1, 0.05, "color,cutout") is None
+    assert detect_cutout_leak(0.9, 0.85, "cutout") is None  # dark backgrounds, in both
+    assert detect_cutout_leak(0.4, 0.05, "color,translation") is None
+    assert detect_cutout_leak(0.4, 0.05, None) is None
 
 
 # All together
 
 
-def look(generated: torch.Tensor, scores: tuple[float, float] = (0.6, 0.4), steps: int = 4000) -> set[str]:
-    health = examine(
+def alarm_names(generated: torch.Tensor, scores: tuple[float, float] = (0.6, 0.4), steps: int = 4000) -> set[str]:
+    health = examine_gan(
         {"a": generated}, {"a": noise(40, 1)}, history(*scores), steps=steps, loss="bce", policy="color,cutout"
     )
     return {alarm.name for alarm in health.alarms}
@@ -158,20 +161,29 @@ def look(generated: torch.Tensor, scores: tuple[float, float] = (0.6, 0.4), step
 
 def test_each_fault_raises_its_own_alarm_and_a_healthy_gan_none():
     good = noise(40)
-    assert look(good) == set()
-    assert look(good[:1].expand(40, -1, -1, -1)) == {"mode collapse"}
-    assert look(good, scores=(0.99, 0.01)) == {"discriminator has won"}
-    assert look(good, steps=10) == {"too few steps"}
-    assert look(with_square(good)) == {"cutout leaks"}
+    assert alarm_names(good) == set()
+    assert alarm_names(good[:1].expand(40, -1, -1, -1)) == {"mode collapse"}
+    assert alarm_names(good, scores=(0.99, 0.01)) == {"discriminator has won"}
+    assert alarm_names(good, steps=10) == {"too few steps"}
+    assert alarm_names(with_square(good)) == {"cutout leaks"}
 
 
 def test_a_class_that_collapsed_alone_is_named():
     real = {label: noise(40, seed) for seed, label in enumerate("ab")}
-    made = {"a": noise(40, 3), "b": noise(1).expand(40, -1, -1, -1)}
-    health = examine(made, real, history(0.6, 0.4), steps=4000, loss="bce", policy=None)
+    generated = {"a": noise(40, 3), "b": noise(1).expand(40, -1, -1, -1)}
+    health = examine_gan(generated, real, history(0.6, 0.4), steps=4000, loss="bce", policy=None)
     assert [alarm.name for alarm in health.alarms] == ["mode collapse"]
     assert "is b 0.00;" in health.alarms[0].message
     assert health.values["diversity"] == health.values["diversity/b"] < 0.01 < 0.9 < health.values["diversity/a"]
+
+
+def test_alarms_advise_the_keys_of_their_training():
+    advice = Advice("longer keys", "shorter keys", "slower keys")
+    assert detect_short_training(1, advice).message.endswith("longer keys")
+    assert detect_mode_collapse({"angry": 0.1}, advice).message.endswith(", or shorter keys")
+    message = detect_winning_discriminator(history(0.99, 0.01), "bce", advice).message
+    assert message.endswith("slower keys, or shorter keys")
+    assert all("gan." in text for text in GAN_ADVICE)
 
 
 @pytest.mark.parametrize("gan", ["dcgan", "conditional"])

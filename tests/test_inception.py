@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from fer_experiments.classifier.inception import Inception
+from fer_experiments.audit.inception import Inception
 from fer_experiments.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Made without the network: the constructor loads a state, and here that is its own."""
+    """A weights file of random numbers: the constructor needs one, so it is built here with loading switched off."""
     file = tmp_path_factory.mktemp("inception") / "weights.pth"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "load", lambda *args, **keys: None)
@@ -24,20 +24,20 @@ def weights(tmp_path_factory):
     return file
 
 
-def test_features_are_2048_and_grey_is_grey_in_three_channels(weights):
-    eye = Inception(weights, 64)
+def test_features_are_2048_and_the_same_for_grey_in_one_and_three_channels(weights):
+    extractor = Inception(weights, 64)
     grey = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
-    found = eye.features(grey)
-    assert found.shape == (2, 2048)
-    assert torch.equal(found, eye.features(grey.expand(-1, 3, -1, -1)))
-    assert not torch.equal(found[0], found[1])
+    features = extractor.features(grey)
+    assert features.shape == (2, 2048)
+    assert torch.equal(features, extractor.features(grey.expand(-1, 3, -1, -1)))
+    assert not torch.equal(features[0], features[1])
 
 
-def test_an_audit_measures_distances_in_them(run, weights):
+def test_an_audit_measures_distances_in_inception_features(run, weights):
     folder = run("train=dcgan", "data.valid_fraction=0.4", f"gan.inception={weights}")
     audit = json.loads((folder / "audit.json").read_text())
-    assert audit["features"] == "inception"
-    assert isinstance(audit["kid"], float)
+    assert audit["measures"]["features"] == "Inception"
+    assert isinstance(audit["headline"]["kid"], float)
 
 
 class Malicious:
@@ -48,14 +48,16 @@ class Malicious:
 def test_a_file_that_would_run_code_is_refused(tmp_path, capsys):
     file = tmp_path / "weights.pth"
     file.write_bytes(pickle.dumps(Malicious()))
-    with pytest.raises(ConfigError, match=r"gan\.inception=.*weights\.pth: is no weights file of torch-fidelity's"):
+    with pytest.raises(
+        ConfigError, match=r"gan\.inception=.*weights\.pth: is not the weights file of torch-fidelity's"
+    ):
         Inception(file, 64)
     assert "code has run" not in capsys.readouterr().out
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "weights.pth")
-    with pytest.raises(ConfigError, match="is no weights file of torch-fidelity's"):
+    with pytest.raises(ConfigError, match="is not the weights file of torch-fidelity's"):
         Inception(tmp_path / "weights.pth", 64)
 
 

@@ -16,13 +16,12 @@ from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.predictions import Predictions
-from fer_experiments.evaluation.result import Result
-from fer_experiments.report.checks import unfinished
+from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.report.collect import collect
-from fer_experiments.report.study import StudyRecord
-from fer_experiments.report.verdicts import find_verdicts
+from fer_experiments.report.findings import compute_findings
+from fer_experiments.report.study_record import StudyRecord
 from tests.conftest import write_images
-from tests.results import finished, write_training
+from tests.results import build_result, write_training
 
 
 def tags(folder: Path) -> dict[str, list[str]]:
@@ -31,17 +30,13 @@ def tags(folder: Path) -> dict[str, list[str]]:
     return events.Tags()
 
 
-def result_of(folder: Path) -> Result:
-    return Result.load(folder)
-
-
 # train=dcgan
 
 
-def test_dcgan_leaves_what_the_design_lists(run):
+def test_dcgan_leaves_the_files_of_the_design(run):
     folder = run("train=dcgan")
-    result = result_of(folder)
-    assert result.job == "dcgan"
+    result = Result.load(folder)
+    assert result.job is Trained.GAN
     assert result.real == {"angry": 12}  # the smallest class
     assert result.generated == {"angry": 8}  # 20 happy - 12 angry
     manifest = pd.read_csv(folder / "synthetic" / "manifest.csv")
@@ -55,16 +50,16 @@ def test_dcgan_leaves_what_the_design_lists(run):
     assert (folder / "samples" / "epoch_0001.png").is_file()
     assert (folder / "samples" / "epoch_0002.png").is_file()
     torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    found = tags(folder)
-    assert {"gan/loss_discriminator", "gan/loss_generator", "gan/score_real"} <= set(found["scalars"])
-    assert "gan/samples" in found["images"]
-    assert "custom_scalars__config__" in found["tensors"]
+    logged = tags(folder)
+    assert {"gan/loss_discriminator", "gan/loss_generator", "gan/score_real"} <= set(logged["scalars"])
+    assert "gan/samples" in logged["images"]
+    assert "custom_scalars__config__" in logged["tensors"]
     assert (folder / "projector_config.pbtxt").is_file()
-    assert {"hparams/loss_generator", "hparams/score_generated"} <= set(found["scalars"])
+    assert {"hparams/loss_generator", "hparams/score_generated"} <= set(logged["scalars"])
 
 
 def test_dcgan_trains_on_the_class_that_is_named(run):
-    result = result_of(run("train=dcgan", "gan.target_class=happy"))
+    result = Result.load(run("train=dcgan", "gan.target_class=happy"))
     assert result.real == {"happy": 20}
 
 
@@ -74,34 +69,34 @@ def test_dcgan_refuses_an_unknown_class(run):
 
 
 def test_dcgan_sees_training_images_of_its_class_only(run, monkeypatch):
-    seen = []
+    batches = []
     from fer_experiments.gan import module
 
     step = module.adversarial_step
     monkeypatch.setattr(
         module,
         "adversarial_step",
-        lambda g, d, o, real, *rest, **named: seen.append(real.clone()) or step(g, d, o, real, *rest, **named),
+        lambda g, d, o, real, *rest, **options: batches.append(real.clone()) or step(g, d, o, real, *rest, **options),
     )
     folder = run("train=dcgan", "data.image_size=32")
     split = pd.read_csv(folder / "split.csv")
-    facts = json.loads((folder / "data.json").read_text())
-    index = pd.read_csv(Path(facts["cache"]) / "index.csv")
-    pixels = np.load(Path(facts["cache"]) / "images.npy")
+    cache = Path(json.loads((folder / "data.json").read_text())["cache"])
+    index = pd.read_csv(cache / "index.csv")
+    pixels = np.load(cache / "images.npy")
     paths = split[(split["split"] == "train") & (split["label"] == "angry")]["path"]
     allowed = {pixels[index.index[index["path"] == path][0]].tobytes() for path in paths}
-    batch = torch.cat(seen)
-    given = ((batch + 1) / 2 * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    assert {image.tobytes() for image in given} <= allowed
+    batch = torch.cat(batches)
+    images = ((batch + 1) / 2 * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    assert {image.tobytes() for image in images} <= allowed
 
 
 # train=cnn
 
 
 @pytest.mark.parametrize("balance", ["none", "oversample", "class_weight", "dcgan"])
-def test_cnn_leaves_what_the_design_lists(run, balance):
+def test_cnn_leaves_the_files_of_the_design(run, balance):
     folder = run("train=cnn", f"balance={balance}", "augment=traditional")
-    result = result_of(folder)
+    result = Result.load(folder)
     assert result.arm == f"{balance}+traditional"
     assert result.real == {"angry": 12, "happy": 20}
     assert result.generated == ({"angry": 8} if balance == "dcgan" else {})
@@ -116,17 +111,17 @@ def test_cnn_leaves_what_the_design_lists(run, balance):
         {"generated": 8} if balance == "dcgan" else {}
     )
     assert training["times"].sum() == 32 + (8 if balance in ("oversample", "dcgan") else 0)
-    found = tags(folder)
-    assert {"train/loss", "train/accuracy", "valid/loss", "valid/accuracy"} <= set(found["scalars"])
-    assert "test/confusion_matrix" in found["images"]
-    assert {"hparams/test_accuracy", "hparams/test_balanced_accuracy", "hparams/test_loss"} <= set(found["scalars"])
-    assert [tag for tag in found["tensors"] if tag.startswith("test/")] == ["test/angry", "test/happy"]
+    logged = tags(folder)
+    assert {"train/loss", "train/accuracy", "valid/loss", "valid/accuracy"} <= set(logged["scalars"])
+    assert "test/confusion_matrix" in logged["images"]
+    assert {"hparams/test_accuracy", "hparams/test_balanced_accuracy", "hparams/test_loss"} <= set(logged["scalars"])
+    assert [tag for tag in logged["tensors"] if tag.startswith("test/")] == ["test/angry", "test/happy"]
 
 
 def test_predictions_give_the_reported_metrics_again(run):
     folder = run("train=cnn")
     saved = np.load(folder / "predictions.npz")
-    result = result_of(folder)
+    result = Result.load(folder)
     for part in ("valid", "test"):
         logits, labels = (torch.from_numpy(saved[f"{part}_{name}"]) for name in ("logits", "labels"))
         again = classification_metrics(logits, labels, list(saved["classes"]))
@@ -140,7 +135,7 @@ def test_predictions_give_the_reported_metrics_again(run):
 
 def test_same_seed_same_result_and_another_seed_another(run, tmp_path):
     first, second, third = (
-        result_of(run("train=cnn", f"seed={seed}", "augment=traditional", folder=tmp_path / name))
+        Result.load(run("train=cnn", f"seed={seed}", "augment=traditional", folder=tmp_path / name))
         for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert first.metrics == second.metrics
@@ -151,11 +146,11 @@ def test_same_seed_same_result_and_another_seed_another(run, tmp_path):
 
 def test_generated_images_of_another_run_can_be_injected(run, tmp_path):
     gan = run("train=dcgan", folder=tmp_path / "gan")
-    result = result_of(run("train=cnn", "balance=dcgan", f"balance.synthetic={gan}/synthetic"))
+    result = Result.load(run("train=cnn", "balance=dcgan", f"balance.synthetic={gan}/synthetic"))
     assert result.generated == {"angry": 8}
     assert not (tmp_path / "run" / "gan").exists()
-    where = f"balance.synthetic={gan}/synthetic"
-    study = run("train.arms=[none,dcgan]", where, folder=tmp_path / "study")
+    images = f"balance.synthetic={gan}/synthetic"
+    study = run("train.arms=[none,dcgan]", images, folder=tmp_path / "study")
     assert json.loads((study / "data.json").read_text())["generated"] == {"angry": 8}
     assert not (study / "seed_0" / "gan").exists()
 
@@ -168,27 +163,27 @@ def test_generated_images_of_another_split_are_refused(run, tmp_path):
 
 def test_seven_classes_get_a_gan_each_where_they_need_one(run):
     folder = run("train=cnn", "balance=dcgan", "data.counts={angry: 5, fear: 6, happy: 9}")
-    assert result_of(folder).generated == {"angry": 4, "fear": 3}
+    assert Result.load(folder).generated == {"angry": 4, "fear": 3}
     assert {path.parent.name for path in folder.glob("gan/*/result.json")} == {"angry", "fear"}
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grey_folders_work_with_one_channel_and_three(run, tmp_path, channels):
+def test_grayscale_folders_work_with_one_channel_and_three(run, tmp_path, channels):
     for name, count in (("cat", 9), ("dog", 14), ("owl", 12)):
         write_images(tmp_path / "pets" / name, count, size=(30, 20), mode="L", seed=count)
-    where = ["data=folder", f"data.root={tmp_path}/pets", f"data.channels={channels}", "data.grey=true"]
-    folder = run("train=cnn", "balance=dcgan", *where)
-    assert sum(result_of(folder).generated.values()) > 0
+    source = ["data=folder", f"data.root={tmp_path}/pets", f"data.channels={channels}", "data.grayscale=true"]
+    folder = run("train=cnn", "balance=dcgan", *source)
+    assert sum(Result.load(folder).generated.values()) > 0
     file = next(folder.glob("gan/cat/synthetic/cat/*.png"))
     assert Image.open(file).mode == "L"
 
 
-# gan.checkpoint
+# gan.pretrained
 
 
 @pytest.fixture
 def checkpoint(run, tmp_path) -> Path:
-    """Of a GAN of the class angry, with the images that it left in checkpoint.parents[1] / "synthetic"."""
+    """The checkpoint of a GAN of angry faces; its images lie in checkpoint.parents[1] / "synthetic"."""
     return run("train=dcgan", folder=tmp_path / "trained") / "checkpoints" / "last.ckpt"
 
 
@@ -197,7 +192,7 @@ def manifest_of(folder: Path) -> pd.DataFrame:
 
 
 def test_a_checkpoint_gives_its_own_images_again_without_training(run, checkpoint):
-    folder = run("train=dcgan", f"gan.checkpoint={checkpoint}")
+    folder = run("train=dcgan", f"gan.pretrained={checkpoint}")
     trained = checkpoint.parents[1]
     pd.testing.assert_frame_equal(manifest_of(folder), manifest_of(trained))
     for file in manifest_of(folder)["file"]:
@@ -207,8 +202,8 @@ def test_a_checkpoint_gives_its_own_images_again_without_training(run, checkpoin
 
 def test_a_study_takes_a_checkpoint_for_all_its_arms(run, checkpoint, caplog):
     with caplog.at_level(logging.INFO):
-        folder = run("train.arms=[none,dcgan,dcgan+traditional]", f"gan.checkpoint={checkpoint}")
-    record = StudyRecord.model_validate_json((folder / "study.json").read_text())
+        folder = run("train.arms=[none,dcgan,dcgan+traditional]", f"gan.pretrained={checkpoint}")
+    record = StudyRecord.load(folder)
     assert [result.generated for result in record.results] == [{}, {"angry": 8}, {"angry": 8}]
     assert len(manifest_of(folder / "seed_0" / "gan")) == 8
     assert not (folder / "seed_0" / "gan" / "checkpoints").exists()
@@ -217,8 +212,8 @@ def test_a_study_takes_a_checkpoint_for_all_its_arms(run, checkpoint, caplog):
 
 
 def test_a_study_of_two_seeds_refuses_the_checkpoint_of_the_first_for_the_second(run, checkpoint, tmp_path):
-    with pytest.raises(RuntimeError, match=r"(?s)1 of 4 .*seed 1, dcgan: ConfigError.*one checkpoint serves one seed"):
-        run("train.arms=[none,dcgan]", "train.seeds=2", f"gan.checkpoint={checkpoint}")
+    with pytest.raises(RuntimeError, match=r"(?s)1 of 4 .*seed 1, dcgan: ConfigError.*a checkpoint serves one seed"):
+        run("train.arms=[none,dcgan]", "train.seeds=2", f"gan.pretrained={checkpoint}")
 
 
 @pytest.mark.parametrize(
@@ -226,37 +221,40 @@ def test_a_study_of_two_seeds_refuses_the_checkpoint_of_the_first_for_the_second
     [
         (
             ["seed=1"],
-            r"trained on the split \w+, but this run's split is \w+; the GAN may have seen validation or test",
+            r"was trained on the split \w+, but this run's split is \w+; the GAN may have seen validation or test",
         ),
-        (["gan.target_class=happy"], r"makes images of angry, but happy is needed; .*gan\.checkpoint=null"),
-        (["data.grey=true"], r"makes images of 3 channel\(s\), but these data are read with 1; set data\.grey"),
+        (["gan.target_class=happy"], r"makes images of angry, but happy is needed; .*gan\.pretrained=null"),
+        (
+            ["data.grayscale=true"],
+            r"makes images of 3 channel\(s\), but these data are read with 1; set data\.grayscale",
+        ),
     ],
 )
 def test_a_checkpoint_that_does_not_suit_the_run_is_refused(run, checkpoint, tmp_path, overrides, message):
-    with pytest.raises(ConfigError, match=r"gan\.checkpoint=.*last\.ckpt: " + message):
-        run("train=dcgan", f"gan.checkpoint={checkpoint}", *overrides)
+    with pytest.raises(ConfigError, match=r"gan\.pretrained=.*last\.ckpt: " + message):
+        run("train=dcgan", f"gan.pretrained={checkpoint}", *overrides)
     assert not (tmp_path / "run" / "synthetic").exists()
 
 
 def test_one_checkpoint_does_not_serve_two_classes(run, tmp_path):
     counts = "data.counts={angry: 5, fear: 6, happy: 9}"
     gan = run("train=dcgan", counts, folder=tmp_path / "gan")
-    with pytest.raises(ConfigError, match="makes images of angry, but fear is needed; one checkpoint serves one class"):
-        run("train=cnn", "balance=dcgan", counts, f"gan.checkpoint={gan}/checkpoints/last.ckpt")
+    with pytest.raises(ConfigError, match="makes images of angry, but fear is needed; a checkpoint serves one class"):
+        run("train=cnn", "balance=dcgan", counts, f"gan.pretrained={gan}/checkpoints/last.ckpt")
 
 
 def test_a_checkpoint_that_is_not_there_stops_before_any_work(run, tmp_path):
     with pytest.raises(
-        ConfigError, match=r"gan\.checkpoint=.*none\.ckpt.*: there is no such file; give checkpoints/last"
+        ConfigError, match=r"gan\.pretrained=.*none\.ckpt.*: there is no such file; give checkpoints/last"
     ):
-        run(f"gan.checkpoint={tmp_path}/none.ckpt")
+        run(f"gan.pretrained={tmp_path}/none.ckpt")
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
 def test_a_file_that_is_no_checkpoint_is_named_with_its_key(run, tmp_path):
     (tmp_path / "text.ckpt").write_text("hello")
-    with pytest.raises(ConfigError, match=r"gan\.checkpoint=.*text\.ckpt: is no checkpoint of train=dcgan"):
-        run("train=dcgan", f"gan.checkpoint={tmp_path}/text.ckpt")
+    with pytest.raises(ConfigError, match=r"gan\.pretrained=.*text\.ckpt: is not a checkpoint of train=dcgan"):
+        run("train=dcgan", f"gan.pretrained={tmp_path}/text.ckpt")
 
 
 # train=study
@@ -271,7 +269,7 @@ def study(run):
 
 
 def test_study_compares_all_arms_fairly(study):
-    record = StudyRecord.model_validate_json((study / "study.json").read_text())
+    record = StudyRecord.load(study)
     assert record.arms == ARMS
     assert [(r.arm, r.seed) for r in record.results] == [(arm, seed) for seed in (0, 1) for arm in ARMS]
     assert len({result.optimizer_steps for result in record.results}) == 1
@@ -291,10 +289,10 @@ def test_study_compares_all_arms_fairly(study):
     assert {"accuracy", "balanced_accuracy", "loss", "recall_angry", "recall_happy", "generated"} <= set(table.columns)
     markdown = (study / "comparison.md").read_text()
     assert [line for line in markdown.splitlines() if line.startswith(f"| {ARMS[0]} ")]
-    assert all(f"- {said.arm}: " in markdown for said in find_verdicts(record, study).arms)
+    assert all(f"- {verdict.arm}: " in markdown for verdict in compute_findings(record, study).arms)
     saved = json.loads((study / "verdict.json").read_text())
     assert saved["question"] == record.question.model_dump()
-    assert [said["arm"] for said in saved["arms"]] == ARMS[1:]
+    assert [verdict["arm"] for verdict in saved["arms"]] == ARMS[1:]
     assert "<html" in (study / "report.html").read_text()
     for name in ("config.yaml", "data.json"):
         assert (study / name).is_file()
@@ -313,7 +311,7 @@ def test_the_baseline_like_every_arm_has_the_runs_augment(run):
     study = run("train.arms=[none,oversample,dcgan]", "augment=traditional", "gan.epochs=1")
     record = StudyRecord.load(study)
     assert record.question.baseline == record.arms[0] == "none+traditional"
-    simple, generated = find_verdicts(record, study).arms
+    simple, generated = compute_findings(record, study).arms
     assert (simple.arm, simple.against) == ("oversample+traditional", "none+traditional")
     assert {pair.against for pair in generated.pairs} >= {"none+traditional"}
 
@@ -327,17 +325,17 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
     assert sorted(results) == strategies
     assert len({result.optimizer_steps for result in results.values()}) == 1
     assert len({result.split_hash for result in results.values()}) == 1
-    found = {arm: Predictions.load(folder / "seed_0" / arm, "test") for arm in strategies}
-    for arm, test in found.items():
+    predictions = {arm: Predictions.load(folder / "seed_0" / arm, "test") for arm in strategies}
+    for arm, test in predictions.items():
         assert np.isfinite(test.logits).all(), arm
-        assert np.array_equal(test.content_hash, found["none"].content_hash), arm
+        assert np.array_equal(test.content_hash, predictions["none"].content_hash), arm
         table = pd.read_csv(folder / "seed_0" / arm / "training.csv")
         origins = {"real", *{"dcgan": ["generated"], "smote": ["interpolated"]}.get(arm, [])}
         assert set(table["origin"]) == origins, arm
     assert results["undersample"].real == {"angry": 3, "fear": 3, "happy": 3, "sad": 3}
     assert results["smote"].interpolated == {"angry": 9, "fear": 3, "sad": 2}
     assert results["smote"].generated == {}
-    assert {said.arm for said in find_verdicts(record, folder).arms if said.generated} == {"dcgan", "joint"}
+    assert {verdict.arm for verdict in compute_findings(record, folder).arms if verdict.generated} == {"dcgan", "joint"}
     pd.testing.assert_frame_equal(
         pd.read_csv(folder / "seed_0" / "none" / "training.csv"),
         pd.read_csv(folder / "seed_0" / "focal" / "training.csv"),
@@ -345,8 +343,12 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
 
 
 def test_every_way_of_injection_is_an_arm_of_as_many_steps(run):
-    own = ["inject=missing, balance.share=0.25", "inject=symmetric, balance.weight=0.5", "inject=pretrain"]
-    names = ["oversample", *(f"dcgan [balance.{settings}]" for settings in own)]
+    ways = [
+        "inject=missing, balance.generated_fraction=0.25",
+        "inject=symmetric, balance.weight=0.5",
+        "inject=pretrain",
+    ]
+    names = ["oversample", *(f"dcgan [balance.{settings}]" for settings in ways)]
     study = run("train.arms=[" + ",".join(f'"{name}"' for name in names) + "]", "gan.epochs=1")
     record = StudyRecord.load(study)
     assert not record.failed
@@ -370,26 +372,26 @@ def test_doses_share_one_gan_and_lie_in_folders_of_safe_names(run):
     assert {path.parent.name for path in study.glob("seed_0/*/result.json")} == folders
     assert record.results[0].metrics == record.results[1].metrics  # no images, no difference
     again = collect([study])
-    assert (again.arms, again.problems, unfinished(again)) == (names, [], [])
-    assert find_verdicts(record, study).problems == []
+    assert (again.arms, again.problems, again.unfinished_trainings()) == (names, [], [])
+    assert compute_findings(record, study).problems == []
     assert (study / "curves.csv").is_file()
 
 
 def test_seeds_side_by_side_give_the_same_study(run, tmp_path):
     arms = "train.arms=[none,dcgan+traditional]"
-    one, two = (run(arms, "train.seeds=[3,5]", f"train.workers={n}", folder=tmp_path / str(n)) for n in (1, 2))
-    records = [StudyRecord.model_validate_json((folder / "study.json").read_text()) for folder in (one, two)]
-    for mine, other in zip(*(record.results for record in records), strict=True):
-        assert (mine.arm, mine.seed, mine.split_hash) == (other.arm, other.seed, other.split_hash)
-        assert mine.metrics["test"]["loss"] == pytest.approx(other.metrics["test"]["loss"], rel=1e-3)
-    assert (two / "split.csv").read_text() == (two / "seed_3" / "split.csv").read_text()
-    assert (two / "data.json").is_file()
+    alone, parallel = (run(arms, "train.seeds=[3,5]", f"train.workers={n}", folder=tmp_path / str(n)) for n in (1, 2))
+    records = [StudyRecord.load(folder) for folder in (alone, parallel)]
+    for a, b in zip(*(record.results for record in records), strict=True):
+        assert (a.arm, a.seed, a.split_hash) == (b.arm, b.seed, b.split_hash)
+        assert a.metrics["test"]["loss"] == pytest.approx(b.metrics["test"]["loss"], rel=1e-3)
+    assert (parallel / "split.csv").read_text() == (parallel / "seed_3" / "split.csv").read_text()
+    assert (parallel / "data.json").is_file()
 
 
 def test_a_failure_beside_another_seed_is_recorded(run, tmp_path):
     with pytest.raises(RuntimeError, match=r"(?s)2 of 4 trainings failed:\n  seed 0, dcgan: NonFiniteError"):
         run("train.arms=[dcgan,none]", "train.seeds=2", "train.workers=2", "gan.learning_rate=1e30")
-    record = StudyRecord.model_validate_json((tmp_path / "run" / "study.json").read_text())
+    record = StudyRecord.load(tmp_path / "run")
     assert [(result.arm, result.seed) for result in record.results] == [("none", 0), ("none", 1)]
 
 
@@ -398,22 +400,22 @@ def test_an_arm_that_breaks_loses_no_other(run, tmp_path, monkeypatch):
 
     train = module.train_classifier
 
-    def breaks(config, data, arm, *rest):
+    def breaks(settings, data, arm, *rest):
         if arm.name == "none":
             raise RuntimeError("planted")
-        return train(config, data, arm, *rest)
+        return train(settings, data, arm, *rest)
 
     monkeypatch.setattr(module, "train_classifier", breaks)
     with pytest.raises(RuntimeError, match=r"(?s)1 of 2 trainings failed:\n  seed 0, none: RuntimeError: planted"):
         run("train.arms=[none,oversample]")
-    record = StudyRecord.model_validate_json((tmp_path / "run" / "study.json").read_text())
+    record = StudyRecord.load(tmp_path / "run")
     assert [result.arm for result in record.results] == ["oversample"]
     assert record.failed == {"seed 0, none": "RuntimeError: planted"}
 
 
 def test_a_study_cut_short_in_its_first_seed_is_reported_as_asked(run, tmp_path, monkeypatch):
-    def cut_short(config, arms, folder):
-        write_training(finished("oversample", 3, 0.7), folder / "seed_3" / "oversample", 0.7)
+    def cut_short(settings, arms, folder):
+        write_training(build_result("oversample", 3, 0.7), folder / "seed_3" / "oversample", 0.7)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fer_experiments.train.study._run_seed", cut_short)
@@ -428,7 +430,7 @@ def test_a_study_cut_short_in_its_first_seed_is_reported_as_asked(run, tmp_path,
 def test_a_gan_that_breaks_fails_only_the_arms_that_need_it(run, tmp_path, caplog):
     with pytest.raises(RuntimeError, match=r"(?s)1 of 2 trainings failed:\n  seed 0, dcgan: NonFiniteError"):
         run("train.arms=[dcgan,none]", "gan.learning_rate=1e30")
-    record = StudyRecord.model_validate_json((tmp_path / "run" / "study.json").read_text())
+    record = StudyRecord.load(tmp_path / "run")
     assert [result.arm for result in record.results] == ["none"]
 
 

@@ -1,7 +1,8 @@
-"""GAN and classifier in one training: losses against closed forms, one step, what a run leaves, what reads it."""
+"""GAN and classifier in one training: losses against closed forms, one step, the files of a run and their readers."""
 
 import json
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,23 +11,24 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from fer_experiments.audit import main as audit
+from fer_experiments.audit.__main__ import main as audit
 from fer_experiments.classifier.trained import TrainedClassifier
 from fer_experiments.data.synthetic import MANIFEST
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.predictions import Predictions
-from fer_experiments.evaluation.result import Result
-from fer_experiments.export import main as export
+from fer_experiments.evaluation.result import Result, Trained
+from fer_experiments.export.__main__ import main as export
 from fer_experiments.gan.losses import BCE
 from fer_experiments.gan.networks import Discriminator, Generator
 from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.step import AdversarialObjective
 from fer_experiments.generate import main as generate
 from fer_experiments.joint import losses
-from fer_experiments.joint.networks import Trunk, drawn_labels, unrecorded
-from fer_experiments.joint.step import METRICS, two_headed_step
+from fer_experiments.joint.networks import Trunk, draw_labels, without_running_statistics
+from fer_experiments.joint.step import two_headed_step
 from fer_experiments.predict import main as predict
-from fer_experiments.report.study import StudyRecord
-from fer_experiments.report.verdicts import find_verdicts
+from fer_experiments.report.findings import compute_findings
+from fer_experiments.report.study_record import StudyRecord
 from tests.conftest import joint_config, write_images
 from tests.same_run import curves
 
@@ -52,23 +54,24 @@ def test_acgan_gives_generated_images_the_labels_of_real_ones():
         torch.testing.assert_close(term(logits, labels), expected)
 
 
-def test_images_are_accepted_by_the_classifiers_opinion():
+def test_images_are_accepted_if_the_classifier_is_sure_of_their_label():
     logits = torch.tensor([[0.8, 0.1, 0.1], [0.5, 0.4, 0.1], [0.1, 0.1, 0.8]]).log()
-    asked = torch.tensor([0, 1, 0])
-    labels, counts = losses.accepted(logits, asked, 0.7, pseudo_labels=True)
-    assert (labels.tolist(), counts.tolist()) == ([0, 0, 2], [True, False, True])
-    labels, counts = losses.accepted(logits, asked, 0.3, pseudo_labels=False)
-    assert (labels.tolist(), counts.tolist()) == ([0, 1, 0], [True, True, False])
+    requested = torch.tensor([0, 1, 0])
+    labels, accepted = losses.accept_generated(logits, requested, 0.7, pseudo_labels=True)
+    assert (labels.tolist(), accepted.tolist()) == ([0, 0, 2], [True, False, True])
+    labels, accepted = losses.accept_generated(logits, requested, 0.3, pseudo_labels=False)
+    assert (labels.tolist(), accepted.tolist()) == ([0, 1, 0], [True, True, False])
 
 
-@pytest.mark.parametrize("counted", [[True, False, True], [False, False, False]])
-def test_weights_make_the_mean_of_the_real_and_the_weighted_mean_of_the_accepted(counted):
-    of_real, of_generated, counts = torch.rand(4), torch.rand(3), torch.tensor(counted)
-    weights = losses.as_means(4, counts, 0.1)
-    found = (weights * torch.cat([of_real, of_generated])).sum() / weights.sum()
-    any_counts = bool(counts.any())
-    mean = of_generated[counts].mean() if any_counts else 0.0
-    torch.testing.assert_close(found, (of_real.mean() + 0.1 * mean) / (1.1 if any_counts else 1.0))
+@pytest.mark.parametrize("accepted", [[True, False, True], [False, False, False]])
+def test_weights_make_the_weighted_mean_of_the_means_of_real_and_of_accepted_images(accepted):
+    real_losses, generated_losses, accepted = torch.rand(4), torch.rand(3), torch.tensor(accepted)
+    weights = losses.weights_of_two_means(4, accepted, 0.1)
+    weighted_mean = (weights * torch.cat([real_losses, generated_losses])).sum() / weights.sum()
+    has_accepted = bool(accepted.any())
+    generated_mean = generated_losses[accepted].mean() if has_accepted else 0.0
+    expected = (real_losses.mean() + 0.1 * generated_mean) / (1.1 if has_accepted else 1.0)
+    torch.testing.assert_close(weighted_mean, expected)
 
 
 # Networks
@@ -88,27 +91,27 @@ def test_the_trunk_is_table_1_with_a_class_head_beside_the_adversarial_one(image
     }  # fmt: skip
 
 
-def test_statistics_for_predictions_are_of_real_images_alone():
+def test_without_running_statistics_a_batch_is_normalised_but_not_remembered():
     torch.manual_seed(0)
     trunk = Trunk(2, 1, 32, width=4)
     norm = next(module for module in trunk.modules() if isinstance(module, torch.nn.BatchNorm2d))
     before, images = norm.running_mean.clone(), torch.rand(4, 1, 32, 32)
-    with unrecorded(trunk):
+    with without_running_statistics(trunk):
         inside = trunk(images)
     assert torch.equal(norm.running_mean, before)
-    torch.testing.assert_close(trunk(images), inside)  # normalised by the batch all the same
+    torch.testing.assert_close(trunk(images), inside)  # it was normalised by the batch, too
     assert not torch.equal(norm.running_mean, before)
 
 
 @pytest.mark.parametrize("probabilities", [[0.5, 0.5], [0.7, 0.0, 0.3], [0.0, 1.0]])
-def test_labels_are_drawn_by_their_shares_in_any_order(probabilities):
+def test_labels_are_drawn_by_their_probabilities_in_random_order(probabilities):
     torch.manual_seed(0)
     cumulative = torch.tensor(probabilities).cumsum(0)
-    draws = torch.stack([drawn_labels(cumulative, 30) for _ in range(50)])
-    for label, share in enumerate(probabilities):
+    draws = torch.stack([draw_labels(cumulative, 30) for _ in range(50)])
+    for label, probability in enumerate(probabilities):
         counts = (draws == label).sum(1)
-        assert (counts - 30 * share).abs().max() <= 1
-        assert counts.max() == 0 or share > 0
+        assert (counts - 30 * probability).abs().max() <= 1
+        assert counts.max() == 0 or probability > 0
     if 0 < probabilities[0] < 1:
         assert len(set(draws[:, 0].tolist())) > 1
 
@@ -116,31 +119,44 @@ def test_labels_are_drawn_by_their_shares_in_any_order(probabilities):
 # One step
 
 
-def one_step(classed: int = 4, ready: float = 1.0, **keys):
-    """Parameters of trunk and generator before and after a step of gradient descent, and what it was given."""
+class Step(NamedTuple):
+    """A step of gradient descent. before, after: [parameters of the trunk, parameters of the generator]."""
+
+    before: list[list[torch.Tensor]]
+    after: list[list[torch.Tensor]]
+    inputs: tuple[torch.Tensor, ...]  # real images, their labels, noise, labels of the images to generate
+    values: dict[str, float]
+
+
+def take_step(in_class_loss: int = 4, warm_up_factor: float = 1.0, **keys) -> Step:
+    """Build both networks and update them once. keys: of conf/joint/adc.yaml."""
     torch.manual_seed(0)
     joint = joint_config(**keys)
     trunk, generator = Trunk(2, 1, 32, width=4, contrast=joint.head == "adc"), Generator(8, 4, 1, 32, 2)
-    given = torch.rand(4, 1, 32, 32) * 2 - 1, torch.tensor([0, 1, 1, 0]), torch.randn(4, 8), torch.tensor([1, 1, 0, 0])
-    before = [[p.detach().clone() for p in network.parameters()] for network in (trunk, generator)]
+    real, labels = torch.rand(4, 1, 32, 32) * 2 - 1, torch.tensor([0, 1, 1, 0])
+    inputs = real, labels, torch.randn(4, 8), torch.tensor([1, 1, 0, 0])
+    before = copy_parameters(trunk, generator)
     optimizers = [torch.optim.SGD(network.parameters(), 1.0) for network in (trunk, generator)]
-    found = two_headed_step(
+    values = two_headed_step(
         generator,
         trunk,
         optimizers,
-        *given,
-        joint,
-        classed,
-        torch.tensor(ready),
-        BCE,
-        torch.Tensor.backward,
-        lambda images: images,
+        *inputs,
+        objective=AdversarialObjective(BCE),
+        joint=joint,
+        in_class_loss=in_class_loss,
+        warm_up_factor=torch.tensor(warm_up_factor),
     )
-    after = [[p.detach().clone() for p in network.parameters()] for network in (trunk, generator)]
-    return before, after, given, dict(zip(METRICS, found.tolist(), strict=True))
+    after = copy_parameters(trunk, generator)
+    return Step(before, after, inputs, {name: value.item() for name, value in values.items()})
 
 
-def fresh():
+def copy_parameters(*networks: torch.nn.Module) -> list[list[torch.Tensor]]:
+    return [[parameter.detach().clone() for parameter in network.parameters()] for network in networks]
+
+
+def untrained_networks() -> tuple[Trunk, Generator]:
+    """Build the networks with which take_step starts."""
     torch.manual_seed(0)
     return Trunk(2, 1, 32, width=4), Generator(8, 4, 1, 32, 2)
 
@@ -148,14 +164,14 @@ def fresh():
 def test_a_step_descends_the_sum_of_the_losses_of_both_heads():
     weights = {"adversarial": 0.5, "class": 2.0, "generated": 0.25, "generator_class": 3.0}
     keys = {f"{name}_weight": value for name, value in weights.items()}
-    before, after, (real, labels, z, asked), found = one_step(classed=3, **keys)
-    trunk, generator = fresh()
-    fake = generator(z, asked)
-    on_real, on_fake = trunk.heads(real), trunk.heads(fake.detach())
-    adversarial = F.binary_cross_entropy_with_logits(on_real.adversarial, torch.ones(4, 1))
-    adversarial = adversarial + F.binary_cross_entropy_with_logits(on_fake.adversarial, torch.zeros(4, 1))
-    classes = F.cross_entropy(on_real.classes, labels)
-    generated = F.cross_entropy(on_fake.classes[:3], asked[:3] + 2)
+    before, after, (real, labels, z, fake_labels), values = take_step(in_class_loss=3, **keys)
+    trunk, generator = untrained_networks()
+    fake = generator(z, fake_labels)
+    real_heads, fake_heads = trunk.heads(real), trunk.heads(fake.detach())
+    adversarial = F.binary_cross_entropy_with_logits(real_heads.adversarial, torch.ones(4, 1))
+    adversarial = adversarial + F.binary_cross_entropy_with_logits(fake_heads.adversarial, torch.zeros(4, 1))
+    classes = F.cross_entropy(real_heads.classes, labels)
+    generated = F.cross_entropy(fake_heads.classes[:3], fake_labels[:3] + 2)
     gradients = torch.autograd.grad(0.5 * adversarial + 2 * (classes + 0.25 * generated), [*trunk.parameters()])
     for old, new, gradient in zip(before[0], after[0], gradients, strict=True):
         torch.testing.assert_close(new, old - gradient)
@@ -164,50 +180,59 @@ def test_a_step_descends_the_sum_of_the_losses_of_both_heads():
             parameter.copy_(new)
     heads = trunk.heads(fake)
     adversarial_g = F.binary_cross_entropy_with_logits(heads.adversarial, torch.ones(4, 1))
-    own = (heads.classes.gather(1, asked[:, None] + 2) - heads.classes.gather(1, asked[:, None])).mean()
-    gradients = torch.autograd.grad(0.5 * adversarial_g + 3 * own, [*generator.parameters()])
+    as_generated, as_real = (heads.classes.gather(1, fake_labels[:, None] + offset) for offset in (2, 0))
+    classes_g = (as_generated - as_real).mean()
+    gradients = torch.autograd.grad(0.5 * adversarial_g + 3 * classes_g, [*generator.parameters()])
     for old, new, gradient in zip(before[1], after[1], gradients, strict=True):
         torch.testing.assert_close(new, old - gradient, atol=1e-5, rtol=1e-4)
-    assert found["gan/loss_discriminator"] == pytest.approx(adversarial.item(), rel=1e-5)
-    assert found["gan/loss_generator"] == pytest.approx(adversarial_g.item(), rel=1e-4)
-    assert found["joint/loss_classes_generated"] == pytest.approx(generated.item(), rel=1e-5)
-    plain = F.cross_entropy(on_real.classes[:, :2], labels)
-    assert found["train/loss"] == pytest.approx(plain.item(), rel=1e-5)
+    assert values["gan/loss_discriminator"] == pytest.approx(adversarial.item(), rel=1e-5)
+    assert values["gan/loss_generator"] == pytest.approx(adversarial_g.item(), rel=1e-4)
+    assert values["joint/loss_classes_generated"] == pytest.approx(generated.item(), rel=1e-5)
+    plain = F.cross_entropy(real_heads.classes[:, :2], labels)
+    assert values["train/loss"] == pytest.approx(plain.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("head", ["adc", "acgan"])
 def test_generated_images_have_no_part_in_class_losses_during_the_warm_up(head):
-    warming = one_step(head=head, ready=0.0)[1]
-    without = one_step(head=head, generated_weight=0.0, generator_class_weight=0.0)[1]
-    with_them = one_step(head=head)[1]
+    warming_up = take_step(head=head, warm_up_factor=0.0).after
+    without = take_step(head=head, generated_weight=0.0, generator_class_weight=0.0).after
+    warmed_up = take_step(head=head).after
     for network in (0, 1):
-        assert all(map(torch.equal, warming[network], without[network]))
-        assert not all(map(torch.equal, warming[network], with_them[network]))
+        assert all(map(torch.equal, warming_up[network], without[network]))
+        assert not all(map(torch.equal, warming_up[network], warmed_up[network]))
 
 
 def test_a_trunk_that_is_not_shared_learns_what_it_would_without_the_adversarial_loss():
-    before, apart, _, _ = one_step(shared=False)
-    without = one_step(adversarial_weight=0.0)[1]
-    names = [name for name, _ in fresh()[0].named_parameters()]
-    for name, old, new, alone in zip(names, before[0], apart[0], without[0], strict=True):
-        head = name == "discriminator.to_logits.weight"
-        assert torch.equal(new, alone) != head, name
+    before, after, *_ = take_step(share_trunk=False)
+    without = take_step(adversarial_weight=0.0).after
+    names = [name for name, _ in untrained_networks()[0].named_parameters()]
+    for name, old, new, expected in zip(names, before[0], after[0], without[0], strict=True):
+        is_adversarial_head = name == "discriminator.to_logits.weight"
+        assert torch.equal(new, expected) != is_adversarial_head, name
         assert not torch.equal(new, old), name
-    assert not all(map(torch.equal, before[1], apart[1]))
+    assert not all(map(torch.equal, before[1], after[1]))
 
 
 # Jobs
 
-KEYS = ["train=joint", "judge.epochs=1", "classifier.epochs=2", "classifier.batch_size=16", "gan.ema=100"]
+KEYS = [
+    "train=joint",
+    "reference_classifier.epochs=1",
+    "classifier.epochs=2",
+    "classifier.batch_size=16",
+    "gan.ema=100",
+]
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_a_run_leaves_a_classifier_and_a_generator_that_everything_reads(run, tmp_path, capsys, two_classes, head):
-    own = [f"joint.head={head}", "joint.threshold=0", "data=folder", f"data.root={two_classes}", "augment=traditional"]
-    folder = run(*KEYS, *own)
-    plain = run("train=cnn", *KEYS[1:-1], *own[2:], folder=tmp_path / "none")
+def test_every_command_reads_the_classifier_and_the_generator_that_a_run_leaves(
+    run, tmp_path, capsys, two_classes, head
+):
+    data_keys = ["data=folder", f"data.root={two_classes}", "augment=traditional"]
+    folder = run(*KEYS, f"joint.head={head}", "joint.threshold=0", *data_keys)
+    plain = run("train=cnn", *KEYS[1:-1], *data_keys, folder=tmp_path / "none")
     result, none = Result.load(folder), Result.load(plain)
-    assert (result.job, result.arm) == ("cnn", "joint+traditional")
+    assert (result.job, result.arm) == (Trained.CLASSIFIER, "joint+traditional")
     assert result.optimizer_steps == none.optimizer_steps
     assert (result.split_hash, result.classes) == (none.split_hash, none.classes)
     assert sum(result.generated.values()) == 8 * result.optimizer_steps  # half of each batch, all accepted
@@ -221,38 +246,40 @@ def test_a_run_leaves_a_classifier_and_a_generator_that_everything_reads(run, tm
     best, last = folder / "checkpoints" / "best.ckpt", folder / "checkpoints" / "last.ckpt"
     assert predict([str(best), *files, "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    measured = torch.from_numpy(Predictions.load(folder, "test").logits).softmax(1).numpy()
-    found = np.array([[row["probabilities"]["cat"], row["probabilities"]["dog"]] for row in rows])
-    np.testing.assert_allclose(found, measured, atol=1e-5)
-    # generate, and the images that the run left itself
-    assert generate([str(last), "--count", "3", "--out", str(tmp_path / "made")]) == 0
+    expected = torch.from_numpy(Predictions.load(folder, "test").logits).softmax(1).numpy()
+    probabilities = np.array([[row["probabilities"]["cat"], row["probabilities"]["dog"]] for row in rows])
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    # generate makes the images that the run left
+    images = tmp_path / "images"
+    assert generate([str(last), "--count", "3", "--out", str(images)]) == 0
     for label in ("cat", "dog"):
-        again = np.asarray(Image.open(tmp_path / "made" / label / "00000002.png"))
-        assert np.array_equal(again, np.asarray(Image.open(folder / "gan" / "synthetic" / label / "00000002.png")))
-        assert "checks" in json.loads((folder / "gan" / label / "audit.json").read_text())
-    assert set(pd.read_csv(tmp_path / "made" / MANIFEST)["split_hash"]) == {result.split_hash}
+        generated = np.asarray(Image.open(images / label / "00000002.png"))
+        written = np.asarray(Image.open(folder / "gan" / "synthetic" / label / "00000002.png"))
+        assert np.array_equal(generated, written)
+        assert json.loads((folder / "gan" / label / "audit.json").read_text())["checks"]
+    assert set(pd.read_csv(images / MANIFEST)["split_hash"]) == {result.split_hash}
     # audit
-    line = [str(tmp_path / "made"), "--split", str(folder / "split.csv"), "--out", str(tmp_path / "audit")]
-    assert audit([*line, "--no-usefulness"]) in (0, 1)
+    arguments = [str(images), "--split", str(folder / "split.csv"), "--out", str(tmp_path / "audit")]
+    assert audit([*arguments, "--no-usefulness"]) in (0, 1)
     assert (tmp_path / "audit" / "audit.json").is_file()
-    # curves of both heads, grids, health, the GAN's own result
+    # curves of both heads, grids, health, the result of the GAN
     tags = {tag for tag, _, _ in curves(folder)}
     assert {"train/loss", "valid/balanced_accuracy", "gan/loss_discriminator", "gan/score_real", "gan/samples"} <= tags
     assert any(tag.startswith("joint/") for tag in tags)
     assert Image.open(folder / "gan" / "samples" / "epoch_0002.png").width > 64
     gan = Result.load(folder / "gan")
-    assert (gan.job, set(gan.generated)) == ("dcgan", {"cat", "dog"})
+    assert (gan.job, set(gan.generated)) == (Trained.GAN, {"cat", "dog"})
     assert gan.history[-1]["step"] == result.optimizer_steps
     assert "Set more classifier.epochs" in (folder / "gan" / "health.json").read_text()
 
 
 @pytest.fixture
-def checkpoint(run):
+def run_joint(run):
     return partial(run, *KEYS[:-1])
 
 
-def test_classifier_and_generator_of_one_checkpoint_name_the_same_split(checkpoint):
-    folder = checkpoint("data.grey=true")
+def test_classifier_and_generator_of_one_checkpoint_name_the_same_split(run_joint):
+    folder = run_joint("data.grayscale=true")
     path = folder / "checkpoints" / "last.ckpt"
     classifier, generator = TrainedClassifier.load(path), TrainedGenerator.load(path)
     assert classifier.classes == generator.classes == ("angry", "happy")
@@ -260,50 +287,50 @@ def test_classifier_and_generator_of_one_checkpoint_name_the_same_split(checkpoi
     assert generator.sample([1, 2], "happy").shape == (2, 32, 32, 1)
 
 
-def test_an_export_is_of_the_classifier_unless_the_generator_is_asked_for(checkpoint, tmp_path, capsys):
-    path = checkpoint() / "checkpoints" / "last.ckpt"
-    for options, said in (([], "probabilities"), (["--generator"], "images")):
-        assert export([str(path), "--format", "safetensors", "--out", str(tmp_path / said), *options]) == 0
-        assert f"-> {said} of angry, happy" in capsys.readouterr().out
+def test_an_export_is_of_the_classifier_unless_the_generator_is_requested(run_joint, tmp_path, capsys):
+    path = run_joint() / "checkpoints" / "last.ckpt"
+    for options, outputs in (([], "probabilities"), (["--generator"], "images")):
+        assert export([str(path), "--format", "safetensors", "--out", str(tmp_path / outputs), *options]) == 0
+        assert f"-> {outputs} of angry, happy" in capsys.readouterr().out
 
 
 def test_ten_small_classes_of_grey_images_of_any_size(run, tmp_path):
     for number in range(10):
         write_images(tmp_path / "set" / f"class{number}", 20 + 10 * (number == 3), (32 + number, 128), "L", seed=number)
-    folder = run(*KEYS, "data=folder", f"data.root={tmp_path / 'set'}", "data.grey=true", "joint.labels=natural")
+    folder = run(*KEYS, "data=folder", f"data.root={tmp_path / 'set'}", "data.grayscale=true", "joint.labels=natural")
     result = Result.load(folder)
     assert len(result.generated) == 10
     assert Image.open(folder / "gan" / "synthetic" / "class7" / "00000000.png").size == (32, 32)
 
 
-def test_labels_shares_and_warm_up_decide_what_is_seen(run, tmp_path):
-    def seen(number, *keys):
-        keys = ["joint.adversarial_weight=0", *keys]  # else the trunk sees every generated image
+def test_labels_fractions_and_warm_up_decide_which_generated_images_train_the_classifier(run, tmp_path):
+    def train(number, *keys):
+        keys = ["joint.adversarial_weight=0", *keys]  # otherwise every generated image trains the trunk
         return Result.load(
             run(*KEYS, "trainer.max_epochs=4", "classifier.epochs=4", *keys, folder=tmp_path / str(number))
         )
 
-    half = seen(0)
+    half = train(0)
     assert half.generated == {"angry": 4 * half.optimizer_steps, "happy": 4 * half.optimizer_steps}
-    assert seen(1, "joint.warm_up=0.5").generated == {name: count / 2 for name, count in half.generated.items()}
-    assert seen(2, "joint.labels={angry: 1}").generated == {"angry": 8 * half.optimizer_steps}
-    assert sum(seen(3, "joint.share=0.25").generated.values()) == 4 * half.optimizer_steps
-    assert seen(4, "joint.share=0").generated == {}
-    assert seen(8, "joint.share=0", "joint.head=external", "joint.threshold=0").generated == {}
-    assert seen(5, "joint.generated_weight=0").generated == {}
+    assert train(1, "joint.warm_up=0.5").generated == {name: count / 2 for name, count in half.generated.items()}
+    assert train(2, "joint.labels={angry: 1}").generated == {"angry": 8 * half.optimizer_steps}
+    assert sum(train(3, "joint.generated_fraction=0.25").generated.values()) == 4 * half.optimizer_steps
+    assert train(4, "joint.generated_fraction=0").generated == {}
+    assert train(8, "joint.generated_fraction=0", "joint.head=external", "joint.threshold=0").generated == {}
+    assert train(5, "joint.generated_weight=0").generated == {}
     keys = ["joint.adversarial_weight=1", "joint.generated_weight=0"]
-    assert sum(seen(6, *keys).generated.values()) == 8 * half.optimizer_steps
-    assert seen(7, *keys, "joint.shared=false").generated == {}
+    assert sum(train(6, *keys).generated.values()) == 8 * half.optimizer_steps
+    assert train(7, *keys, "joint.share_trunk=false").generated == {}
 
 
 def test_arms_of_both_heads_and_ec_gan_stand_beside_the_others_in_one_study(run):
     arms = 'train.arms=[none,dcgan,joint,"joint [joint.head=acgan]","joint [joint.head=external,joint.threshold=0]"]'
-    folder = run(arms, "judge.epochs=1", "classifier.batch_size=16")
+    folder = run(arms, "reference_classifier.epochs=1", "classifier.batch_size=16")
     record = StudyRecord.load(folder)
     assert not record.failed
     assert len({result.optimizer_steps for result in record.results}) == 1
-    said = {one.arm: one for one in find_verdicts(record, folder).arms}
-    assert all(said[arm].generated for arm in record.arms if arm != "none")
+    verdicts = {verdict.arm: verdict for verdict in compute_findings(record, folder).arms}
+    assert all(verdicts[arm].generated for arm in record.arms if arm != "none")
     page = (folder / "report.html").read_text()
     assert all(f"<h3>{arm}: angry: 12 training images, 64 generated" in page for arm in record.arms[2:])
     for arm in record.arms[2:]:
@@ -314,17 +341,23 @@ def test_arms_of_both_heads_and_ec_gan_stand_beside_the_others_in_one_study(run)
     ("keys", "message"),
     [
         (["augment=randaugment"], "augment: joint.* needs a gradient; use augment=none, traditional or strong"),
-        (["joint.share=0.6"], "joint.share=0.6: input should be less than or equal to 0.5"),
+        (["joint.generated_fraction=0.6"], "joint.generated_fraction=0.6: input should be less than or equal to 0.5"),
         (["joint.labels={angry: 0}"], "no class has a weight"),
         (["joint.labels={sad: 1}"], r"joint.labels=.*: no class sad; the classes are angry, happy"),
-        (["classifier.batch_size=2"], "classifier.batch_size=2: leaves fewer than the two real images"),
-        (["joint.shared=false", "gan=recipe"], "joint.shared=false: joint: a gradient penalty"),
+        (
+            ["classifier.batch_size=2"],
+            "classifier.batch_size=2: with joint.generated_fraction=0.5 a batch has fewer than the two real images",
+        ),
+        (
+            ["joint.share_trunk=false", "gan=recipe"],
+            "joint.share_trunk=false: joint: the gradient penalty of gan.loss=bce",
+        ),
         (["train=study", "train.arms=[none,joint@leak]"], "joint@leak: .*leave out @leak"),
         (["train=study", 'train.arms=["none [joint.head=adc]"]'], "none is not trained together with a GAN"),
         (["train=study", 'train.arms=["joint [joint.head=gan]"]'], "joint.head='gan': input should be 'adc'"),
     ],
 )
-def test_what_cant_be_is_refused(run, keys, message):
+def test_impossible_settings_are_refused(run, keys, message):
     with pytest.raises(ConfigError, match=message):
         run(*KEYS, *keys)
 
@@ -335,8 +368,7 @@ def test_several_devices_are_refused(read):
         config.train.check(config)
 
 
-def test_a_file_at_its_best_epoch_is_not_what_makes_the_images(run):
-    """The generator of a run is the last epoch's, whichever epoch the classifier is chosen from."""
+def test_the_generator_of_the_last_epoch_makes_the_images_whichever_epoch_is_best(run):
     folder = run(*KEYS, "trainer.max_epochs=3", "classifier.epochs=3")
     best, last = (TrainedGenerator.load(folder / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
     assert best.checkpoint_hash != last.checkpoint_hash  # the best epoch is not the last here

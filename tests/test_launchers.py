@@ -8,9 +8,9 @@ from omegaconf import OmegaConf
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
-from fer_experiments.report.study import StudyRecord
-from fer_experiments.train.search import nearness, valid_balanced_accuracy
-from tests.results import finished
+from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.train.sweep_objective import negative_kid, valid_balanced_accuracy
+from tests.results import build_result
 from tests.test_cli import TINY_FACES, TINY_NETWORKS, command
 
 SEARCH = ["hydra/sweeper=optuna", "hydra.sweeper.direction=maximize"]
@@ -48,15 +48,15 @@ def test_jobs_for_ray_have_a_gpu_each(compose):
     assert HydraConfig.get().launcher.ray.remote.num_gpus == 1
 
 
-def test_optuna_maximises_what_validation_says_and_keeps_its_trials(tmp_path):
+def test_optuna_maximizes_the_validation_score_and_keeps_its_trials(tmp_path):
     done = command("experiment=optuna", "hydra.sweeper.n_trials=2", *TINY, where=tmp_path)
     assert done.returncode == 0, done.stderr
     (sweep,) = tmp_path.glob("multirun/cnn-faces/*")
-    found = [result.metrics["valid"]["balanced_accuracy"] for result in results_of_sweep(tmp_path, "cnn")]
+    scores = [result.metrics["valid"]["balanced_accuracy"] for result in results_of_sweep(tmp_path, "cnn")]
     trials = optuna.load_study("cnn-faces", f"sqlite:///{sweep}/optuna.db").trials
-    assert [trial.value for trial in trials] == found
+    assert [trial.value for trial in trials] == scores
     assert set(trials[0].params) == {"classifier.learning_rate", "classifier.network.dropout", "augment"}
-    assert OmegaConf.load(sweep / "optimization_results.yaml").best_value == max(found)
+    assert OmegaConf.load(sweep / "optimization_results.yaml").best_value == max(scores)
     assert (sweep / "report.html").is_file()
 
 
@@ -64,7 +64,7 @@ def test_optuna_maximises_what_validation_says_and_keeps_its_trials(tmp_path):
 
 
 def scored(arm: str, valid: float, **changes) -> Result:
-    result = finished(arm, changes.pop("seed", 0), 0.1, **changes)
+    result = build_result(arm, changes.pop("seed", 0), 0.1, **changes)
     return result.model_copy(
         update={"metrics": {**result.metrics, "valid": {**result.metrics["test"], "balanced_accuracy": valid}}}
     )
@@ -76,7 +76,7 @@ def test_a_study_returns_the_mean_of_its_arms_with_generated_images():
     assert valid_balanced_accuracy(results[:1]) == 0.9
 
 
-def test_what_was_chosen_on_test_images_has_no_say():
+def test_leaking_arms_do_not_count():
     assert valid_balanced_accuracy([scored("dcgan@leak", 1.0, protocol="leak"), scored("dcgan", 0.6)]) == 0.6
 
 
@@ -88,17 +88,17 @@ def test_a_study_s_objective_is_in_its_results(read, tmp_path):
 
 def test_a_gan_returns_how_near_the_generator_in_use_comes_to_real_images():
     history = [{"epoch": 1.0, "gan/kid": 0.5}, {"epoch": 2.0, "gan/score_real": 0.5}, {"epoch": 2.0, "gan/kid": 0.7}]
-    result = finished("gan", 0, 0.0, job="dcgan", history=history)
-    assert nearness(result) == -0.7
-    assert nearness(result.model_copy(update={"selected_epoch": 1})) == -0.5
+    result = build_result("gan", 0, 0.0, job="dcgan", history=history)
+    assert negative_kid(result) == -0.7
+    assert negative_kid(result.model_copy(update={"selected_epoch": 1})) == -0.5
 
 
 def test_a_gan_s_return_value_is_in_its_history(compose, tmp_path):
-    from fer_experiments.train.job import run_job
+    from fer_experiments.train.run import run_job
 
     settings = ["train=dcgan", "gan.kid_every=1", "data.valid_fraction=0.4", "trainer.progress=false"]
-    found = run_job(compose(*settings, *SEARCH, *TINY))
-    assert found == -Result.load(tmp_path / "run").history[-1]["gan/kid"]
+    value = run_job(compose(*settings, *SEARCH, *TINY))
+    assert value == -Result.load(tmp_path / "run").history[-1]["gan/kid"]
 
 
 @pytest.mark.parametrize(
@@ -110,15 +110,15 @@ def test_a_gan_s_return_value_is_in_its_history(compose, tmp_path):
         ),
         (
             ["train=dcgan"],
-            r"train=dcgan has nothing to maximise with gan\.kid_every=None .*use gan\.kid_every=25",
+            r"train=dcgan has nothing to maximize with gan\.kid_every=None .*use gan\.kid_every=25",
         ),
         (
             ["train.arms=[none@leak]", "train.baseline=none@leak"],
-            r"train\.arms=\['none@leak'\] all leak, .*name an arm without @leak",
+            r"all of train\.arms=\['none@leak'\] leak, .*name an arm without @leak",
         ),
     ],
 )
-def test_a_search_that_has_nothing_to_maximise_stops_before_any_work(run, tmp_path, overrides, message):
+def test_a_search_that_has_nothing_to_maximize_stops_before_any_work(run, tmp_path, overrides, message):
     with pytest.raises(ConfigError, match=message):
         run(*SEARCH, *overrides)
     assert not (tmp_path / "run" / "config.yaml").exists()

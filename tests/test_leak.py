@@ -1,4 +1,4 @@
-"""The leak on purpose: test images in the GAN's training and in the choice of the epoch, and nowhere else."""
+"""Leaks on purpose: test images in the GAN's training and in the choice of the epoch, and nowhere else."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from fer_experiments.data.leak import leak_to_gan, leak_to_selection
-from fer_experiments.data.module import ImageData
+from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
-from fer_experiments.report.study import StudyRecord
+from fer_experiments.report.study_record import StudyRecord
 from tests.conftest import source
 
 ARMS = ["none", "dcgan", "none@leak", "dcgan@leak"]
@@ -20,7 +20,7 @@ ARMS = ["none", "dcgan", "none@leak", "dcgan@leak"]
 
 @pytest.fixture
 def data():
-    return ImageData.prepare(
+    return PreparedData.prepare(
         source("faces", train_per_class=40, test_per_class=12, counts={"angry": 12, "happy": 20}), 0
     )
 
@@ -34,11 +34,11 @@ def record_of(folder: Path) -> StudyRecord:
     return StudyRecord.model_validate_json((folder / "study.json").read_text())
 
 
-# The two views of a split
+# The two leaking splits
 
 
-def test_views_put_test_images_in_one_place_each_and_change_nothing_else(data):
-    clean, gan, selection = (view.split for view in (data, leak_to_gan(data), leak_to_selection(data)))
+def test_each_leak_adds_test_images_to_one_part_and_changes_nothing_else(data):
+    clean, gan, selection = (leaking.split for leaking in (data, leak_to_gan(data), leak_to_selection(data)))
     assert sorted(gan.rows("train")) == sorted([*clean.rows("train"), *clean.rows("test")])
     assert gan.rows("valid").tolist() == clean.rows("valid").tolist()
     assert selection.rows("valid").tolist() == selection.rows("test").tolist() == clean.rows("test").tolist()
@@ -46,16 +46,16 @@ def test_views_put_test_images_in_one_place_each_and_change_nothing_else(data):
     assert selection.rows("train").tolist() == clean.rows("train").tolist()
 
 
-@pytest.mark.parametrize("view", [leak_to_gan, leak_to_selection])
-def test_views_carry_a_hash_that_no_clean_split_has(data, view):
-    assert view(data).split.hash == f"leak-{data.split.hash}"
-    assert view(data).split.clean_hash == data.split.clean_hash == data.split.hash
+@pytest.mark.parametrize("leak", [leak_to_gan, leak_to_selection])
+def test_leaking_splits_have_a_hash_that_no_clean_split_has(data, leak):
+    assert leak(data).split.hash == f"leak-{data.split.hash}"
+    assert leak(data).split.clean_hash == data.split.clean_hash == data.split.hash
 
 
 # Studies with leaking arms
 
 
-def test_leaking_arms_differ_from_clean_ones_in_the_leak_alone(study):
+def test_leaking_arms_differ_from_clean_ones_by_the_leak_alone(study):
     results = {result.arm: result for result in record_of(study).results}
     assert list(results) == ARMS
     for name in ("none", "dcgan"):
@@ -63,9 +63,9 @@ def test_leaking_arms_differ_from_clean_ones_in_the_leak_alone(study):
         assert (clean.protocol, leak.protocol) == ("clean", "leak")
         for same in ("seed", "real", "generated", "repeated", "optimizer_steps", "split_hash"):
             assert getattr(clean, same) == getattr(leak, same), same
-        mine, other = (Predictions.load(study / "seed_0" / arm, "test") for arm in (name, f"{name}@leak"))
-        assert mine.content_hash.tolist() == other.content_hash.tolist()
-        assert mine.labels.tolist() == other.labels.tolist()
+        predictions, leaking = (Predictions.load(study / "seed_0" / arm, "test") for arm in (name, f"{name}@leak"))
+        assert predictions.content_hash.tolist() == leaking.content_hash.tolist()
+        assert predictions.labels.tolist() == leaking.labels.tolist()
     # Without generated images the training itself is the same; only the epoch is chosen elsewhere.
     losses = [[row["train/loss"] for row in results[name].history] for name in ("none", "none@leak")]
     assert losses[0] == losses[1]
@@ -81,7 +81,7 @@ def test_a_leaking_arm_chooses_its_epoch_on_test(study):
         assert result.metrics["valid"] == result.metrics["test"]
 
 
-def test_the_leaking_gan_saw_test_images_in_as_many_steps(study):
+def test_the_leaking_gan_trains_on_test_images_too_in_as_many_steps(study):
     clean, leak = (Result.load(study / "seed_0" / name) for name in ("gan", "gan_leak"))
     assert (clean.protocol, leak.protocol) == ("clean", "leak")
     assert (clean.real, leak.real) == ({"angry": 12}, {"angry": 24})
@@ -89,41 +89,45 @@ def test_the_leaking_gan_saw_test_images_in_as_many_steps(study):
     manifest = pd.read_csv(study / "seed_0" / "gan_leak" / "synthetic" / "manifest.csv")
     assert set(manifest["split_hash"]) == {f"leak-{clean.split_hash}"}
     audit = json.loads((study / "seed_0" / "gan_leak" / "audit.json").read_text())
-    assert audit["real"] == 24
-    assert "problem" not in audit
+    assert audit["measures"]["real"] == 24
+    assert audit["problem"] == ""
 
 
-def test_clean_arms_are_the_same_beside_leaking_ones(study, run, tmp_path):
+def test_clean_arms_do_not_change_beside_leaking_ones(study, run, tmp_path):
     alone = record_of(
         run("train.arms=[none,dcgan]", "trainer.limit_batches=null", "trainer.max_epochs=3", folder=tmp_path / "alone")
     )
     beside = record_of(study)
-    for mine, other in zip(alone.results, beside.results[:2], strict=True):
-        assert mine.arm == other.arm
-        assert (mine.metrics, mine.history, mine.split_hash) == (other.metrics, other.history, other.split_hash)
+    for expected, result in zip(alone.results, beside.results[:2], strict=True):
+        assert expected.arm == result.arm
+        assert (expected.metrics, expected.history, expected.split_hash) == (
+            result.metrics,
+            result.history,
+            result.split_hash,
+        )
 
 
 def test_a_clean_arm_refuses_images_of_a_leaking_gan_and_a_leaking_arm_takes_them(study, run, tmp_path):
-    brought = f"balance.synthetic={study}/seed_0/gan_leak/synthetic"
-    refused = r"balance\.synthetic=.*made from the split leak-(\w+), but this run's split is \1"
-    with pytest.raises(ConfigError, match=refused):
-        run("train=cnn", "balance=dcgan", brought, folder=tmp_path / "clean")
-    taken = run("train.arms=[dcgan@leak]", brought, folder=tmp_path / "leak")
-    assert record_of(taken).results[0].generated == {"angry": 8}
-    assert "problem" not in json.loads((taken / "seed_0" / "dcgan@leak" / "audit.json").read_text())
+    synthetic = f"balance.synthetic={study}/seed_0/gan_leak/synthetic"
+    message = r"balance\.synthetic=.*made from the split leak-(\w+), but this run's split is \1"
+    with pytest.raises(ConfigError, match=message):
+        run("train=cnn", "balance=dcgan", synthetic, folder=tmp_path / "clean")
+    leaking = run("train.arms=[dcgan@leak]", synthetic, folder=tmp_path / "leak")
+    assert record_of(leaking).results[0].generated == {"angry": 8}
+    assert json.loads((leaking / "seed_0" / "dcgan@leak" / "audit.json").read_text())["problem"] == ""
 
 
 def test_a_leaking_arm_refuses_images_of_a_clean_gan(study, run, tmp_path):
-    brought = f"balance.synthetic={study}/seed_0/gan/synthetic"
+    synthetic = f"balance.synthetic={study}/seed_0/gan/synthetic"
     with pytest.raises(RuntimeError, match=r"made from the split (\w+), but this run's split is leak-\1"):
-        run("train.arms=[dcgan@leak]", brought, folder=tmp_path / "leak")
+        run("train.arms=[dcgan@leak]", synthetic, folder=tmp_path / "leak")
 
 
 @pytest.mark.parametrize("name", ["none@leek", "none@", "dcgan+traditional@clean"])
 def test_an_unknown_suffix_is_named(run, name):
     plain, suffix = name.split("@")
-    words = rf"train\.arms: {name}: unknown suffix @{suffix}; only @leak is known, as in {plain}@leak".replace(
+    message = rf"train\.arms: {name}: unknown suffix @{suffix}; only @leak exists, as in {plain}@leak".replace(
         "+", r"\+"
     )
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError, match=message):
         run(f"train.arms=[none,'{name}']")

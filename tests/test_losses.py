@@ -1,4 +1,4 @@
-"""Losses for imbalanced classes against numbers worked by hand and against a second formula."""
+"""Losses for imbalanced classes against numbers worked out by hand and against second formulas."""
 
 import math
 
@@ -25,28 +25,30 @@ def batch():
 
 
 def logits_of(p: float) -> torch.Tensor:
-    """Two logits that give the first class the probability p."""
+    """Return logits of two classes that give the first the probability p."""
     return torch.tensor([[math.log(p / (1 - p)), 0.0]])
 
 
 @pytest.mark.parametrize("name", LOSSES)
 class TestEveryLoss:
-    def test_is_a_loss_for_each_image(self, name, batch):
+    def test_returns_a_loss_for_each_image(self, name, batch):
         assert LOSSES[name](*batch).shape == (64,)
 
-    def test_does_not_know_a_constant_on_all_logits(self, name, batch):
+    def test_ignores_a_constant_that_is_added_to_all_logits(self, name, batch):
         logits, labels = batch
         torch.testing.assert_close(LOSSES[name](logits + 5, labels), LOSSES[name](logits, labels), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "logit_adjusted"])  # the others have a factor or margin of the label
-def test_smoothing_is_the_mean_over_the_classes_as_labels(name, batch):
+@pytest.mark.parametrize(
+    "name", ["cross_entropy", "logit_adjusted"]
+)  # the other losses have a factor or margin of the label
+def test_smoothing_adds_the_mean_loss_over_all_classes_as_labels(name, batch):
     """(1 - s) loss of the label + s mean loss of all labels."""
     logits, labels = batch
     loss = LOSSES[name]
-    all_labels = torch.stack([loss(logits, torch.full_like(labels, other)) for other in range(3)])
-    wanted = 0.9 * loss(logits, labels) + 0.1 * all_labels.mean(0)
-    torch.testing.assert_close(loss(logits, labels, 0.1), wanted)
+    all_labels = torch.stack([loss(logits, torch.full_like(labels, label)) for label in range(3)])
+    expected = 0.9 * loss(logits, labels) + 0.1 * all_labels.mean(0)
+    torch.testing.assert_close(loss(logits, labels, 0.1), expected)
 
 
 def test_focal_by_hand():
@@ -55,33 +57,34 @@ def test_focal_by_hand():
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_focal_of_two_classes_is_torchvisions(gamma):
+def test_focal_loss_of_two_classes_is_that_of_torchvision(gamma):
     x, labels = torch.linspace(-8, 8, 33), torch.arange(33) % 2
-    ours = Focal(gamma)(torch.stack([torch.zeros(33), x], 1), labels)
-    torch.testing.assert_close(ours, sigmoid_focal_loss(x, labels.float(), alpha=-1, gamma=gamma), atol=1e-6, rtol=1e-4)
+    values = Focal(gamma)(torch.stack([torch.zeros(33), x], 1), labels)
+    expected = sigmoid_focal_loss(x, labels.float(), alpha=-1, gamma=gamma)
+    torch.testing.assert_close(values, expected, atol=1e-6, rtol=1e-4)
 
 
-def test_gamma_of_zero_is_cross_entropy(batch):
+def test_focal_loss_with_a_gamma_of_zero_is_cross_entropy(batch):
     torch.testing.assert_close(Focal(0.0)(*batch), F.cross_entropy(*batch, reduction="none"))
 
 
-def test_focal_has_a_gradient_where_an_image_is_surely_right():
+def test_focal_loss_has_a_finite_gradient_if_the_prediction_is_certainly_right():
     logits = torch.tensor([[200.0, 0.0]], requires_grad=True)
     (gradient,) = torch.autograd.grad(Focal(0.5)(logits, torch.tensor([0])).sum(), logits)
     assert gradient.isfinite().all()
 
 
 def test_balanced_softmax_by_hand():
-    """Even logits: the loss is -log of the class's own share of the images."""
+    """With even logits the loss is -log of the share of images that are of the label's class."""
     loss = LogitAdjusted(torch.tensor([1.0, 3.0]).log())
     assert loss(torch.zeros(2, 2), torch.tensor([0, 1])).tolist() == pytest.approx([math.log(4), math.log(4 / 3)])
 
 
-def test_balanced_softmax_is_its_own_formula(batch):
+def test_balanced_softmax_is_a_softmax_weighted_by_the_counts(batch):
     logits, labels = batch
     weighted = COUNTS * logits.double().exp()
-    wanted = -(weighted[range(64), labels] / weighted.sum(1)).log()
-    torch.testing.assert_close(LOSSES["logit_adjusted"](logits, labels).double(), wanted, atol=1e-5, rtol=1e-4)
+    expected = -(weighted[range(64), labels] / weighted.sum(1)).log()
+    torch.testing.assert_close(LOSSES["logit_adjusted"](logits, labels).double(), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("tau", [0.5, 1.0, 2.0])
@@ -91,21 +94,21 @@ def test_logit_adjustment_is_the_pairwise_margin_loss(batch, tau):
     priors = (COUNTS / COUNTS.sum()).double()
     ratio = (priors[None, :] / priors[labels][:, None]) ** tau
     terms = ratio * (logits.double() - logits.double().gather(1, labels[:, None])).exp()
-    wanted = (1 + terms.scatter(1, labels[:, None], 0.0).sum(1)).log()
-    ours = LogitAdjusted((tau * priors.log()).float())(logits, labels)
-    torch.testing.assert_close(ours.double(), wanted, atol=1e-5, rtol=1e-4)
+    expected = (1 + terms.scatter(1, labels[:, None], 0.0).sum(1)).log()
+    values = LogitAdjusted((tau * priors.log()).float())(logits, labels)
+    torch.testing.assert_close(values.double(), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_margin_by_hand():
-    """Even logits, a margin of log 3 on the true class: it is left with a quarter."""
+    """With even logits a margin of log 3 leaves the true class a probability of a quarter."""
     loss = Margin(torch.tensor([math.log(3), 0.0]))
     assert loss(torch.zeros(2, 2), torch.tensor([0, 1])).tolist() == pytest.approx([math.log(4), math.log(2)])
 
 
-def test_margin_is_its_own_formula(batch):
+def test_margin_loss_is_cross_entropy_with_a_smaller_logit_of_the_label(batch):
     logits, labels = batch
     margins = torch.tensor([1.0, 4.0, 9.0])[labels]
     true = (logits[range(64), labels] - margins).double().exp()
-    others = logits.double().exp().scatter(1, labels[:, None], 0.0).sum(1)
-    wanted = -(true / (true + others)).log()
-    torch.testing.assert_close(LOSSES["margin"](logits, labels).double(), wanted, atol=1e-5, rtol=1e-4)
+    rest = logits.double().exp().scatter(1, labels[:, None], 0.0).sum(1)
+    expected = -(true / (true + rest)).log()
+    torch.testing.assert_close(LOSSES["margin"](logits, labels).double(), expected, atol=1e-5, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Freed memory stays in the process, and what a run needs hardly grows with the number of images."""
+"""Freed memory stays in the process, and the memory of a run hardly grows with the number of images."""
 
 import platform
 import subprocess
@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from fer_experiments.audit import class_images
+from fer_experiments.audit.class_images import PixelsOnDisk
 from fer_experiments.bench.memory import measure, watch
-from fer_experiments.data.module import Images
-from fer_experiments.evaluation.nearest import nearest, nearest_other, pixel_features
-from fer_experiments.train import facts
-from fer_experiments.train.facts import PixelsOnDisk
+from fer_experiments.data.dataset import ImageDataset
+from fer_experiments.evaluation.generated.nearest import find_nearest, neighbour_distances, pixel_features
 
-FAULTS = """
+COUNT_PAGE_FAULTS = """
 import resource, sys
 import torch
-from fer_experiments.train.memory import keep_freed_memory
+from fer_experiments.trainer.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 for _ in range(10):  # the heap finds its size
@@ -32,40 +32,44 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc only")
 def test_large_blocks_are_reused_without_new_pages():
     faults = {
-        how: int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
+        how: int(
+            subprocess.run(
+                [sys.executable, "-c", COUNT_PAGE_FAULTS, how], capture_output=True, text=True, check=True
+            ).stdout
+        )
         for how in ("keep", "return")
     }
     assert faults["keep"] * 10 < faults["return"]
 
 
 def test_other_systems_are_left_alone(monkeypatch):
-    from fer_experiments.train.memory import keep_freed_memory
+    from fer_experiments.trainer.memory import keep_freed_memory
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert keep_freed_memory() is False
 
 
-# By the number of images
+# Memory by the number of images
 
 
 def test_distances_need_no_more_than_a_block_of_references_at_once(monkeypatch):
     images = torch.randint(0, 256, (23, 24, 24, 3), dtype=torch.uint8).numpy()
-    on_disk = PixelsOnDisk(Images(images, np.arange(23), np.zeros(23, dtype=np.int64), 24))
+    on_disk = PixelsOnDisk(ImageDataset(images, np.arange(23), np.zeros(23, dtype=np.int64), 24))
     at_once = on_disk[torch.arange(23)]
     queries = pixel_features(torch.randint(0, 256, (9, 3, 24, 24), dtype=torch.uint8))
-    whole = nearest(queries, at_once), nearest_other(torch.tensor([0, 6, 7, 22]), at_once)
-    monkeypatch.setattr(facts, "CHUNK", 7)
-    monkeypatch.setattr("fer_experiments.evaluation.nearest.CHUNK", 4)
+    in_one_piece = find_nearest(queries, at_once), neighbour_distances(torch.tensor([0, 6, 7, 22]), at_once)
+    monkeypatch.setattr(class_images, "CHUNK", 7)
+    monkeypatch.setattr("fer_experiments.evaluation.generated.nearest.CHUNK", 4)
     assert [len(block) for block in on_disk.blocks()] == [7, 7, 7, 2]
-    in_blocks = nearest(queries, on_disk), nearest_other(torch.tensor([0, 6, 7, 22]), on_disk)
-    torch.testing.assert_close(in_blocks, whole)
+    in_blocks = find_nearest(queries, on_disk), neighbour_distances(torch.tensor([0, 6, 7, 22]), on_disk)
+    torch.testing.assert_close(in_blocks, in_one_piece)
     distances = torch.minimum(torch.cdist(queries, at_once.plain), torch.cdist(queries, at_once.mirrored))
-    torch.testing.assert_close(whole[0], tuple(distances.min(1)))
+    torch.testing.assert_close(in_one_piece[0], tuple(distances.min(1)))
 
 
 def test_a_process_and_its_children_are_watched():
-    code = "import subprocess, sys; held = b'x' * 60_000_000; subprocess.run([sys.executable, '-c', sys.argv[1]])"
-    child = "import time; held = b'x' * 80_000_000; time.sleep(0.5)"
+    code = "import subprocess, sys; block = b'x' * 60_000_000; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    child = "import time; block = b'x' * 80_000_000; time.sleep(0.5)"
     used = watch([sys.executable, "-c", code, child])
     assert 140 < used.private < 200
     with pytest.raises(subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""What a person sees while something takes long."""
+"""The progress that a person sees."""
 
 import io
 import logging
@@ -12,41 +12,41 @@ from fer_experiments import progress
 
 
 @pytest.fixture(params=[True, False], ids=["terminal", "file"])
-def shown(request, monkeypatch):
-    """What was written to standard output, and whether that is a terminal."""
+def console(request, monkeypatch):
+    """The text that is written to standard output, and whether that is a terminal."""
     text, terminal = io.StringIO(), request.param
     monkeypatch.setattr(progress, "Console", lambda: Console(file=text, force_terminal=terminal))
     return text, terminal
 
 
-def test_a_stage_has_a_bar_on_a_terminal_alone(shown):
-    text, terminal = shown
-    with progress.stage("training", 7) as advance:
+def test_a_stage_has_a_bar_on_a_terminal_only(console):
+    text, terminal = console
+    with progress.show_stage("training", 7) as advance:
         advance(3, "loss 0.5")
     assert ("training" in text.getvalue() and "3/7" in text.getvalue()) == terminal
     assert bool(text.getvalue()) == terminal
 
 
-def test_what_has_no_steps_shows_that_it_goes_on_on_a_terminal_alone(shown):
-    text, terminal = shown
-    with progress.busy("checking images"):
+def test_an_activity_without_steps_is_shown_on_a_terminal_only(console):
+    text, terminal = console
+    with progress.show_activity("checking images"):
         pass
     assert ("checking images" in text.getvalue()) == terminal
     assert bool(text.getvalue()) == terminal
 
 
-def test_processes_that_share_a_terminal_show_no_bars(shown, monkeypatch):
+def test_processes_that_share_a_terminal_show_no_bars(console, monkeypatch):
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: object())
-    with progress.stage("training", 7) as advance, progress.busy("checking"):
+    with progress.show_stage("training", 7) as advance, progress.show_activity("checking"):
         advance(3)
-    assert shown[0].getvalue() == ""
+    assert console[0].getvalue() == ""
 
 
-def test_at_exit_a_step_is_named_without_a_thread(shown, monkeypatch):
-    text, terminal = shown
+def test_an_activity_at_exit_is_shown_without_a_thread(console, monkeypatch):
+    text, terminal = console
     monkeypatch.setattr(threading.main_thread(), "is_alive", lambda: False)
     threads = threading.active_count()
-    with progress.busy("writing the report"):
+    with progress.show_activity("writing the report"):
         assert threading.active_count() == threads
         assert ("writing the report" in text.getvalue()) == terminal
 

@@ -1,4 +1,4 @@
-"""Optimizer, schedule, weight average and mirrored images of classifiers, and the contract of conf/classifier/."""
+"""Optimizer, schedule, weight average and flipped images of classifiers, and the contract of conf/classifier/."""
 
 import math
 
@@ -15,12 +15,14 @@ from torchvision.transforms.v2.functional import normalize
 
 from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.balance import Objective
-from fer_experiments.classifier.averaging import WeightAverage, decay_after
-from fer_experiments.classifier.module import MONITOR, Classifier
+from fer_experiments.classifier.config import build_network
+from fer_experiments.classifier.module import MONITORED_METRIC, Classifier
 from fer_experiments.classifier.networks import CNN, ResNet18
-from fer_experiments.classifier.recipe import build_optimizer, build_schedule, mirrored_logits
+from fer_experiments.classifier.recipe import build_optimizer, build_schedule, flip_averaged_logits
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
+from fer_experiments.trainer.callbacks.weight_average import WeightAverage, decay_after
+from tests.conftest import classifier_config
 
 SGD = {"_target_": "torch.optim.SGD"}
 NO_KEYS = ["~classifier.optimizer.weight_decay", "~classifier.optimizer.fused"]
@@ -55,14 +57,14 @@ def fit(model: Classifier, callbacks=(), epochs: int = 2, steps: int = 5, **sett
     return trainer
 
 
-def build(learning_rate: float = 0.1, **settings) -> Classifier:
+def build(learning_rate: float = 0.1, **keys) -> Classifier:
     torch.manual_seed(0)
-    settings = {"optimizer": SGD, "objective": Objective(), "provenance": {}} | settings
-    return Classifier(Small(), classes=["a", "b"], learning_rate=learning_rate, **settings)
+    config = classifier_config(optimizer=SGD, learning_rate=learning_rate, **keys)
+    return Classifier(Small(), config, classes=["a", "b"], objective=Objective(), provenance={})
 
 
-class Noted(lightning.Callback):
-    """The network after each step, the learning rate of each step, and a layer in each batch of validation."""
+class Recorder(lightning.Callback):
+    """Record the network after each step, the learning rate of each step, and a layer in each validation batch."""
 
     def __init__(self):
         self.states, self.rates, self.validated = [], [], []
@@ -88,8 +90,8 @@ def test_only_weights_decay():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     for name, parameter in network.named_parameters():
-        kept = 1 - 0.1 * 0.5 if name in ("layers.0.weight", "layers.3.weight") else 1.0
-        torch.testing.assert_close(parameter.detach(), kept * before[name])
+        factor = 1 - 0.1 * 0.5 if name in ("layers.0.weight", "layers.3.weight") else 1.0
+        torch.testing.assert_close(parameter.detach(), factor * before[name])
 
 
 def test_every_parameter_is_trained_at_the_learning_rate(read):
@@ -104,8 +106,8 @@ def test_every_parameter_is_trained_at_the_learning_rate(read):
 def test_the_plain_recipe_is_adam_at_a_thousandth(read):
     config = read("classifier=cnn").classifier
     assert config.optimizer == {"_target_": "torch.optim.Adam", "weight_decay": 0.0, "fused": True}
-    assert (config.learning_rate, config.epochs, config.batch_size) == (1e-3, 10, 32)  # of experiment=quick
-    assert (config.schedule, config.ema, config.mirror_test, config.select) == (None, None, False, "best")
+    assert (config.learning_rate, config.epochs, config.batch_size) == (1e-3, 10, 32)  # experiment=quick
+    assert (config.schedule, config.ema, config.flip_test, config.checkpoint) == (None, None, False, "best")
 
 
 @pytest.mark.parametrize(
@@ -120,17 +122,77 @@ def test_the_plain_recipe_is_adam_at_a_thousandth(read):
         ([*NO_KEYS, "classifier.optimizer._target_=torch.optim.LBFGS"], r"classifier\.optimizer=.*doesn't support per"),
         (
             ["classifier.optimizer._target_=collections.UserDict"],
-            r"classifier\.optimizer=.*_target_ makes a UserDict; give a torch\.optim\.Optimizer",
+            r"classifier\.optimizer=.*_target_ builds a UserDict; give a torch\.optim\.Optimizer",
         ),
         (["classifier.schedule=step"], r"classifier\.schedule='step': .*'one_cycle' or 'cosine'"),
         (["classifier.ema=1.0"], r"classifier\.ema=1\.0: .*less than 1"),
         (["classifier.ema=0"], r"classifier\.ema=0: .*greater than 0"),
-        (["classifier.mirror_test=1"], r"classifier\.mirror_test=1: .*boolean"),
+        (["classifier.flip_test=1"], r"classifier\.flip_test=1: .*boolean"),
     ],
 )
 def test_a_recipe_that_cant_be_run_is_refused_by_key(read, overrides, message):
     with pytest.raises(ConfigError, match=message):
         read(*overrides)
+
+
+class WithOptions(torch.optim.SGD):
+    """An optimizer with containers as arguments."""
+
+    def __init__(self, params, lr, sizes, options) -> None:
+        super().__init__(params, lr)
+        self.sizes, self.options = sizes, options
+
+
+def test_an_optimizer_gets_plain_lists_and_dicts():
+    node = {"_target_": f"{__name__}.WithOptions", "sizes": [1, 2], "options": {"steps": [3]}}
+    optimizer = build_optimizer(node, 0.1, Small().parameters())
+    assert (type(optimizer.sizes), type(optimizer.options), type(optimizer.options["steps"])) == (list, dict, list)
+    assert (optimizer.sizes, optimizer.options) == ([1, 2], {"steps": [3]})
+
+
+def test_adamw_takes_betas_as_a_list():
+    node = {"_target_": "torch.optim.AdamW", "betas": [0.8, 0.95]}
+    assert [tuple(group["betas"]) for group in build_optimizer(node, 0.1, Small().parameters()).param_groups] == [
+        (0.8, 0.95)
+    ] * 2
+    assert classifier_config(optimizer=node).optimizer == node
+
+
+# classifier.network
+
+
+class WithActivation(nn.Module):
+    """A network with a module, a class of modules and plain containers as arguments."""
+
+    def __init__(self, num_classes: int, channels: int, image_size: int, activation, norm, widths, options) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), activation, nn.Linear(channels * image_size**2, num_classes))
+        self.norm, self.widths, self.options = norm, widths, options
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+NESTED = {
+    "_target_": f"{__name__}.WithActivation",
+    "activation": {
+        "_target_": "torch.nn.Sequential",
+        "_args_": [{"_target_": "torch.nn.LeakyReLU", "negative_slope": 0.25}],
+    },
+    "norm": {"_target_": "torch.nn.BatchNorm2d", "_partial_": True, "eps": 0.5},
+    "widths": [4, 8],
+    "options": {"depth": 2},
+}
+
+
+def test_arguments_of_a_network_with_a_target_are_built_at_any_depth():
+    network = build_network(NESTED, 2, channels=3, image_size=8)
+    activation = network.layers[1][0]
+    assert isinstance(activation, nn.LeakyReLU)
+    assert activation.negative_slope == 0.25
+    assert network.norm(6).eps == 0.5
+    assert (type(network.widths), type(network.options)) == (list, dict)
+    assert classifier_config(network=NESTED).build_network(2, channels=3)(torch.rand(1, 3, 100, 100)).shape == (1, 2)
 
 
 # classifier.schedule
@@ -139,42 +201,43 @@ def test_a_recipe_that_cant_be_run_is_refused_by_key(read, overrides, message):
 @pytest.mark.parametrize("settings", [{}, {"limit_train_batches": 3}, {"limit_train_batches": 1}])
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
 def test_a_schedule_takes_exactly_the_steps_of_the_training(schedule, settings):
-    noted = Noted()
-    trainer = fit(build(schedule=schedule), [noted], epochs=4, **settings)
+    recorder = Recorder()
+    trainer = fit(build(schedule=schedule), [recorder], epochs=4, **settings)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.1)
-    alone = build_schedule(schedule, optimizer, trainer.global_step)
-    wanted = []
-    for _ in range(trainer.global_step):
-        wanted.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        alone.step()
-    assert noted.rates == wanted
-    assert len(wanted) == 4 * settings.get("limit_train_batches", 5)
+    expected = list_rates(schedule, optimizer, trainer.global_step)
+    assert recorder.rates == expected
+    assert len(expected) == 4 * settings.get("limit_train_batches", 5)
 
 
-def rates(schedule: str, steps: int, node=None) -> list[float]:
-    optimizer = build_optimizer(node or SGD, 0.1, [nn.Parameter(torch.zeros(2, 2))])
-    alone = build_schedule(schedule, optimizer, steps)
-    found = []
+def list_rates(name: str, optimizer: torch.optim.Optimizer, steps: int) -> list[float]:
+    """Return the learning rate of each step, outside any training."""
+    schedule = build_schedule(name, optimizer, steps)
+    rates = []
     for _ in range(steps):
-        found.append(optimizer.param_groups[0]["lr"])
+        rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        alone.step()
-    return found
+        schedule.step()
+    return rates
+
+
+def build_sgd() -> torch.optim.Optimizer:
+    return build_optimizer(SGD, 0.1, [nn.Parameter(torch.zeros(2, 2))])
 
 
 def test_cosine_is_half_a_cosine_down_to_zero():
-    assert rates("cosine", 8) == pytest.approx([0.05 * (1 + math.cos(math.pi * n / 8)) for n in range(8)])
+    assert list_rates("cosine", build_sgd(), 8) == pytest.approx(
+        [0.05 * (1 + math.cos(math.pi * n / 8)) for n in range(8)]
+    )
 
 
 def test_one_cycle_rises_to_the_learning_rate_and_ends_near_zero():
-    found = rates("one_cycle", 100)
-    assert max(found) == pytest.approx(0.1)
-    assert found.index(max(found)) == 29
-    assert found[:30] == sorted(found[:30])
-    assert found[29:] == sorted(found[29:], reverse=True)
-    assert found[0] == pytest.approx(0.1 / 25)
-    assert found[-1] < 1e-6
+    rates = list_rates("one_cycle", build_sgd(), 100)
+    assert max(rates) == pytest.approx(0.1)
+    assert rates.index(max(rates)) == 29
+    assert rates[:30] == sorted(rates[:30])
+    assert rates[29:] == sorted(rates[29:], reverse=True)
+    assert rates[0] == pytest.approx(0.1 / 25)
+    assert rates[-1] < 1e-6
 
 
 def test_one_cycle_leaves_betas_as_they_were_configured():
@@ -198,8 +261,8 @@ def test_the_history_has_the_learning_rate():
 # classifier.ema
 
 
-def hand_made(states, decay):
-    """The average of states, written out as a weighted sum: state k has (1 - d_k) d_k+1 d_k+2 ..., the first all."""
+def average_by_hand(states, decay):
+    """Return the average of the states as a weighted sum: state k has the weight (1 - d_k) d_k+1 d_k+2 ..., d_0 = 0."""
     decays = [0.0] + [min(decay, (1 + n) / (10 + n)) for n in range(1, len(states))]
     shares = [(1 - d) * math.prod(decays[k + 1 :]) for k, d in enumerate(decays)]
     assert sum(shares) == pytest.approx(1.0)
@@ -213,18 +276,23 @@ def hand_made(states, decay):
 @pytest.mark.parametrize("weights_only", [True, False])
 @pytest.mark.parametrize("decay", [0.3, 0.999])
 def test_validation_checkpoints_and_predictions_are_the_averages(tmp_path, decay, weights_only):
-    noted = Noted()
-    every = ModelCheckpoint(
-        tmp_path, filename="{epoch}", monitor=MONITOR, mode="max", save_top_k=-1, save_weights_only=weights_only
+    recorder = Recorder()
+    every_epoch = ModelCheckpoint(
+        tmp_path,
+        filename="{epoch}",
+        monitor=MONITORED_METRIC,
+        mode="max",
+        save_top_k=-1,
+        save_weights_only=weights_only,
     )
     model = build()
-    trainer = fit(model, [WeightAverage(decay), noted, every], epochs=3)
+    trainer = fit(model, [WeightAverage(decay), recorder, every_epoch], epochs=3)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     for name, steps in (("epoch=1", 5), ("epoch=2", 10), ("epoch=3", 15), ("last", 15)):
         saved = torch.load(tmp_path / f"{name}.ckpt", weights_only=True)["state_dict"]
-        for key, value in hand_made(noted.states[:steps], decay).items():
+        for key, value in average_by_hand(recorder.states[:steps], decay).items():
             torch.testing.assert_close(saved[f"network.{key}"], value, rtol=1e-4, atol=1e-6)
-        torch.testing.assert_close(noted.validated[steps - 1], saved["network.layers.0.weight"])
+        torch.testing.assert_close(recorder.validated[steps - 1], saved["network.layers.0.weight"])
         loader = DataLoader([(torch.rand(8, 3, 8, 8), torch.arange(8) % 2)], batch_size=None)
         [(logits, _)] = trainer.predict(model, loader, ckpt_path=tmp_path / f"{name}.ckpt", weights_only=True)
         network = Small().eval()
@@ -233,49 +301,48 @@ def test_validation_checkpoints_and_predictions_are_the_averages(tmp_path, decay
 
 
 def test_an_average_does_not_change_the_training():
-    alone, averaged = Noted(), Noted()
-    fit(build(), [alone], epochs=3)
+    plain, averaged = Recorder(), Recorder()
+    fit(build(), [plain], epochs=3)
     fit(build(), [WeightAverage(0.9), averaged], epochs=3)
-    for mine, other in zip(alone.states, averaged.states, strict=True):
-        assert all(torch.equal(mine[name], other[name]) for name in mine)
+    for a, b in zip(plain.states, averaged.states, strict=True):
+        assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_a_training_without_validation_ends_with_the_average():
-    noted, model = Noted(), build()
-    fit(model, [WeightAverage(0.9), noted], epochs=2, limit_val_batches=0)
-    torch.testing.assert_close(
-        model.network.layers[0].weight.detach(), hand_made(noted.states, 0.9)["layers.0.weight"], rtol=1e-4, atol=1e-6
-    )
+    recorder, model = Recorder(), build()
+    fit(model, [WeightAverage(0.9), recorder], epochs=2, limit_val_batches=0)
+    expected = average_by_hand(recorder.states, 0.9)["layers.0.weight"]
+    torch.testing.assert_close(model.network.layers[0].weight.detach(), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_short_training_leaves_little_of_the_first_weights_in_the_average():
-    left = math.prod(decay_after(n, 0.999) for n in range(1, 300))
-    assert left < 1e-12 < 0.5 < 0.999**299
+    initial_share = math.prod(decay_after(n, 0.999) for n in range(1, 300))
+    assert initial_share < 1e-12 < 0.5 < 0.999**299
     assert decay_after(10**6, 0.999) == 0.999
 
 
-# classifier.mirror_test
+# classifier.flip_test
 
 
-def test_mirrored_predictions_are_the_mean_of_both_probabilities():
+def test_flip_averaged_predictions_are_the_mean_of_both_probabilities():
     network, images = Small().eval(), torch.rand(4, 3, 8, 8)
-    wanted = (network(images).softmax(1) + network(images.flip(3)).softmax(1)) / 2
-    torch.testing.assert_close(mirrored_logits(network, images).softmax(1), wanted)
+    expected = (network(images).softmax(1) + network(images.flip(3)).softmax(1)) / 2
+    torch.testing.assert_close(flip_averaged_logits(network, images).softmax(1), expected)
 
 
-@pytest.mark.parametrize("mirror", [True, False])
-def test_predictions_are_invariant_under_mirroring_only_with_mirror_test(mirror):
-    model = build(mirror_test=mirror).eval()
+@pytest.mark.parametrize("flip_test", [True, False])
+def test_predictions_are_invariant_under_flips_only_with_flip_test(flip_test):
+    model = build(flip_test=flip_test).eval()
     images, labels = torch.rand(4, 3, 8, 8), torch.arange(4) % 2
-    plain, mirrored = (model.predict_step((seen, labels), 0)[0] for seen in (images, images.flip(3)))
-    assert torch.equal(plain, mirrored) is mirror
+    plain, flipped = (model.predict_step((batch, labels), 0)[0] for batch in (images, images.flip(3)))
+    assert torch.equal(plain, flipped) is flip_test
 
 
-def test_mirror_test_leaves_training_alone_and_reaches_validation():
-    models = [build(mirror_test=mirror) for mirror in (False, True)]
-    plain, mirrored = (fit(model) and model.history for model in models)
-    assert [row["train/loss"] for row in plain] == [row["train/loss"] for row in mirrored]
-    assert [row["valid/loss"] for row in plain] != [row["valid/loss"] for row in mirrored]
+def test_flip_test_does_not_change_training_but_does_change_validation():
+    models = [build(flip_test=flip_test) for flip_test in (False, True)]
+    plain, flipped = (fit(model) and model.history for model in models)
+    assert [row["train/loss"] for row in plain] == [row["train/loss"] for row in flipped]
+    assert [row["valid/loss"] for row in plain] != [row["valid/loss"] for row in flipped]
 
 
 # classifier=resnet18
@@ -298,23 +365,23 @@ def test_small_images_keep_their_size_at_the_first_layer():
 
 
 @pytest.mark.parametrize(("classes", "same_head"), [(2, False), (5, True)])
-def test_weights_are_loaded_all_but_a_head_of_other_classes(tmp_path, classes, same_head):
+def test_all_weights_are_loaded_but_a_head_for_another_number_of_classes(tmp_path, classes, same_head):
     torch.manual_seed(0)
     trained = resnet18(num_classes=5)
     torch.save(trained.state_dict(), tmp_path / "w.pt")
-    found = ResNet18(classes, weights=str(tmp_path / "w.pt")).network.state_dict()
+    loaded = ResNet18(classes, weights=str(tmp_path / "w.pt")).network.state_dict()
     for name, value in trained.state_dict().items():
-        assert torch.equal(found[name], value) if not name.startswith("fc.") or same_head else len(found[name]) == 2
+        assert torch.equal(loaded[name], value) if not name.startswith("fc.") or same_head else len(loaded[name]) == 2
 
 
-def test_pixels_are_scaled_as_imagenets():
+def test_pixels_are_scaled_as_for_imagenet():
     network = ResNet18(2).eval()
     image = torch.rand(1, 3, 32, 32)
     scaled = normalize(image, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     torch.testing.assert_close(network(image), network.network(scaled))
 
 
-def test_weights_that_are_there_pass_the_check_without_memory(read, tmp_path):
+def test_weights_that_fit_pass_the_check_without_memory(read, tmp_path):
     torch.save(resnet18(num_classes=5).state_dict(), tmp_path / "w.pt")
     assert read("classifier=resnet18", f"classifier.network.weights={tmp_path}/w.pt")
 
@@ -345,11 +412,11 @@ def test_weights_that_dont_fit_stop_before_any_work(read, tmp_path, content, set
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF_DIR / "classifier").glob("*.yaml")))
-def test_every_classifier_trains_and_leaves_its_files(run, name):
+def test_every_classifier_trains_and_writes_its_files(run, name):
     folder = run("train=cnn", f"classifier={name}", "augment=traditional", "classifier.batch_size=8")
     result = Result.load(folder)
     assert result.optimizer_steps == 2 * 2
-    assert result.selected_epoch in ([1, 2] if name == "cnn" else [2])  # the others take the last
+    assert result.selected_epoch in ([1, 2] if name == "cnn" else [2])  # checkpoint: last
     events = EventAccumulator(str(folder))
     events.Reload()
     assert len(events.Scalars("train/learning_rate")) == 2
@@ -362,6 +429,6 @@ def test_every_classifier_trains_and_leaves_its_files(run, name):
 
 def test_quick_shortens_the_recipe(read):
     config = read("experiment=quick", "classifier=cnn_recipe").classifier
-    assert (config.epochs, config.batch_size, config.select) == (10, 32, "last")
+    assert (config.epochs, config.batch_size, config.checkpoint) == (10, 32, "last")
     assert config.optimizer == {"_target_": "torch.optim.AdamW", "weight_decay": 0.05, "fused": True}
     assert read("experiment=full", "classifier=cnn_recipe").classifier.epochs == 100

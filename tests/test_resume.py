@@ -1,4 +1,4 @@
-"""A job that was killed and started again leaves what one that was not leaves."""
+"""A job that was killed and started again leaves the same files as one that was not."""
 
 import os
 import subprocess
@@ -13,52 +13,60 @@ from fer_experiments.classifier.module import Classifier
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.gan.module import DCGAN
-from fer_experiments.report.study import StudyRecord
-from fer_experiments.train.resume import Resume, finished
+from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.trainer.callbacks.resume import Resume
+from fer_experiments.trainer.fingerprint import load_finished
 from tests.conftest import TINY_FACES, TINY_NETWORKS, forget_gans
-from tests.results import finished as result_of
+from tests.results import build_result as result_of
 from tests.same_run import assert_same, curves
 
 SMALL = ["trainer.max_epochs=4", "gan.batch_size=6", "classifier.batch_size=8"]  # two steps an epoch
-GAN = ["train=dcgan", "gan.ema=200", "gan.diffaugment=color", "gan.mirror=true", "gan.checkpoint_every=2"]
-FOLLOWED = [*GAN, "gan.kid_every=1", "gan.select=best_kid", "data.valid_fraction=0.4", "judge.epochs=1"]
+GAN = ["train=dcgan", "gan.ema=200", "gan.diffaugment=color", "gan.random_flip=true", "gan.checkpoint_every=2"]
+BRIEF_REFERENCE = "reference_classifier.epochs=1"
+TRACKED = [*GAN, "gan.kid_every=1", "gan.checkpoint=best_kid", "data.valid_fraction=0.4", BRIEF_REFERENCE]
 PLAIN = ["train=cnn", "balance=drw", "augment=traditional", "classifier.checkpoint_every=1"]
 RECIPE = ["train=cnn", "classifier=cnn_recipe", "balance=oversample", "classifier.checkpoint_every=2", "data.workers=2"]
-INJECTED = ["train=cnn", "balance=dcgan", "balance.share=0.25", "classifier.checkpoint_every=1", "judge.epochs=1"]
-JOINT = ["train=joint", "gan.ema=100", "joint.warm_up=0.5", "classifier.checkpoint_every=1", "judge.epochs=1"]
-STUDY = ["train=study", "train.arms=[none,dcgan]", "gan.checkpoint_every=1", "judge.epochs=1"]
+INJECTED = [
+    "train=cnn",
+    "balance=dcgan",
+    "balance.generated_fraction=0.25",
+    "classifier.checkpoint_every=1",
+    BRIEF_REFERENCE,
+]
+JOINT = ["train=joint", "gan.ema=100", "joint.warm_up=0.5", "classifier.checkpoint_every=1", BRIEF_REFERENCE]
+STUDY = ["train=study", "train.arms=[none,dcgan]", "gan.checkpoint_every=1", BRIEF_REFERENCE]
 
 
 class Killed(BaseException):
-    """Not an Exception, which some jobs survive."""
+    """Stands for a kill. Not an Exception, which some jobs catch."""
 
 
 @pytest.fixture
 def killed(run, monkeypatch, tmp_path):
-    """killed(job, owner, name, call): start the job in the folder "killed"; call number `call` of a method ends it."""
+    """killed(job, owner, name, call): run the job in the folder "killed" until call number `call` of owner.name."""
 
-    def started(job, owner, name, call):
-        whole, calls = getattr(owner, name), []
+    def run_until_call(job, owner, name, call):
+        method, calls = getattr(owner, name), []
 
-        def broken(*given, **named):
+        def killed_at_call(*arguments, **keywords):
             calls.append(name)
             if len(calls) == call:
                 raise Killed
-            return whole(*given, **named)
+            return method(*arguments, **keywords)
 
-        monkeypatch.setattr(owner, name, broken)
+        monkeypatch.setattr(owner, name, killed_at_call)
         with pytest.raises(Killed):
             run(*job, *SMALL, folder=tmp_path / "killed")
         monkeypatch.undo()
 
-    return started
+    return run_until_call
 
 
 @pytest.mark.parametrize(
     ("job", "moments"),
     [
         pytest.param(
-            FOLLOWED,
+            TRACKED,
             [
                 (DCGAN, "training_step", 1),  # before any checkpoint
                 (DCGAN, "training_step", 8),  # in epoch 4, whose best.ckpt is newer than last.ckpt of epoch 2
@@ -86,17 +94,17 @@ def killed(run, monkeypatch, tmp_path):
         pytest.param(INJECTED, [(Classifier, "training_step", 5), (Result, "save", 1)], id="injected"),
     ],
 )
-def test_a_killed_job_ends_as_if_it_had_not_been(run, killed, tmp_path, job, moments):
+def test_a_killed_job_ends_as_if_it_had_not_been_killed(run, killed, tmp_path, job, moments):
     for moment in moments:
         killed(job, *moment)
-    again = run(*job, *SMALL, folder=tmp_path / "killed")
+    continued = run(*job, *SMALL, folder=tmp_path / "killed")
     forget_gans()
-    whole = run(*job, *SMALL, folder=tmp_path / "whole")
-    assert curves(whole)
-    assert_same(whole, again)
+    uninterrupted = run(*job, *SMALL, folder=tmp_path / "uninterrupted")
+    assert curves(uninterrupted)
+    assert_same(uninterrupted, continued)
 
 
-def test_a_study_goes_on_with_what_is_unfinished(run, killed, tmp_path):
+def test_a_study_continues_with_its_unfinished_trainings(run, killed, tmp_path):
     killed(STUDY, Classifier, "training_step", 11)  # in the second arm, after eight of the first
     seed = tmp_path / "killed" / "seed_0"
     done = [seed / name for name in ("gan/result.json", "gan/audit.json", "gan/synthetic/manifest.csv")]
@@ -107,10 +115,10 @@ def test_a_study_goes_on_with_what_is_unfinished(run, killed, tmp_path):
     assert [result.arm for result in StudyRecord.load(folder).results] == ["none", "dcgan"]
 
 
-def test_a_job_killed_by_the_system_ends_as_if_it_had_not_been(tmp_path):
+def test_a_job_killed_by_the_system_ends_as_if_it_had_not_been_killed(tmp_path):
     overrides = [*PLAIN, "classifier.epochs=3", *TINY_FACES, *TINY_NETWORKS, "accelerator=cpu"]
     kill_at_random(tmp_path, "--kills=1", *overrides)
-    assert_same(tmp_path / "whole", tmp_path / "killed_1")
+    assert_same(tmp_path / "uninterrupted", tmp_path / "killed_1")
 
 
 def test_the_folder_of_another_training_is_refused(tmp_path):
@@ -120,22 +128,25 @@ def test_the_folder_of_another_training_is_refused(tmp_path):
         r"a: holds a training with other settings or images \(None, this one is 0123\); start over with rerun=true"
     )
     with pytest.raises(ConfigError, match=message):
-        finished(tmp_path / "a", "0123")
-    assert finished(tmp_path / "b", "0123") is None
+        load_finished(tmp_path / "a", "0123")
+    assert load_finished(tmp_path / "b", "0123") is None
 
 
 @pytest.mark.parametrize(
     ("write", "message"),
     [
         (
-            lambda file: torch.save({"resume": {"training": "4567"}}, file),
+            lambda file: torch.save({"resume": {"fingerprint": "4567"}}, file),
             r"holds a training with other .*4567, this one",
         ),
-        (lambda file: file.write_bytes(b"PK"), r"last\.ckpt: can't be gone on from \(.*\); start over with rerun=true"),
-        (lambda file: torch.save({}, file), r"last\.ckpt: can't be gone on from \(KeyError: 'resume'\)"),
+        (
+            lambda file: file.write_bytes(b"PK"),
+            r"last\.ckpt: can't be continued from \(.*\); start over with rerun=true",
+        ),
+        (lambda file: torch.save({}, file), r"last\.ckpt: can't be continued from \(KeyError: 'resume'\)"),
     ],
 )
-def test_a_checkpoint_that_cant_be_gone_on_from_is_refused(tmp_path, write, message):
+def test_a_checkpoint_that_cant_be_continued_from_is_refused(tmp_path, write, message):
     resume = Resume(tmp_path, 1, "0123")
     resume.file.parent.mkdir()
     write(resume.file)
@@ -144,16 +155,16 @@ def test_a_checkpoint_that_cant_be_gone_on_from_is_refused(tmp_path, write, mess
 
 
 def kill_at_random(folder, *arguments):
-    """What tests/kill.py says of its kills."""
-    line = [sys.executable, "-m", "tests.kill", str(folder), *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    """Run tests/kill.py; return its line about the kills."""
+    command = [sys.executable, "-m", "tests.kill", str(folder), *arguments]
+    process = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
-KILLED = {
-    "gan": [*FOLLOWED, "gan.checkpoint_every=1", "gan.epochs=12"],
-    "classifier": [*RECIPE, "balance=dcgan", "judge.epochs=1", "gan.epochs=2", "classifier.epochs=10"],
+KILLED_JOBS = {
+    "gan": [*TRACKED, "gan.checkpoint_every=1", "gan.epochs=12"],
+    "classifier": [*RECIPE, "balance=dcgan", BRIEF_REFERENCE, "gan.epochs=2", "classifier.epochs=10"],
     "joint": [*JOINT, "joint.head=external", "classifier.epochs=12"],
     "study": [*STUDY, "train.seeds=2", "train.workers=2", "gan.epochs=4", "classifier.epochs=4"],
 }
@@ -161,9 +172,9 @@ KILLED = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("job", KILLED)
+@pytest.mark.parametrize("job", KILLED_JOBS)
 def test_random_kills_change_nothing(job, tmp_path):
-    overrides = [*KILLED[job], *TINY_FACES, *TINY_NETWORKS, *SMALL[1:], "accelerator=cpu"]
+    overrides = [*KILLED_JOBS[job], *TINY_FACES, *TINY_NETWORKS, *SMALL[1:], "accelerator=cpu"]
     print(f"{job}: {kill_at_random(tmp_path, '--kills=8', *overrides)}")
-    for again in tmp_path.glob("killed_*/"):
-        assert_same(tmp_path / "whole", again)
+    for continued in tmp_path.glob("killed_*/"):
+        assert_same(tmp_path / "uninterrupted", continued)

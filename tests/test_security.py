@@ -1,4 +1,4 @@
-"""Nothing that is read from a file runs code: what would, leaves a mark here, and there never is one."""
+"""No file that is read can run code. Code that ran would leave a mark, and there never is one."""
 
 import json
 import os
@@ -9,24 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from omegaconf import OmegaConf
 
-from fer_experiments.audit import main as audit
+from fer_experiments.audit.__main__ import main as audit
+from fer_experiments.audit.reference_training import get_or_train_reference_classifier
 from fer_experiments.balance import Generate
 from fer_experiments.classifier.trained import TrainedClassifier
 from fer_experiments.data.cache import open_cache
-from fer_experiments.data.module import ImageData
+from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
-from fer_experiments.evaluation.predictions import FILE, Predictions
-from fer_experiments.export import main as export
+from fer_experiments.evaluation.predictions import PREDICTIONS_FILE, Predictions
+from fer_experiments.export.__main__ import main as export
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.generate import main as generate
 from fer_experiments.predict import main as predict
-from fer_experiments.train.judge import find_judge
+from fer_experiments.train.config import load_config
 from tests.conftest import TINY_FACES, TINY_NETWORKS, source
 
 
 class Evil:
-    """Unpickled, it makes a folder."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -38,17 +41,17 @@ class Evil:
 @pytest.fixture
 def mark(tmp_path):
     yield tmp_path / "mark"
-    assert not (tmp_path / "mark").exists(), "code of a file was run"
+    assert not (tmp_path / "mark").exists(), "code in a file was run"
 
 
-WAYS = {
+FORMATS = {
     "torch": lambda evil, path: torch.save({"state_dict": evil, "hyper_parameters": {"provenance": evil}}, path),
     "old torch": lambda evil, path: torch.save(evil, path, _use_new_zipfile_serialization=False),
     "pickle": lambda evil, path: path.write_bytes(pickle.dumps(evil)),
 }
 
 
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
+@pytest.fixture(params=FORMATS.values(), ids=FORMATS)
 def evil(request, tmp_path, mark):
     path = tmp_path / "evil.ckpt"
     request.param(Evil(mark), path)
@@ -61,22 +64,22 @@ def test_the_trap_works(tmp_path):
 
 
 def test_a_checkpoint_runs_nothing(evil, tmp_path, capsys):
-    with pytest.raises(ConfigError, match="is no checkpoint"):
+    with pytest.raises(ConfigError, match="is not a checkpoint"):
         TrainedClassifier.load(evil)
-    with pytest.raises(ConfigError, match="is no checkpoint of train=dcgan"):
+    with pytest.raises(ConfigError, match="is not a checkpoint of train=dcgan"):
         TrainedGenerator.load(evil)
     assert predict([str(evil), str(tmp_path)]) == 2
     assert export([str(evil), "--format", "safetensors"]) == 2
-    assert generate([str(evil), "--out", str(tmp_path / "made")]) == 2
-    assert capsys.readouterr().err.count("is no checkpoint") == 3
+    assert generate([str(evil), "--out", str(tmp_path / "images")]) == 2
+    assert capsys.readouterr().err.count("is not a checkpoint") == 3
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["train=dcgan", "gan.checkpoint={}"], r"gan\.checkpoint=.*is no checkpoint of train=dcgan"),
+        (["train=dcgan", "gan.pretrained={}"], r"gan\.pretrained=.*is not a checkpoint of train=dcgan"),
         (["train=cnn", "classifier=resnet18", "classifier.network.weights={}"], r"classifier\.network=.*weights="),
-        (["train=dcgan", "gan.inception={}"], r"gan\.inception=.*is no weights file"),
+        (["train=dcgan", "gan.inception={}"], r"gan\.inception=.*is not the weights file"),
     ],
 )
 def test_a_weights_file_in_the_configuration_runs_nothing(run, evil, overrides, message):
@@ -86,20 +89,23 @@ def test_a_weights_file_in_the_configuration_runs_nothing(run, evil, overrides, 
         run(*(text.format(evil) for text in overrides))
 
 
-def test_a_judge_in_the_cache_runs_nothing(read, tmp_path, mark, monkeypatch):
+def test_a_reference_classifier_in_the_cache_runs_nothing(read, tmp_path, mark, monkeypatch):
     monkeypatch.setenv("FER_EXPERIMENTS_CACHE", str(tmp_path / "cache"))
     config = read("trainer=smoke", *TINY_NETWORKS, *TINY_FACES)
-    data = ImageData.prepare(config.data, config.seed)
-    find_judge(config, data)
-    (judge,) = (tmp_path / "cache" / "judges").glob("*.pt")
-    torch.save(Evil(mark), judge)
-    with suppress(ConfigError):  # or it is trained anew
-        find_judge(config, data)
+    data = PreparedData.prepare(config.data, config.seed)
+    get_or_train_reference_classifier(config.audit_settings, data)
+    (reference,) = (tmp_path / "cache" / "reference_classifiers").glob("*.pt")
+    torch.save(Evil(mark), reference)
+    with suppress(ConfigError):  # or it is trained again
+        get_or_train_reference_classifier(config.audit_settings, data)
 
 
 def test_predictions_run_nothing(tmp_path, mark):
     trap = np.array([Evil(mark)], dtype=object)
-    np.savez(tmp_path / FILE, **dict.fromkeys(("test_logits", "test_labels", "test_content_hash", "classes"), trap))
+    np.savez(
+        tmp_path / PREDICTIONS_FILE,
+        **dict.fromkeys(("test_logits", "test_labels", "test_content_hash", "classes"), trap),
+    )
     with pytest.raises(ValueError, match="holds no predictions of test"):
         Predictions.load(tmp_path, "test")
 
@@ -109,7 +115,7 @@ def test_cached_images_run_nothing(two_classes, tmp_path, mark):
     folder = open_cache(cats).folder
     np.save(folder / "images.npy", np.array([Evil(mark)] * 32, dtype=object), allow_pickle=True)
     with suppress(ConfigError):
-        assert open_cache(cats).images.dtype == np.uint8  # made anew
+        assert open_cache(cats).images.dtype == np.uint8  # decoded again
 
 
 def test_a_result_is_plain_json(run):
@@ -118,7 +124,7 @@ def test_a_result_is_plain_json(run):
     torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
 
 
-def test_a_runs_configuration_names_no_code_but_conf_s_unless_trusted(run, tmp_path, mark, capsys):
+def test_code_that_only_a_runs_configuration_names_is_run_if_it_is_trusted_alone(run, tmp_path, mark, capsys):
     folder = run("train=dcgan", "balance.add=16")
     config = folder / "config.yaml"
     lines = [str(folder / "synthetic"), "--split", str(folder / "split.csv"), "--no-usefulness"]
@@ -132,12 +138,25 @@ def test_a_runs_configuration_names_no_code_but_conf_s_unless_trusted(run, tmp_p
         assert changed != before
         config.write_text(changed)
         assert audit(lines) == 2
-        assert "names code of its own, which is not run at a file's word: os.mkdir" in capsys.readouterr().err
-    own = f"{__name__}.OwnBalance"
-    config.write_text(before.replace("_target_: fer_experiments.balance.Generate", f"_target_: {own}"))
+        assert (
+            "names code that is not part of this program, os.mkdir; it is not run unless you say so"
+            in capsys.readouterr().err
+        )
+    target = f"{__name__}.UserBalance"
+    config.write_text(before.replace("_target_: fer_experiments.balance.Generate", f"_target_: {target}"))
     assert audit(lines) == 2
     assert audit([*lines, "--trust"]) in (0, 1)
 
 
-class OwnBalance(Generate):
-    """A strategy of a user's own."""
+class UserBalance(Generate):
+    """A strategy that a user wrote."""
+
+
+@pytest.mark.parametrize("text", ["${oc.create:'{_target_: os.mkdir, path: x}'}", "\\${oc.env:HOME}"])
+def test_a_run_s_configuration_with_an_interpolation_is_refused(run, text):
+    folder = run("train=cnn")
+    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    config["classifier"]["network"]["dropout"] = text
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ConfigError, match=r"config\.yaml: has an interpolation \(\$\{\.\.\.\}\)"):
+        load_config(folder / "config.yaml")

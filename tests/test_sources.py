@@ -1,4 +1,4 @@
-"""Sources: what is listed, in which part, under which class; and what is said of data that can't be used."""
+"""Sources: which images they list, in which part and class, and their messages about data that can't be used."""
 
 import os
 import sys
@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fer_experiments.data.module import ImageData
-from fer_experiments.data.sources import FER2013, MMA, Faces, Folder
-from fer_experiments.spec import ConfigError
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.data.sources import FER2013, MMA, DataSource, DrawnFaces, Folder
+from fer_experiments.errors import ConfigError
 from tests.conftest import source, write_images
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 
 
-def listed(found) -> set[tuple[str, str, str]]:
-    return set(found.items().itertuples(index=False, name=None))
+def list_items(data: DataSource) -> set[tuple[str, str, str]]:
+    """Return {(path, label, part)} of a source's images."""
+    return set(data.items().itertuples(index=False, name=None))
 
 
 def write_csv(path, rows, header="emotion,pixels,Usage"):
@@ -46,29 +47,28 @@ def fer_csv(path, per_part=1):
 
 
 def test_folder_of_classes_is_all_train(two_classes):
-    found = source("folder", root=str(two_classes)).items()
-    assert found["label"].value_counts().to_dict() == {"cat": 12, "dog": 20}
-    assert set(found["part"]) == {"train"}
-    assert found["path"].is_unique
-    assert found["path"].str.startswith(("cat/", "dog/")).all()
+    items = source("folder", root=str(two_classes)).items()
+    assert items["label"].value_counts().to_dict() == {"cat": 12, "dog": 20}
+    assert set(items["part"]) == {"train"}
+    assert items["path"].is_unique
+    assert items["path"].str.startswith(("cat/", "dog/")).all()
 
 
 @pytest.mark.parametrize("valid", ["valid", "val", "validation", "VAL"])
 def test_part_folders_keep_their_parts(tmp_path, valid):
     for part in ("Train", valid, "test"):
         write_images(tmp_path / part / "a", 1)
-    found = listed(source("folder", root=tmp_path))
-    assert found == {
+    assert list_items(source("folder", root=tmp_path)) == {
         ("Train/a/000.png", "a", "train"),
         (f"{valid}/a/000.png", "a", "valid"),
         ("test/a/000.png", "a", "test"),
     }
 
 
-def test_a_source_may_have_only_some_parts(tmp_path):
+def test_a_source_may_lack_parts(tmp_path):
     write_images(tmp_path / "train" / "a", 1)
     write_images(tmp_path / "test" / "a", 1)
-    assert {row[2] for row in listed(source("folder", root=tmp_path))} == {"train", "test"}
+    assert {row[2] for row in list_items(source("folder", root=tmp_path))} == {"train", "test"}
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x.JPG", "x.jpeg", "x.JPEG", "x.png", "x.PNG", "x.bmp", "x.webp", "x.WebP"])
@@ -78,37 +78,37 @@ def test_every_promised_extension_is_read_in_any_case(tmp_path, name):
         tmp_path / "a" / name, format=Image.registered_extensions()[os.path.splitext(name)[1].lower()]
     )
     folder = source("folder", root=tmp_path)
-    assert listed(folder) == {(f"a/{name}", "a", "train")}
+    assert list_items(folder) == {(f"a/{name}", "a", "train")}
     with folder.open(f"a/{name}") as image:
         assert image.size == (9, 9)
 
 
-def test_hidden_and_foreign_files_are_no_images(tmp_path):
+def test_hidden_files_and_files_of_other_types_are_not_listed(tmp_path):
     write_images(tmp_path / "a", 1)
     for name in ("._000.png", ".hidden.png", "Thumbs.db", "notes.txt"):
-        (tmp_path / "a" / name).write_text("no image")
+        (tmp_path / "a" / name).write_text("not an image")
     (tmp_path / "a" / "folder.png").mkdir()
     (tmp_path / "readme.md").write_text("text")
-    assert listed(source("folder", root=tmp_path)) == {("a/000.png", "a", "train")}
+    assert list_items(source("folder", root=tmp_path)) == {("a/000.png", "a", "train")}
 
 
 @pytest.mark.parametrize("where", [".", "a"])
-def test_ipynb_checkpoints_are_no_class_and_no_images(tmp_path, where):
+def test_ipynb_checkpoints_are_neither_a_class_nor_images(tmp_path, where):
     write_images(tmp_path / "a", 1)
     write_images(tmp_path / where / ".ipynb_checkpoints", 2)
-    assert listed(source("folder", root=tmp_path)) == {("a/000.png", "a", "train")}
+    assert list_items(source("folder", root=tmp_path)) == {("a/000.png", "a", "train")}
 
 
-def test_ipynb_checkpoints_beside_parts_are_no_class(tmp_path):
+def test_ipynb_checkpoints_beside_parts_are_ignored(tmp_path):
     write_images(tmp_path / "train" / "a", 1)
     write_images(tmp_path / ".ipynb_checkpoints", 1)
-    assert len(listed(source("folder", root=tmp_path))) == 1
+    assert len(list_items(source("folder", root=tmp_path))) == 1
 
 
 def test_folders_inside_a_class_belong_to_it(tmp_path):
     write_images(tmp_path / "a" / "person 1" / "day 2", 1)
     write_images(tmp_path / "a" / "person 2", 1)
-    assert listed(source("folder", root=tmp_path)) == {
+    assert list_items(source("folder", root=tmp_path)) == {
         ("a/person 1/day 2/000.png", "a", "train"),
         ("a/person 2/000.png", "a", "train"),
     }
@@ -122,7 +122,7 @@ def test_class_names_and_file_names_survive_the_cache_and_the_split(tmp_path, na
         for number in range(4):
             (tmp_path / label).mkdir(exist_ok=True)
             Image.new("L", (8, 8), number + 10 * (label == "other")).save(tmp_path / label / f"{name} {number}.png")
-    data = ImageData.prepare(source("folder", root=tmp_path), seed=0)
+    data = PreparedData.prepare(source("folder", root=tmp_path), seed=0)
     assert set(data.classes) == {name, "other"}
     assert data.split.counts("train") == {name: 2, "other": 2}
     data.split.save(tmp_path / "split.csv")
@@ -130,12 +130,12 @@ def test_class_names_and_file_names_survive_the_cache_and_the_split(tmp_path, na
     assert {f"{name}/{name} {number}.png" for number in range(4)} < set(table["path"])
 
 
-def test_undecodable_file_names_are_read(tmp_path):
+def test_files_with_undecodable_names_are_read(tmp_path):
     for label in ("a", "b"):
         write_images(tmp_path / label, 4, seed=ord(label))
     odd = os.path.join(os.fsencode(tmp_path), b"a", b"\xff.png")
     os.rename(tmp_path / "a" / "000.png", odd)
-    split = ImageData.prepare(source("folder", root=tmp_path), seed=0).split
+    split = PreparedData.prepare(source("folder", root=tmp_path), seed=0).split
     assert "a/\udcff.png" in set(split.table["path"])
     split.save(tmp_path / "split.csv")
     assert b"a/\xff.png,a," in (tmp_path / "split.csv").read_bytes()
@@ -148,7 +148,7 @@ def test_links_to_classes_and_to_images_are_followed(tmp_path):
     (root / "a").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (root / "b" / "one.png").symlink_to(tmp_path / "elsewhere" / "000.png")
     folder = source("folder", root=root)
-    assert {row[0] for row in listed(folder)} == {"a/000.png", "a/001.png", "b/one.png"}
+    assert {row[0] for row in list_items(folder)} == {"a/000.png", "a/001.png", "b/one.png"}
     with folder.open("b/one.png") as image:
         assert image.size == (24, 24)
 
@@ -166,13 +166,13 @@ def test_listing_is_the_same_every_time(two_classes):
 
 
 @pytest.mark.parametrize("keys", [{"classes": ["cat", "dog"]}, {"counts": {"cat": 2, "dog": 2}}])
-def test_an_empty_class_that_nobody_wants_is_no_error(two_classes, keys):
+def test_an_empty_class_that_is_not_used_is_no_error(two_classes, keys):
     (two_classes / "bird").mkdir()
     assert set(source("folder", root=two_classes, **keys).items()["label"]) == {"cat", "dog"}
 
 
 @pytest.mark.parametrize("keys", [{}, {"classes": ["cat", "bird"]}, {"counts": {"cat": 2, "bird": 2}}])
-def test_an_empty_class_that_is_wanted_is_an_error(two_classes, keys):
+def test_an_empty_class_that_is_used_is_an_error(two_classes, keys):
     (two_classes / "bird").mkdir()
     with pytest.raises(
         ConfigError, match=r"data\.root: the class bird in .*pets has no images; .*data\.classes=\[\.\.\.\]"
@@ -186,7 +186,7 @@ def test_missing_root_says_where_it_looked(tmp_path, monkeypatch):
         source("folder", root="nowhere").items()
 
 
-def test_root_that_is_a_file_is_refused(tmp_path):
+def test_a_root_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "archive.zip").write_text("")
     with pytest.raises(ConfigError, match=r"data\.root=.*archive\.zip: is a file; give the folder"):
         source("folder", root=tmp_path / "archive.zip").items()
@@ -196,7 +196,7 @@ def test_root_that_is_a_file_is_refused(tmp_path):
 def test_no_images_names_the_layout_and_the_extensions(tmp_path, name):
     if name:
         Image.new("L", (8, 8)).save(tmp_path / name, format="PNG")
-    with pytest.raises(ConfigError, match=r"no images found under root/CLASS/ \(looked for \.bmp, \.jpeg, \.jpg, "):
+    with pytest.raises(ConfigError, match=r"no images in root/CLASS/ \(looked for \.bmp, \.jpeg, \.jpg, "):
         source("folder", root=tmp_path).items()
 
 
@@ -235,8 +235,8 @@ def test_a_folder_that_cant_be_listed_is_an_error_and_never_skipped(tmp_path, mo
 @pytest.mark.parametrize("place", ["fer2013.csv", "icml_face_data.csv"])
 def test_fer2013_csv_keeps_its_official_parts(tmp_path, place):
     fer_csv(tmp_path / place)
-    found = source("fer2013", root=tmp_path)
-    assert [row[1:] for row in found.items().itertuples(index=False, name=None)] == [
+    data = source("fer2013", root=tmp_path)
+    assert [row[1:] for row in data.items().itertuples(index=False, name=None)] == [
         ("angry", "train"),
         ("happy", "train"),
         ("angry", "valid"),
@@ -244,7 +244,7 @@ def test_fer2013_csv_keeps_its_official_parts(tmp_path, place):
         ("angry", "test"),
         ("happy", "test"),
     ]
-    assert listed(source("fer2013", root=tmp_path / place)) == listed(found)
+    assert list_items(source("fer2013", root=tmp_path / place)) == list_items(data)
 
 
 def test_fer2013_emotions_are_named_in_kaggles_order(tmp_path):
@@ -252,7 +252,7 @@ def test_fer2013_emotions_are_named_in_kaggles_order(tmp_path):
     assert list(source("fer2013", root=tmp_path).items()["label"]) == EMOTIONS
 
 
-def test_fer2013_pixels_become_rows_of_a_grey_image(tmp_path):
+def test_fer2013_pixels_become_rows_of_a_grayscale_image(tmp_path):
     values = np.arange(48 * 48) % 256
     write_csv(tmp_path / "fer2013.csv", [f"0,{' '.join(map(str, values))},Training"])
     image = source("fer2013", root=tmp_path).open("row/00000")
@@ -260,15 +260,15 @@ def test_fer2013_pixels_become_rows_of_a_grey_image(tmp_path):
     np.testing.assert_array_equal(np.asarray(image), values.reshape(48, 48))
 
 
-def test_fer2013_reads_the_icml_header_with_its_blanks_and_order(tmp_path):
+def test_fer2013_reads_the_icml_header_with_its_blanks_and_its_order(tmp_path):
     write_csv(tmp_path / "icml_face_data.csv", [f"3,PrivateTest,{pixels(5)}"], header="emotion, Usage, pixels")
-    found = source("fer2013", root=tmp_path)
-    assert listed(found) == {("row/00000", "happy", "test")}
-    assert np.asarray(found.open("row/00000")).max() == 5
+    data = source("fer2013", root=tmp_path)
+    assert list_items(data) == {("row/00000", "happy", "test")}
+    assert np.asarray(data.open("row/00000")).max() == 5
 
 
 @pytest.mark.filterwarnings("ignore:Length of header")
-def test_fer2013_bears_a_comma_at_the_end_of_every_row(tmp_path):
+def test_fer2013_accepts_a_comma_at_the_end_of_every_row(tmp_path):
     write_csv(tmp_path / "fer2013.csv", [f"3,{pixels(5)},Training,", f"0,{pixels(6)},Training,"])
     assert list(source("fer2013", root=tmp_path).items()["label"]) == ["happy", "angry"]
 
@@ -277,7 +277,7 @@ def test_fer2013_bears_a_comma_at_the_end_of_every_row(tmp_path):
 def test_fer2013_reads_the_folder_form(tmp_path, parts):
     for part in parts:
         write_images(tmp_path / part / "angry", 1, size=(48, 48), mode="L")
-    assert [row[2] for row in sorted(listed(source("fer2013", root=tmp_path)))] == (
+    assert [row[2] for row in sorted(list_items(source("fer2013", root=tmp_path)))] == (
         ["test", "train"] if len(parts) == 2 else ["test", "valid", "train"]
     )
 
@@ -300,7 +300,7 @@ def test_fer2013_csv_of_another_form_is_refused(tmp_path, header, message):
         source("fer2013", root=tmp_path).items()
 
 
-def test_a_file_that_is_no_text_is_refused_as_csv(tmp_path):
+def test_a_binary_file_is_refused_as_csv(tmp_path):
     Image.new("L", (64, 64)).save(tmp_path / "x.png")
     with pytest.raises(ConfigError, match=r"data\.root=.*x\.png: (can't be read as CSV|lacks the column)"):
         source("fer2013", root=tmp_path / "x.png").items()
@@ -329,15 +329,15 @@ def test_fer2013_row_with_an_unknown_emotion_or_usage_is_named(tmp_path, row):
         (pixels(10**30), "row/00001: ValueError: pixels are not whole numbers"),
     ],
 )
-def test_fer2013_row_with_bad_pixels_is_listed(tmp_path, text, message):
+def test_fer2013_row_with_bad_pixels_is_list_items(tmp_path, text, message):
     write_csv(tmp_path / "fer2013.csv", [f"0,{pixels()},Training", f"3,{text},Training"])
     with pytest.raises(ConfigError, match=rf"1 of 2 images can't be read; .*data\.skip_corrupt=true\n  {message}"):
-        ImageData.prepare(source("fer2013", root=tmp_path), seed=0)
+        PreparedData.prepare(source("fer2013", root=tmp_path), seed=0)
 
 
 def test_fer2013_is_ready_to_train_with_the_official_parts_apart(tmp_path):
     fer_csv(tmp_path / "fer2013.csv", per_part=2)
-    data = ImageData.prepare(source("fer2013", root=tmp_path), seed=0)
+    data = PreparedData.prepare(source("fer2013", root=tmp_path), seed=0)
     assert data.cache.images.shape == (12, 48, 48, 1)
     for part in ("train", "valid", "test"):
         assert data.split.counts(part) == {"angry": 2, "happy": 2}
@@ -346,28 +346,28 @@ def test_fer2013_is_ready_to_train_with_the_official_parts_apart(tmp_path):
 # MMA
 
 
-@pytest.mark.parametrize("given", ["MMAFEDB", "."])
-def test_mma_takes_its_folder_or_the_one_above(tmp_path, given):
+@pytest.mark.parametrize("root", ["MMAFEDB", "."])
+def test_mma_accepts_its_folder_or_the_folder_that_contains_it(tmp_path, root):
     for part in ("train", "valid", "test"):
         write_images(tmp_path / "MMAFEDB" / part / "angry", 1)
-    found = source("mma", root=tmp_path / given)
-    assert listed(found) == {(f"{part}/angry/000.png", "angry", part) for part in ("train", "valid", "test")}
-    assert found.stored_channels == 1  # grey by default
+    data = source("mma", root=tmp_path / root)
+    assert list_items(data) == {(f"{part}/angry/000.png", "angry", part) for part in ("train", "valid", "test")}
+    assert data.stored_channels == 1  # grayscale by default
 
 
-def test_mma_downloads_when_asked(tmp_path, monkeypatch):
+def test_mma_downloads_if_the_key_is_set(tmp_path, monkeypatch):
     write_images(tmp_path / "MMAFEDB" / "train" / "angry", 1)
-    asked = []
-    fake = SimpleNamespace(dataset_download=lambda name: asked.append(name) or str(tmp_path))
+    downloads = []
+    fake = SimpleNamespace(dataset_download=lambda name: downloads.append(name) or str(tmp_path))
     monkeypatch.setitem(sys.modules, "kagglehub", fake)
-    found = source("mma", download=True)
-    assert listed(found) == {("train/angry/000.png", "angry", "train")}
-    with found.open("train/angry/000.png") as image:
+    data = source("mma", download=True)
+    assert list_items(data) == {("train/angry/000.png", "angry", "train")}
+    with data.open("train/angry/000.png") as image:
         assert image.size == (24, 24)
-    assert asked == ["mahmoudima/mma-facial-expression"]
+    assert downloads == ["mahmoudima/mma-facial-expression"]
 
 
-def test_mma_does_not_download_what_is_there(tmp_path, monkeypatch):
+def test_mma_does_not_download_if_there_is_a_root(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     write_images(tmp_path / "train" / "angry", 1)
     assert len(source("mma", root=tmp_path, download=True).items()) == 1
@@ -381,13 +381,14 @@ def test_mma_without_kagglehub_says_how_to_install_it(monkeypatch):
         source("mma", download=True).items()
 
 
-def test_mma_download_that_fails_says_why_and_what_else(monkeypatch):
+def test_a_failed_mma_download_gives_the_reason_and_the_remedy(monkeypatch):
     def fail(name):
         raise ConnectionError("no route to host")
 
     monkeypatch.setitem(sys.modules, "kagglehub", SimpleNamespace(dataset_download=fail))
     with pytest.raises(
-        ConfigError, match=r"download=true: Kaggle gave nothing \(ConnectionError: no route to host\); .*data\.root="
+        ConfigError,
+        match=r"download=true: the download from Kaggle failed \(ConnectionError: no route to host\); .*data\.root=",
     ):
         source("mma", download=True).items()
 
@@ -400,30 +401,30 @@ def test_mma_needs_a_root_or_a_download():
 # Drawn faces
 
 
-def test_faces_list_so_many_of_each_class_and_part():
-    found = source("faces", counts=None, train_per_class=3, test_per_class=2).items()
-    counts = found.groupby(["part", "label"]).size()
+def test_faces_list_the_configured_number_for_each_class_and_part():
+    items = source("faces", counts=None, train_per_class=3, test_per_class=2).items()
+    counts = items.groupby(["part", "label"]).size()
     assert len(counts) == 14
     assert set(counts["train"]) == {3}
     assert set(counts["test"]) == {2}
-    assert found["path"].is_unique
+    assert items["path"].is_unique
 
 
 @pytest.mark.parametrize("keys", [{"classes": ["sad", "fear"], "counts": None}, {"counts": {"sad": 2, "fear": 2}}])
-def test_faces_draw_only_the_classes_that_are_asked_for(keys):
+def test_faces_draw_only_the_classes_that_are_needed(keys):
     assert set(source("faces", **keys).items()["label"]) == {"fear", "sad"}
 
 
 def test_a_face_does_not_depend_on_which_others_are_drawn():
     few = source("faces", counts={"sad": 1, "happy": 1}, train_per_class=1, test_per_class=1)
     many = source("faces", counts=None, train_per_class=3, test_per_class=2)
-    assert listed(few) < listed(many)
+    assert list_items(few) < list_items(many)
     for path in few.items()["path"]:
         assert few.open(path).tobytes() == many.open(path).tobytes()
 
 
 @pytest.mark.parametrize(("key", "value"), [("classes", ["sad", "bored"]), ("counts", {"sad": 2, "bored": 2})])
-def test_unknown_expression_is_refused_by_key(key, value):
+def test_an_unknown_expression_is_refused_by_key(key, value):
     with pytest.raises(ConfigError, match=rf"data\.{key}: no class bored; the data has angry, disgust, fear"):
         source("faces", **{"counts": None, key: value}).items()
 
@@ -435,7 +436,7 @@ def test_another_faces_seed_is_another_cache():
 
 def test_the_command_line_reaches_every_source(read, tmp_path):
     root = f"data.root={tmp_path}"
-    assert type(read().data) is Faces
+    assert type(read().data) is DrawnFaces
     assert type(read("data=folder", root).data) is Folder
     assert type(read("data=fer2013", root).data) is FER2013
     assert type(read("data=mma", root, "data.channels=1").data) is MMA

@@ -1,4 +1,4 @@
-"""Splits: who is in which part, always the same for a seed, and no image on two sides."""
+"""Splits: which image is in which part, always the same for a seed, and no image in two parts."""
 
 import hashlib
 import json
@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_experiments.data.split import COLUMNS, make_split
-from fer_experiments.spec import ConfigError
+from fer_experiments.data.split import COLUMNS, Split, make_split
+from fer_experiments.errors import ConfigError
 from tests.conftest import source
 
 PARTS = ("train", "valid", "test")
 
 
 def index(counts: dict[str, dict[str, int]]) -> pd.DataFrame:
-    """An ImageCache's index of unlike images: {part: {class: images}}."""
+    """Return an ImageCache's index of different images. counts: {part: {class: images}}."""
     rows = [
         (f"{part}/{label}/{number:05d}", label, part, f"{part} {label} {number}", "")
         for part, classes in counts.items()
@@ -27,19 +27,20 @@ def index(counts: dict[str, dict[str, int]]) -> pd.DataFrame:
 
 
 def flat(**counts: int) -> pd.DataFrame:
+    """Return the index of a source without parts, which is all train."""
     return index({"train": counts})
 
 
-def split(table, seed=0, **keys):
+def split(table: pd.DataFrame, seed: int = 0, **keys) -> Split:
     return make_split(table, source("folder", root=".", **keys), seed)
 
 
-def paths(made, part) -> set[str]:
-    return set(made.table.loc[made.table["split"] == part, "path"])
+def paths(result: Split, part: str) -> set[str]:
+    return set(result.table.loc[result.table["split"] == part, "path"])
 
 
-def counts(made) -> list[dict[str, int]]:
-    return [made.counts(part) for part in PARTS]
+def counts(result: Split) -> list[dict[str, int]]:
+    return [result.counts(part) for part in PARTS]
 
 
 THREE = index({part: {"cat": 30, "dog": 50} for part in PARTS})
@@ -50,10 +51,10 @@ CARVED = flat(cat=100, dog=200)
 
 
 def test_parts_of_the_source_are_kept():
-    made = split(THREE)
-    assert counts(made) == [{"cat": 30, "dog": 50}] * 3
+    result = split(THREE)
+    assert counts(result) == [{"cat": 30, "dog": 50}] * 3
     for part in PARTS:
-        assert all(path.startswith(part) for path in paths(made, part))
+        assert all(path.startswith(part) for path in paths(result, part))
 
 
 def test_missing_parts_are_carved_out_of_train_by_class():
@@ -62,41 +63,41 @@ def test_missing_parts_are_carved_out_of_train_by_class():
 
 
 @pytest.mark.parametrize(
-    ("there", "wanted"),
+    ("available", "expected"),
     [
         (("train", "test"), [{"cat": 27, "dog": 45}, {"cat": 3, "dog": 5}, {"cat": 30, "dog": 50}]),
         (("train", "valid"), [{"cat": 24, "dog": 40}, {"cat": 30, "dog": 50}, {"cat": 6, "dog": 10}]),
     ],
 )
-def test_only_the_part_that_lacks_is_carved(there, wanted):
-    assert counts(split(THREE[THREE["part"].isin(there)])) == wanted
+def test_only_the_missing_part_is_carved(available, expected):
+    assert counts(split(THREE[THREE["part"].isin(available)])) == expected
 
 
 def test_the_sources_valid_part_can_be_our_test_part():
-    made = split(THREE[THREE["part"] != "test"], parts={"test": "valid"})
-    assert counts(made) == [{"cat": 27, "dog": 45}, {"cat": 3, "dog": 5}, {"cat": 30, "dog": 50}]
-    assert all(path.startswith("valid") for path in paths(made, "test"))
+    result = split(THREE[THREE["part"] != "test"], parts={"test": "valid"})
+    assert counts(result) == [{"cat": 27, "dog": 45}, {"cat": 3, "dog": 5}, {"cat": 30, "dog": 50}]
+    assert all(path.startswith("valid") for path in paths(result, "test"))
 
 
 def test_a_part_of_the_source_that_is_replaced_is_used_nowhere():
-    made = split(THREE, parts={"test": "valid"})
-    assert not any(path.startswith("test") for path in made.table["path"])
+    result = split(THREE, parts={"test": "valid"})
+    assert not any(path.startswith("test") for path in result.table["path"])
 
 
 def test_valid_and_test_can_change_places():
-    made = split(THREE, parts={"test": "valid", "valid": "test"})
-    assert all(path.startswith("valid") for path in paths(made, "test"))
-    assert all(path.startswith("test") for path in paths(made, "valid"))
+    result = split(THREE, parts={"test": "valid", "valid": "test"})
+    assert all(path.startswith("valid") for path in paths(result, "test"))
+    assert all(path.startswith("test") for path in paths(result, "valid"))
 
 
 def test_a_part_set_to_null_is_carved_out_of_train():
-    made = split(THREE, parts={"valid": None})
-    assert all(path.startswith("train") for path in paths(made, "valid"))
-    assert counts(made)[1] == {"cat": 3, "dog": 5}
+    result = split(THREE, parts={"valid": None})
+    assert all(path.startswith("train") for path in paths(result, "valid"))
+    assert counts(result)[1] == {"cat": 3, "dog": 5}
 
 
 @pytest.mark.parametrize(
-    ("there", "parts", "message"),
+    ("available", "parts", "message"),
     [
         (("train",), {"test": "valid"}, r"data\.parts=\{test: valid\}: the source has no part valid; it has train"),
         (PARTS, {"test": "valid", "valid": "valid"}, r"data\.parts=.*: one part of the source can't be two parts here"),
@@ -105,20 +106,20 @@ def test_a_part_set_to_null_is_carved_out_of_train():
         (("valid", "test"), None, r"data\.parts=\{\}: leaves no training images; name a part for train"),
     ],
 )
-def test_parts_that_dont_fit_the_source_are_refused(there, parts, message):
+def test_parts_that_do_not_fit_the_source_are_refused(available, parts, message):
     with pytest.raises(ConfigError, match=message):
-        split(THREE[THREE["part"].isin(there)], parts=parts)
+        split(THREE[THREE["part"].isin(available)], parts=parts)
 
 
 def test_a_source_with_only_a_test_part_can_be_trained_on():
-    made = split(THREE[THREE["part"] == "test"], parts={"train": "test"})
-    assert counts(made) == [{"cat": 22, "dog": 36}, {"cat": 2, "dog": 4}, {"cat": 6, "dog": 10}]
+    result = split(THREE[THREE["part"] == "test"], parts={"train": "test"})
+    assert counts(result) == [{"cat": 22, "dog": 36}, {"cat": 2, "dog": 4}, {"cat": 6, "dog": 10}]
 
 
 # Seeds
 
 
-def test_a_seed_gives_the_same_split_whatever_the_order_of_rows_given_to_pandas():
+def test_a_seed_always_gives_the_same_split():
     first, second = split(CARVED, seed=3), split(CARVED.copy(), seed=3)
     assert first.csv == second.csv
     assert first.hash == second.hash
@@ -126,17 +127,17 @@ def test_a_seed_gives_the_same_split_whatever_the_order_of_rows_given_to_pandas(
 
 @pytest.mark.parametrize("keys", [{}, {"counts": {"cat": 50, "dog": 60}}, {"imbalance": 5.0, "minority": "cat"}])
 def test_another_seed_draws_other_images_but_the_same_test_part(keys):
-    made = [split(CARVED, seed=seed, **keys) for seed in range(4)]
-    assert len({one.hash for one in made}) == 4
+    splits = [split(CARVED, seed=seed, **keys) for seed in range(4)]
+    assert len({result.hash for result in splits}) == 4
     for part in ("train", "valid"):
-        assert len({frozenset(paths(one, part)) for one in made}) == 4
-    assert len({frozenset(paths(one, "test")) for one in made}) == 1
+        assert len({frozenset(paths(result, part)) for result in splits}) == 4
+    assert len({frozenset(paths(result, "test")) for result in splits}) == 1
 
 
-def test_the_test_part_does_not_change_with_what_training_gets():
-    wanted = paths(split(CARVED), "test")
+def test_the_test_part_does_not_change_with_the_training_keys():
+    expected = paths(split(CARVED), "test")
     for keys in ({"counts": {"cat": 5, "dog": 9}}, {"imbalance": 9.0}, {"valid_fraction": 0.3}):
-        assert paths(split(CARVED, **keys), "test") == wanted
+        assert paths(split(CARVED, **keys), "test") == expected
 
 
 def test_test_seed_carves_another_test_part():
@@ -146,21 +147,21 @@ def test_test_seed_carves_another_test_part():
 # Counts and imbalance
 
 
-def test_counts_draw_so_many_training_images_and_validation_beside_them():
-    made = split(CARVED, counts={"cat": 50, "dog": 60})
-    assert counts(made) == [{"cat": 50, "dog": 60}, {"cat": 5, "dog": 6}, {"cat": 20, "dog": 40}]
+def test_counts_draw_training_images_and_validation_images_beside_them():
+    result = split(CARVED, counts={"cat": 50, "dog": 60})
+    assert counts(result) == [{"cat": 50, "dog": 60}, {"cat": 5, "dog": 6}, {"cat": 20, "dog": 40}]
 
 
-def test_the_papers_counts():
+def test_the_counts_of_the_paper_can_be_drawn():
     table = index({"train": {"angry": 3995, "happy": 7215}, "test": {"angry": 467, "happy": 895}})
-    made = split(table, counts={"angry": 820, "happy": 900})
-    assert counts(made) == [{"angry": 820, "happy": 900}, {"angry": 82, "happy": 90}, {"angry": 467, "happy": 895}]
+    result = split(table, counts={"angry": 820, "happy": 900})
+    assert counts(result) == [{"angry": 820, "happy": 900}, {"angry": 82, "happy": 90}, {"angry": 467, "happy": 895}]
 
 
 def test_counts_choose_the_classes():
-    made = split(flat(a=50, b=50, c=50), counts={"a": 10, "c": 10})
-    assert made.classes == ("a", "c")
-    assert set(made.table["label"]) == {"a", "c"}
+    result = split(flat(a=50, b=50, c=50), counts={"a": 10, "c": 10})
+    assert result.classes == ("a", "c")
+    assert set(result.table["label"]) == {"a", "c"}
 
 
 def test_classes_choose_the_classes_in_sorted_order():
@@ -168,18 +169,18 @@ def test_classes_choose_the_classes_in_sorted_order():
     assert split(flat(c=50, a=50, b=50)).classes == ("a", "b", "c")
 
 
-def test_a_class_of_classes_that_counts_leave_out_is_taken_whole():
-    made = split(flat(a=50, b=50), classes=["a", "b"], counts={"a": 10})
-    assert made.counts("train") == {"a": 10, "b": 36}
+def test_a_class_without_a_count_keeps_all_its_images():
+    result = split(flat(a=50, b=50), classes=["a", "b"], counts={"a": 10})
+    assert result.counts("train") == {"a": 10, "b": 36}
 
 
-def test_counts_as_large_as_there_are_take_all():
-    made = split(THREE, counts={"cat": 30, "dog": 50})
-    assert made.counts("train") == {"cat": 30, "dog": 50}
+def test_counts_as_large_as_the_classes_draw_all_images():
+    result = split(THREE, counts={"cat": 30, "dog": 50})
+    assert result.counts("train") == {"cat": 30, "dog": 50}
 
 
 @pytest.mark.parametrize(
-    ("table", "wanted", "message"),
+    ("table", "requested", "message"),
     [
         (THREE, {"cat": 31, "dog": 9}, r"data\.counts=\{cat: 31\}: there are 30 training images of cat$"),
         (
@@ -195,9 +196,9 @@ def test_counts_as_large_as_there_are_take_all():
         ),
     ],
 )
-def test_counts_larger_than_there_are_say_how_many_there_are(table, wanted, message):
+def test_counts_larger_than_the_classes_are_refused_with_their_sizes(table, requested, message):
     with pytest.raises(ConfigError, match=message):
-        split(table, counts=wanted)
+        split(table, counts=requested)
 
 
 @pytest.mark.parametrize(
@@ -208,8 +209,8 @@ def test_smaller_counts_are_contained_in_larger_ones(table):
     drawn = [paths(split(table, counts={"cat": n, "dog": 20}), "train") for n in (1, 2, 10, 29, 30)]
     for smaller, larger in pairwise(drawn):
         assert smaller < larger
-    dogs = [{path for path in one if "dog" in path} for one in drawn]
-    assert dogs.count(dogs[0]) == len(dogs)  # the other class stays
+    dogs = [{path for path in train if "dog" in path} for train in drawn]
+    assert dogs.count(dogs[0]) == len(dogs)  # the class whose count does not change
 
 
 def test_the_first_images_of_a_part_are_of_all_classes():
@@ -220,7 +221,7 @@ def test_the_first_images_of_a_part_are_of_all_classes():
 
 
 @pytest.mark.parametrize(
-    ("have", "imbalance", "minority", "train"),
+    ("available", "imbalance", "minority", "train"),
     [
         ({"cat": 900, "dog": 900}, 10.0, "cat", {"cat": 90, "dog": 900}),
         ({"cat": 900, "dog": 900}, 10.0, "dog", {"cat": 900, "dog": 90}),
@@ -233,27 +234,27 @@ def test_the_first_images_of_a_part_are_of_all_classes():
         ({"ant": 500, "cat": 900, "dog": 700}, 10.0, "ant", {"ant": 90, "cat": 900, "dog": 700}),
     ],
 )
-def test_imbalance_leaves_the_minority_that_much_smaller(have, imbalance, minority, train):
-    table = index({"train": have, "valid": dict.fromkeys(have, 9), "test": dict.fromkeys(have, 9)})
-    made = split(table, imbalance=imbalance, minority=minority)
-    assert counts(made) == [train, dict.fromkeys(have, 9), dict.fromkeys(have, 9)]
+def test_imbalance_makes_the_minority_smaller_by_its_ratio(available, imbalance, minority, train):
+    table = index({"train": available, "valid": dict.fromkeys(available, 9), "test": dict.fromkeys(available, 9)})
+    result = split(table, imbalance=imbalance, minority=minority)
+    assert counts(result) == [train, dict.fromkeys(available, 9), dict.fromkeys(available, 9)]
 
 
-def test_imbalance_is_of_the_counts():
-    made = split(flat(cat=2000, dog=2000), counts={"cat": 900, "dog": 900}, imbalance=10.0, minority="dog")
-    assert counts(made) == [{"cat": 900, "dog": 90}, {"cat": 90, "dog": 90}, {"cat": 400, "dog": 400}]
+def test_imbalance_applies_to_the_counts():
+    result = split(flat(cat=2000, dog=2000), counts={"cat": 900, "dog": 900}, imbalance=10.0, minority="dog")
+    assert counts(result) == [{"cat": 900, "dog": 90}, {"cat": 90, "dog": 90}, {"cat": 400, "dog": 400}]
 
 
 def test_more_imbalance_draws_from_less_and_leaves_validation_as_it_is():
-    made = [split(CARVED, imbalance=ratio, minority="cat") for ratio in (2.0, 4.0, 40.0)]
-    drawn = [paths(one, "train") for one in made]
+    splits = [split(CARVED, imbalance=ratio, minority="cat") for ratio in (2.0, 4.0, 40.0)]
+    drawn = [paths(result, "train") for result in splits]
     assert drawn[0] > drawn[1] > drawn[2]
-    assert len({frozenset(paths(one, "valid")) for one in made}) == 1
+    assert len({frozenset(paths(result, "valid")) for result in splits}) == 1
 
 
-def test_imbalance_that_is_exceeded_already_is_refused_with_both_numbers():
+def test_an_imbalance_that_the_data_exceeds_already_is_refused_with_both_numbers():
     message = (
-        r"data\.imbalance=1\.5: asks for 33 of cat beside 50 of dog \(data\.profile=minority\), but there are 30; "
+        r"data\.imbalance=1\.5: needs 33 images of cat beside 50 of dog \(data\.profile=minority\), but there are 30; "
         r"give data\.imbalance=1\.67 or more, or at most 45 of every class \(data\.counts\)$"
     )
     with pytest.raises(ConfigError, match=message):
@@ -267,11 +268,11 @@ def test_imbalance_that_is_exceeded_already_is_refused_with_both_numbers():
 
 @pytest.mark.parametrize("table", [THREE, CARVED])
 def test_test_counts_narrow_the_test_part_and_no_other(table):
-    whole, made = split(table), split(table, test_counts={"cat": 15, "dog": 7})
-    assert made.counts("test") == {"cat": 15, "dog": 7}
-    assert paths(made, "test") < paths(whole, "test")
+    full, narrowed = split(table), split(table, test_counts={"cat": 15, "dog": 7})
+    assert narrowed.counts("test") == {"cat": 15, "dog": 7}
+    assert paths(narrowed, "test") < paths(full, "test")
     for part in ("train", "valid"):
-        assert paths(made, part) == paths(whole, part)
+        assert paths(narrowed, part) == paths(full, part)
 
 
 def test_test_counts_are_drawn_by_test_seed_alone():
@@ -289,12 +290,12 @@ def test_smaller_test_counts_are_contained_in_larger_ones():
         assert smaller < larger
 
 
-def test_test_counts_as_large_as_there_are_change_nothing():
+def test_test_counts_as_large_as_the_test_part_change_nothing():
     assert split(THREE, test_counts={"cat": 30, "dog": 50}).hash == split(THREE).hash
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("requested", "message"),
     [
         ({"cat": 3, "dog": 3, "cow": 1}, r"data\.test_counts: no class cow; give one count for each of cat, dog, or"),
         ({"cat": 3}, r"data\.test_counts: no count for dog; give one count for each of cat, dog, or .*=null"),
@@ -304,9 +305,9 @@ def test_test_counts_as_large_as_there_are_change_nothing():
         ),
     ],
 )
-def test_test_counts_that_cant_be_had_are_refused(wanted, message):
+def test_test_counts_that_cannot_be_drawn_are_refused(requested, message):
     with pytest.raises(ConfigError, match=message):
-        split(THREE, test_counts=wanted)
+        split(THREE, test_counts=requested)
 
 
 # Classes
@@ -326,7 +327,7 @@ def test_test_counts_that_cant_be_had_are_refused(wanted, message):
         ({"minority": "cow"}, r"data\.minority=cow: is not one of cat, dog"),
     ],
 )
-def test_classes_that_cant_be_had_are_refused_by_key(keys, message):
+def test_unknown_or_contradictory_classes_are_refused_by_key(keys, message):
     with pytest.raises(ConfigError, match=message):
         split(THREE, **keys)
 
@@ -337,7 +338,7 @@ def test_a_source_of_one_class_is_refused():
 
 
 @pytest.mark.parametrize("part", ["valid", "test"])
-def test_a_class_missing_from_one_part_is_named_with_the_remedy(part):
+def test_a_class_that_is_missing_from_a_part_is_named_with_the_remedy(part):
     table = THREE[(THREE["part"] != part) | (THREE["label"] != "dog")]
     remedy = rf"carve the part out of train with data\.parts=\{{{part}: null\}}$"
     with pytest.raises(ConfigError, match=rf"data: the class dog has no images for {part}; add some, .*{remedy}"):
@@ -347,12 +348,12 @@ def test_a_class_missing_from_one_part_is_named_with_the_remedy(part):
 
 @pytest.mark.parametrize("keys", [{}, {"imbalance": 2.0}])
 @pytest.mark.parametrize("table", [flat(cat=1, dog=50), THREE[(THREE["part"] != "train") | (THREE["label"] != "cat")]])
-def test_a_class_without_training_images_is_named_and_no_carving_advised(table, keys):
+def test_a_class_without_training_images_is_named_and_carving_is_not_advised(table, keys):
     with pytest.raises(ConfigError, match=r"the class cat has no images for train; .* with data\.classes$"):
         split(table, **keys)
 
 
-def test_a_class_of_one_image_repeated_cant_be_split_and_is_named():
+def test_a_class_of_copies_of_one_image_is_named():
     table = flat(cat=20, dog=50)
     table.loc[table["label"] == "cat", "content_hash"] = "the same"
     with pytest.raises(ConfigError, match=r"the class cat has no images for valid; .* with data\.classes$"):
@@ -363,7 +364,7 @@ def test_three_images_of_a_class_are_enough():
     assert counts(split(flat(cat=3, dog=30))) == [{"cat": 1, "dog": 22}, {"cat": 1, "dog": 2}, {"cat": 1, "dog": 6}]
 
 
-def test_nothing_readable_is_an_error_and_no_crash():
+def test_data_without_readable_images_is_a_clear_error():
     table = CARVED.assign(error="broken")
     with pytest.raises(ConfigError, match="the class cat, dog has no images for train"):
         split(table, skip_corrupt=True)
@@ -373,7 +374,7 @@ def test_nothing_readable_is_an_error_and_no_crash():
 
 
 def random_duplicates(seed: int, parts=("train",), classes=3) -> pd.DataFrame:
-    """300 images, many pixel-identical, some of these with unlike labels and in unlike parts."""
+    """Return the index of 300 images: many are pixel-identical, some of them with different labels and parts."""
     rng = np.random.default_rng(seed)
     number = rng.integers(0, 200, 300)
     label = np.where(rng.random(300) < 0.9, number % classes, rng.integers(0, classes, 300))
@@ -392,35 +393,37 @@ def random_duplicates(seed: int, parts=("train",), classes=3) -> pd.DataFrame:
 @pytest.mark.parametrize("seed", range(6))
 def test_exact_duplicates_never_straddle_a_split(parts, seed):
     table = random_duplicates(seed, parts)
-    made = split(table, seed=seed)
-    assert (made.table.groupby("content_hash")["split"].nunique() == 1).all()
-    assert made.table["path"].is_unique
+    result = split(table, seed=seed)
+    assert (result.table.groupby("content_hash")["split"].nunique() == 1).all()
+    assert result.table["path"].is_unique
     for part in PARTS:
-        assert set(made.labels(part)) == set(made.classes)
+        assert set(result.labels(part)) == set(result.classes)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_more_protected_part_keeps_a_duplicate(seed):
     table = random_duplicates(seed, PARTS)
-    made = split(table)
-    assert paths(made, "test") == set(table.loc[table["part"] == "test", "path"])
+    result = split(table)
+    assert paths(result, "test") == set(table.loc[table["part"] == "test", "path"])
     in_test = set(table.loc[table["part"] == "test", "content_hash"])
     valid = table[(table["part"] == "valid") & ~table["content_hash"].isin(in_test)]
-    assert paths(made, "valid") == set(valid["path"])
-    lost = {part: int((table["part"] == part).sum()) - len(paths(made, part)) for part in ("train", "valid")}
-    assert made.report["dropped_as_duplicates_of_a_more_protected_part"] == lost
+    assert paths(result, "valid") == set(valid["path"])
+    lost = {part: int((table["part"] == part).sum()) - len(paths(result, part)) for part in ("train", "valid")}
+    assert result.report["dropped_as_duplicates_of_a_more_protected_part"] == lost
 
 
 @pytest.mark.parametrize("parts", [("train",), PARTS])
 @pytest.mark.parametrize("seed", range(3))
 def test_duplicates_of_test_images_that_are_not_drawn_are_in_no_part(seed, parts):
     table = random_duplicates(seed, parts)
-    whole, made = split(table), split(table, test_counts={f"class {place}": 5 for place in range(3)})
-    assert set(made.counts("test").values()) == {5}
-    hashes = [set(one.table.loc[one.table["split"] == "test", "content_hash"]) for one in (whole, made)]
-    others = made.table.loc[made.table["split"] != "test", "content_hash"]
-    assert not others.isin(hashes[0]).any()
-    assert hashes[1] < hashes[0]
+    full, narrowed = split(table), split(table, test_counts={f"class {place}": 5 for place in range(3)})
+    assert set(narrowed.counts("test").values()) == {5}
+    full_test, narrowed_test = (
+        set(result.table.loc[result.table["split"] == "test", "content_hash"]) for result in (full, narrowed)
+    )
+    rest = narrowed.table.loc[narrowed.table["split"] != "test", "content_hash"]
+    assert not rest.isin(full_test).any()
+    assert narrowed_test < full_test
 
 
 def test_carving_loses_no_image():
@@ -428,13 +431,13 @@ def test_carving_loses_no_image():
     assert set(split(table).table["path"]) == set(table["path"])
 
 
-def test_duplicates_of_another_class_that_nobody_wants_cost_nothing():
+def test_duplicates_in_a_class_that_is_not_used_do_not_matter():
     table = index({"train": {"a": 20, "b": 20}, "test": {"a": 5, "b": 5, "c": 5}})
     table.loc[table["label"] == "c", "content_hash"] = "train a 0"
     assert len(split(table, classes=["a", "b"]).table) == 50
 
 
-def test_report_counts_groups_as_found_in_the_source():
+def test_the_report_counts_duplicate_groups_of_the_source():
     table = index({"train": {"a": 20, "b": 20}, "test": {"a": 5, "b": 5}})
     table = table.set_index("path")
     for group, members in enumerate(
@@ -457,7 +460,7 @@ def test_report_counts_groups_as_found_in_the_source():
     assert json.loads(json.dumps(report)) == report
 
 
-def test_corrupt_images_are_no_duplicates_of_each_other():
+def test_corrupt_images_do_not_count_as_duplicates():
     table = CARVED.copy()
     table.loc[:9, ["content_hash", "error"]] = ["", "broken"]
     report = split(table, skip_corrupt=True).report
@@ -466,22 +469,22 @@ def test_corrupt_images_are_no_duplicates_of_each_other():
     assert report["corrupt"][0] == {"path": "train/cat/00000", "error": "broken"}
 
 
-def test_report_counts_the_images_of_every_part_and_class():
-    made = split(CARVED)
-    assert made.report["images"] == {part: made.counts(part) for part in PARTS}
+def test_the_report_counts_the_images_of_every_part_and_class():
+    result = split(CARVED)
+    assert result.report["images"] == {part: result.counts(part) for part in PARTS}
 
 
-# What is written
+# Files
 
 
 def test_split_csv_has_a_row_for_every_image_and_its_hash_names_the_split(tmp_path):
-    made = split(CARVED)
-    made.save(tmp_path / "split.csv")
+    result = split(CARVED)
+    result.save(tmp_path / "split.csv")
     written = (tmp_path / "split.csv").read_bytes()
     table = pd.read_csv(tmp_path / "split.csv")
     assert list(table.columns) == COLUMNS == ["path", "label", "split", "content_hash"]
     assert len(table) == 300
-    assert hashlib.sha256(written).hexdigest().startswith(made.hash)
+    assert hashlib.sha256(written).hexdigest().startswith(result.hash)
     assert b"\r" not in written
 
 
@@ -501,9 +504,9 @@ def test_every_change_of_the_data_changes_the_hash(change):
 
 
 def test_rows_and_labels_belong_together():
-    made = split(CARVED)
+    result = split(CARVED)
     for part in PARTS:
-        rows = made.rows(part)
-        assert list(CARVED.loc[rows, "label"]) == list(made.labels(part))
-        assert set(CARVED.loc[rows, "path"]) == paths(made, part)
-    assert len({row for part in PARTS for row in made.rows(part)}) == 300
+        rows = result.rows(part)
+        assert list(CARVED.loc[rows, "label"]) == list(result.labels(part))
+        assert set(CARVED.loc[rows, "path"]) == paths(result, part)
+    assert len({row for part in PARTS for row in result.rows(part)}) == 300

@@ -1,4 +1,4 @@
-"""Generated images on disk: read back as they were written, and refused where they saw another split."""
+"""Generated images on disk: read back as they were written, and refused if they were made from another split."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from fer_experiments.data.synthetic import (
     read_synthetic,
     write_synthetic,
 )
-from fer_experiments.spec import ConfigError
+from fer_experiments.errors import ConfigError
 
 SPLIT = "0123456789abcdef"
 
@@ -40,21 +40,21 @@ def edit(folder, **columns):
 
 
 def scores(faults):
-    """Of so many images, each with the faults in a word of its own."""
+    """Return the scores of images; faults: a list for each image."""
     table = pd.DataFrame({name: [0.25] * len(faults) for name in SCORES})
-    return table.assign(**{fault: [fault in own for own in faults] for fault in FAULTS})
+    return table.assign(**{fault: [fault in image for image in faults] for fault in FAULTS})
 
 
 @pytest.fixture
 def scored(tmp_path):
-    """Four cats: fine, memorised, off_class and both."""
+    """Four cats: without faults, memorised, off_class, and both."""
     table = scores([[], ["memorised"], ["off_class"], ["memorised", "off_class"]])
     write_synthetic(tmp_path, "cat", noise(4, seed=1), [0, 1, 2, 3], "checkpoint", SPLIT, table)
     return tmp_path
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_written_is_read_pixel_by_pixel(tmp_path, channels):
+def test_written_images_are_read_back_pixel_by_pixel(tmp_path, channels):
     images = noise(4, channels)
     write_synthetic(tmp_path, "cat", images, [0, 1, 2, 3], "checkpoint", SPLIT)
     read = read_synthetic(tmp_path, {"cat": 4}, SPLIT, channels)
@@ -62,7 +62,7 @@ def test_what_is_written_is_read_pixel_by_pixel(tmp_path, channels):
     assert read.labels.tolist() == ["cat"] * 4
 
 
-def test_the_first_images_of_each_class_are_taken_in_the_order_asked_for(folder):
+def test_the_first_images_of_each_class_are_read_in_the_requested_order(folder):
     read = read_synthetic(folder, {"dog": 2, "cat": 3}, SPLIT, 3)
     assert read.labels.tolist() == ["dog"] * 2 + ["cat"] * 3
     np.testing.assert_array_equal(read.images, np.concatenate([noise(3, seed=2)[:2], noise(5, seed=1)[:3]]))
@@ -74,7 +74,7 @@ def test_fewer_images_are_contained_in_more(folder):
     np.testing.assert_array_equal(few, more[:2])
 
 
-def test_the_manifest_says_what_made_each_image_and_from_which_split(folder):
+def test_the_manifest_names_the_seed_the_checkpoint_and_the_split_of_each_image(folder):
     rows = manifest(folder)
     assert list(rows.columns) == COLUMNS == ["file", "class", "seed", "checkpoint_hash", "split_hash"]
     assert rows["file"].tolist()[:2] == ["cat/00000010.png", "cat/00000011.png"]
@@ -108,7 +108,7 @@ def test_split_hashes_of_digits_are_compared_as_text(tmp_path):
     assert len(read_synthetic(tmp_path, {"cat": 2}, "0000000000000012", 3).images) == 2
 
 
-def test_colour_is_read_as_grey_where_images_are_grey(folder):
+def test_colour_is_read_as_grayscale_for_one_channel(folder):
     assert read_synthetic(folder, {"cat": 2}, SPLIT, 1).images.shape == (2, 8, 8, 1)
 
 
@@ -129,9 +129,9 @@ def test_one_image_from_another_split_is_enough_to_refuse_all(folder):
         read_synthetic(folder, {"cat": 2}, SPLIT, 3)
 
 
-@pytest.mark.parametrize(("label", "there"), [("cat", 5), ("cow", 0)])
-def test_too_few_images_are_refused_with_both_numbers(folder, label, there):
-    message = rf"has {there} images of {label}, 6 are needed; make more with .*generate CHECKPOINT --count 6"
+@pytest.mark.parametrize(("label", "count"), [("cat", 5), ("cow", 0)])
+def test_too_few_images_are_refused_with_both_numbers(folder, label, count):
+    message = rf"has {count} images of {label}, 6 are needed; make more with .*generate CHECKPOINT --count 6"
     with pytest.raises(ConfigError, match=message):
         read_synthetic(folder, {label: 6}, SPLIT, 3)
 
@@ -142,7 +142,7 @@ def test_a_folder_without_manifest_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'"a\n'])
-def test_a_manifest_that_is_no_csv_is_named(tmp_path, content):
+def test_a_manifest_that_is_not_csv_is_named(tmp_path, content):
     (tmp_path / MANIFEST).write_bytes(content)
     with pytest.raises(ConfigError, match=r"balance\.synthetic=.*manifest\.csv (can't be read|lacks the column)"):
         read_synthetic(tmp_path, {"cat": 1}, SPLIT, 3)
@@ -174,7 +174,7 @@ def test_an_image_that_cant_be_read_is_named(folder, damage):
         content[len(content) // 2] ^= 0xFF
         path.write_bytes(content)
     elif damage == "text":
-        path.write_text("no image")
+        path.write_text("not an image")
     with pytest.raises(ConfigError, match=r"balance\.synthetic=.*: 'cat/00000010\.png', which .* can't be read: "):
         read_synthetic(folder, {"cat": 1}, SPLIT, 3)
 
@@ -185,10 +185,10 @@ def test_images_of_unlike_sizes_are_refused(folder):
         read_synthetic(folder, {"cat": 5}, SPLIT, 3)
 
 
-# scores and faults
+# Scores and faults
 
 
-def test_the_manifest_says_why_an_image_is_not_accepted(scored):
+def test_the_manifest_names_the_faults_of_each_image(scored):
     rows = manifest(scored)
     assert rows["faults"].tolist() == ["", "memorised", "off_class", "memorised off_class"]
     assert (rows[SCORES] == "0.25").all(axis=None)

@@ -1,4 +1,4 @@
-"""What TensorBoard serves of a study: its HTTP interface, as its page reads it."""
+"""TensorBoard shows what a study has logged. Its HTTP interface is read as its page reads it."""
 
 import json
 import time
@@ -19,7 +19,7 @@ JOB = [
 
 
 def serve(logdir: Path) -> str:
-    """Start TensorBoard in a thread of this process, on the loopback address; its address."""
+    """Start TensorBoard in a thread of this process, on the loopback address; return its URL."""
     server = program.TensorBoard()
     server.configure(argv=["", "--logdir", str(logdir), "--host", "127.0.0.1", "--port", "0", "--load_fast", "false"])
     return server.launch()
@@ -27,23 +27,23 @@ def serve(logdir: Path) -> str:
 
 @pytest.fixture
 def ask(run):
-    """ask(plugin, path, **query) -> what TensorBoard says of a finished study."""
+    """ask(plugin, path, **query) -> what TensorBoard answers about a finished study."""
     address = serve(run(*JOB))
 
-    def asked(plugin: str, path: str, **query):
+    def request(plugin: str, path: str, **query):
         with urllib.request.urlopen(f"{address}data/plugin/{plugin}/{path}?{urlencode(query)}", timeout=20) as answer:
             content = answer.read()
         return json.loads(content) if answer.headers.get_content_type() == "application/json" else content
 
     end = time.monotonic() + 30
-    while time.monotonic() < end:  # it reads the files in the background, those of arms to their last line
-        if all(HPARAMS in asked("scalars", "tags").get(f"seed_0/{arm}", ()) for arm in ARMS):
+    while time.monotonic() < end:  # TensorBoard reads the files in the background; wait for the last line of each arm
+        if all(HPARAMS in request("scalars", "tags").get(f"seed_0/{arm}", ()) for arm in ARMS):
             break
         time.sleep(0.2)
-    return asked
+    return request
 
 
-def test_it_shows_all_that_a_study_has(ask):
+def test_it_shows_all_that_a_study_has_logged(ask):
     gan, arms = "seed_0/gan", [f"seed_0/{arm}" for arm in ARMS]
     scalars = ask("scalars", "tags")
     assert set(scalars) == {gan, *arms}  # a run is named by seed and arm
@@ -87,7 +87,7 @@ def test_it_shows_all_that_a_study_has(ask):
     }
     assert set(lines) == {"gan", *ARMS}
     assert lines["none"]["hparams"]["generated"] == 0 < lines["dcgan"]["hparams"]["generated"]
-    assert {lines["none"]["hparams"][f"gan.{key}"] for key in ("conditional", "mirror", "ema")} == {
+    assert {lines["none"]["hparams"][f"gan.{key}"] for key in ("conditional", "random_flip", "ema")} == {
         "true", "false", "null",
     }  # fmt: skip
     values = {value["name"]["tag"]: value["value"] for value in lines["none"]["metricValues"]}
@@ -97,10 +97,10 @@ def test_it_shows_all_that_a_study_has(ask):
     assert set(ask("projector", "runs")) == set(GANS)
     for run in GANS:
         (embedding,) = ask("projector", "info", run=run)["embeddings"]
-        of_it = {"run": run, "name": embedding["tensorName"]}
+        identity = {"run": run, "name": embedding["tensorName"]}
         count, dimensions = embedding["tensorShape"]
-        parts = ask("projector", "metadata", **of_it).decode().split()
+        parts = ask("projector", "metadata", **identity).decode().split()
         assert len(parts) == count
         assert set(parts) == {"train", "valid", "generated"}
-        assert len(ask("projector", "tensor", **of_it)) == count * dimensions * 4  # float32
-        assert ask("projector", "sprite_image", **of_it).startswith(b"\x89PNG")
+        assert len(ask("projector", "tensor", **identity)) == count * dimensions * 4  # float32
+        assert ask("projector", "sprite_image", **identity).startswith(b"\x89PNG")

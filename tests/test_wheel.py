@@ -1,4 +1,4 @@
-"""Installed from a wheel, outside the checkout."""
+"""The package, installed from a wheel, runs outside the checkout."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder with the wheel's content, as pip lays it out."""
+    """Return a folder with the wheel's content, laid out as pip does it."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [
         sys.executable,
@@ -43,9 +43,11 @@ def run(installed: Path, where: Path, *line: str) -> subprocess.CompletedProcess
     )
 
 
-def test_the_wheel_carries_conf_and_the_page(installed):
+def test_the_wheel_carries_conf_and_the_templates_of_the_page(installed):
     assert (installed / "fer_experiments" / "conf" / "config.yaml").is_file()
-    assert list((installed / "fer_experiments" / "report").glob("*.j2"))
+    templates = {file.name for file in (ROOT / "fer_experiments" / "report" / "templates").iterdir()}
+    assert "page.html.j2" in templates
+    assert {file.name for file in (installed / "fer_experiments" / "report" / "templates").iterdir()} == templates
 
 
 def test_a_job_runs_from_the_wheel_outside_the_checkout(installed, tmp_path):

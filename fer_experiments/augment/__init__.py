@@ -1,4 +1,4 @@
-"""Image augmentation: batched, drawn for each image. One file an option of conf/augment/, and mixing of pairs."""
+"""Image augmentation of whole batches, drawn for each image: a file for each option of conf/augment/, and mixing."""
 
 from fer_experiments.augment.base import Augment
 from fer_experiments.augment.mixing import Mixing

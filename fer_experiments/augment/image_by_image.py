@@ -1,4 +1,4 @@
-"""Policies of torchvision, which choose for each image what is done to it."""
+"""Policies of torchvision, which draw a change for each image."""
 
 from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
@@ -12,9 +12,9 @@ from fer_experiments.augment.base import Augment
 
 
 class ImageByImage(Augment):
-    """A transform of torchvision's, called for every image: for a batch it would draw once.
+    """A transform of torchvision, called for every image: called on a batch, it would draw only once.
 
-    The draws are the CPU's generator's and choose on the host, so that a CUDA graph would repeat those of its capture.
+    It draws from the CPU's generator and chooses on the host, so a CUDA graph would repeat the draws of its capture.
     """
 
     capturable: ClassVar[bool] = False
@@ -24,9 +24,9 @@ class ImageByImage(Augment):
     fill: Annotated[int, Field(ge=0, le=255)]
 
     @abstractmethod
-    def transform(self) -> Transform:
-        """For one image (C, H, W) uint8."""
+    def build_transform(self) -> Transform:
+        """Return the transform of one image (C, H, W) uint8."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        transform = self.transform()
+        transform = self.build_transform()
         return torch.stack([transform(image) for image in images])

@@ -1,4 +1,4 @@
-"""Pairs of images of a batch, mixed."""
+"""Mixup and Remix: images of a batch are mixed in pairs."""
 
 import torch
 from torch import Tensor, nn
@@ -6,10 +6,11 @@ from torch.distributions import Beta
 
 
 class Mixing(nn.Module):
-    """Each image of a batch is mixed with the one before it, share ~ Beta(alpha, alpha) (Zhang et al. 2018).
+    """Mixup of each image with its partner, the image before it; share ~ Beta(alpha, alpha) (Zhang et al. 2018).
 
-    With counts (K,) of the classes it is Remix (Chou et al. 2020, equation 4): a label goes wholly to the class of the
-    pair that the other outnumbers kappa times or more, where that other one's share is less than tau.
+    With the class counts (K,) it is Remix (Chou et al. 2020, equation 4): if one class of a pair has at least kappa
+    times as many training images as the other, and its image has a share below tau, the whole label goes to
+    the other class.
     """
 
     alpha: Tensor
@@ -24,18 +25,18 @@ class Mixing(nn.Module):
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """images (B, C, H, W), labels (B,) int64 -> mixed images, the partners' labels (B,), the labels' share (B,)."""
         share = Beta(self.alpha, self.alpha, validate_args=False).sample((len(images),))  # no wait for the device
-        partners = self.of_partners(labels)
-        mixed = torch.lerp(self.of_partners(images), images, share[:, None, None, None].to(images.dtype))
-        return mixed, partners, self._of_labels(share, labels, partners)
+        partner_labels = self.take_partners(labels)
+        mixed = torch.lerp(self.take_partners(images), images, share[:, None, None, None].to(images.dtype))
+        return mixed, partner_labels, self._compute_label_share(share, labels, partner_labels)
 
     @staticmethod
-    def of_partners(values: Tensor) -> Tensor:
-        """values (B, ...) of the images -> those of the images that they are mixed with."""
+    def take_partners(values: Tensor) -> Tensor:
+        """values (B, ...) of the images -> the values of their partners, in the images' order."""
         return values.roll(1, 0)  # batches are in random order
 
-    def _of_labels(self, share: Tensor, labels: Tensor, partners: Tensor) -> Tensor:
+    def _compute_label_share(self, share: Tensor, labels: Tensor, partner_labels: Tensor) -> Tensor:
         if self.counts is None:
             return share
-        ratio = self.counts[labels] / self.counts[partners]
+        ratio = self.counts[labels] / self.counts[partner_labels]
         share = share.masked_fill((ratio >= self.kappa) & (share < self.tau), 0.0)
         return share.masked_fill((ratio <= 1 / self.kappa) & (1 - share < self.tau), 1.0)

@@ -1,4 +1,4 @@
-"""augment=none."""
+"""augment=none: no augmentation."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from fer_experiments.augment.base import Augment
 
 
 class NoAugment(Augment):
-    """Images as they are."""
+    """No augmentation: images stay as they are."""
 
     capturable: ClassVar[bool] = True
     differentiable: ClassVar[bool] = True
@@ -16,5 +16,5 @@ class NoAugment(Augment):
     def __call__(self, images: Tensor) -> Tensor:
         return images
 
-    def smooth(self, images: Tensor) -> Tensor:
+    def transform_float(self, images: Tensor) -> Tensor:
         return images

@@ -1,4 +1,4 @@
-"""augment=randaugment."""
+"""augment=randaugment: RandAugment of torchvision."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ class RandAugment(ImageByImage):
     magnitude: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _magnitude_is_a_bin(self) -> "RandAugment":
+    def _check_magnitude(self) -> "RandAugment":
         if self.magnitude >= self.num_magnitude_bins:
             raise ValueError(
                 f"magnitude={self.magnitude}: must be below num_magnitude_bins={self.num_magnitude_bins}; "
@@ -23,5 +23,5 @@ class RandAugment(ImageByImage):
             )
         return self
 
-    def transform(self) -> v2.Transform:
+    def build_transform(self) -> v2.Transform:
         return v2.RandAugment(**self.model_dump())

@@ -1,4 +1,4 @@
-"""augment=strong: the camera's place, the light, and something in the way."""
+"""augment=strong: differences in where the camera stands, in the light, and in what hides a part of the object."""
 
 from typing import Annotated
 
@@ -13,9 +13,9 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Strong(Traditional):
-    """Traditional, then brightness and contrast, then random erasing.
+    """Traditional augmentation, then a change of brightness and contrast, then random erasing.
 
-    Erasing fills a rectangle with noise, uniform over all bytes: RE-R of Zhong et al. 2020.
+    The erased rectangle is filled with noise, uniform over all bytes: RE-R of Zhong et al. 2020.
     """
 
     brightness: Fraction
@@ -26,32 +26,32 @@ class Strong(Traditional):
 
     @field_validator("erase_area")
     @classmethod
-    def _least_and_most(cls, area: list[float]) -> list[float]:
+    def _check_range(cls, area: list[float]) -> list[float]:
         if len(area) != 2 or area[0] > area[1]:
-            raise ValueError("takes the least and the most share of an image, as [0.02, 0.33]")
+            raise ValueError("takes the smallest and the largest share of an image, as [0.02, 0.33]")
         return area
 
-    def smooth(self, images: Tensor) -> Tensor:
-        changed = self.lit(self.resampled(images))
+    def transform_float(self, images: Tensor) -> Tensor:
+        changed = self.change_light(self.resample(images))
         noise = torch.randint(0, 256, images.shape, dtype=torch.uint8, device=images.device)
-        return torch.where(self.rectangles(images), noise.to(changed), changed)
+        return torch.where(self.draw_rectangles(images), noise.to(changed), changed)
 
-    def lit(self, images: Tensor) -> Tensor:
-        """images (B, C, H, W) float -> the same shape, in other light."""
+    def change_light(self, images: Tensor) -> Tensor:
+        """images (B, C, H, W) float -> images of the same shape with other brightness and contrast."""
         draws = torch.rand(2, len(images), 1, 1, 1, device=images.device) * 2 - 1
         mean = images.mean((1, 2, 3), keepdim=True)
         return (1 + draws[0] * self.brightness) * (mean + (1 + draws[1] * self.contrast) * (images - mean))
 
-    def rectangles(self, images: Tensor) -> Tensor:
-        """(B, 1, H, W) bool: True where an image is erased. Zhong et al. 2020, Algorithm 1.
+    def draw_rectangles(self, images: Tensor) -> Tensor:
+        """images (B, C, H, W) -> (B, 1, H, W) bool, True at the erased pixels. Zhong et al. 2020, Algorithm 1.
 
-        The ratio is drawn from those with which the area fits into the image, where the paper draws until one does.
+        The paper draws a ratio again until the rectangle fits; here it is drawn from the ratios that fit.
         """
         draws = torch.rand(5, len(images), device=images.device)  # whether, area, ratio, top, left
-        least, most = self.erase_area
-        area = least + draws[1] * (most - least)
-        widest = -torch.log(area.clamp(min=self.erase_ratio))  # of the ratio's logarithm, which lies evenly around 0
-        ratio = torch.exp((2 * draws[2] - 1) * widest)
+        smallest, largest = self.erase_area
+        area = smallest + draws[1] * (largest - smallest)
+        max_log_ratio = -torch.log(area.clamp(min=self.erase_ratio))  # the logarithm is uniform in +- this
+        ratio = torch.exp((2 * draws[2] - 1) * max_log_ratio)
         rows = _interval((area * ratio).sqrt(), draws[3], images.shape[2])
         columns = _interval((area / ratio).sqrt(), draws[4], images.shape[3])
         erased = (draws[0] < self.erase)[:, None, None]
@@ -59,7 +59,10 @@ class Strong(Traditional):
 
 
 def _interval(length: Tensor, place: Tensor, side: int) -> Tensor:
-    """length (B,) in shares of the side, place (B,) of the free rest before it -> (B, side) bool: pixels covered."""
+    """length (B,) as a share of the side -> (B, side) bool, True at the covered pixels.
+
+    place (B,) in [0, 1]: how much of the free rest of the side lies before the interval.
+    """
     start = place * (1 - length)
     centres = (torch.arange(side, device=length.device) + 0.5) / side
     return (centres >= start[:, None]) & (centres < (start + length)[:, None])

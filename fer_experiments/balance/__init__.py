@@ -1,4 +1,4 @@
-"""Balancing strategies: which images, how many generated ones, which loss. None of them imports a GAN."""
+"""Balancing strategies: each plans the training images, the generated images and the loss. None imports a GAN."""
 
 from fer_experiments.balance.adjustment import BalancedSoftmax, LogitAdjustment
 from fer_experiments.balance.focal import FocalLoss
@@ -6,11 +6,11 @@ from fer_experiments.balance.generate import Generate
 from fer_experiments.balance.joint import Joint
 from fer_experiments.balance.ldam import LDAM
 from fer_experiments.balance.mixing import Mixup, Remix
+from fer_experiments.balance.none import NoBalancing
 from fer_experiments.balance.objective import Objective
 from fer_experiments.balance.resampling import Oversample, Undersample
 from fer_experiments.balance.smote import Smote
-from fer_experiments.balance.strategy import Plan, Strategy
-from fer_experiments.balance.unchanged import Unchanged
+from fer_experiments.balance.strategy import Strategy, TrainingPlan
 from fer_experiments.balance.weighting import ClassBalanced, ClassWeight
 
 __all__ = [
@@ -23,12 +23,12 @@ __all__ = [
     "Joint",
     "LogitAdjustment",
     "Mixup",
+    "NoBalancing",
     "Objective",
     "Oversample",
-    "Plan",
     "Remix",
     "Smote",
     "Strategy",
-    "Unchanged",
+    "TrainingPlan",
     "Undersample",
 ]

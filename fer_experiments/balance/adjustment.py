@@ -1,4 +1,4 @@
-"""balance=balanced_softmax, balance=logit_adjustment, balance=logit_adjustment_post_hoc: log priors on the logits."""
+"""balance=balanced_softmax, balance=logit_adjustment, balance=logit_adjustment_post_hoc: log priors on the logits"""
 
 from typing import Annotated
 
@@ -8,31 +8,35 @@ from torch import Tensor
 
 from fer_experiments.balance.losses import LogitAdjusted
 from fer_experiments.balance.objective import Objective
-from fer_experiments.balance.strategy import Plan, Strategy, all_of, class_counts
+from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices, count_images_per_class
 
 
-def log_priors(counts: Tensor) -> Tensor:
-    """log(n_c / n) (K,) float32."""
+def compute_log_priors(counts: Tensor) -> Tensor:
+    """counts (K,) of images per class -> log(n_c / n) (K,) float32."""
     return (counts / counts.sum()).log().float()
 
 
 class BalancedSoftmax(Strategy):
-    """Cross-entropy of exp(logits) n_c / sum_k n_k exp(logits_k) (Ren et al. 2020, equation 4)."""
+    """Cross-entropy with the probabilities n_y exp(logit_y) / sum_k n_k exp(logit_k) (Ren et al. 2020, equation 4)."""
 
-    def plan(self, labels: np.ndarray, seed: int) -> Plan:
-        return Plan(all_of(labels), objective=Objective(LogitAdjusted(log_priors(class_counts(labels)))))
+    def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        return TrainingPlan(
+            all_indices(labels), objective=Objective(LogitAdjusted(compute_log_priors(count_images_per_class(labels))))
+        )
 
 
 class LogitAdjustment(Strategy):
-    """tau log(n_c / n) is added to the logits in the loss (Menon et al. 2021, equation 10), or, with `post_hoc`, taken
-    from those of the predictions of a classifier trained without it (equation 9). tau 1 in the loss: balanced softmax.
+    """Logit adjustment by tau log(n_c / n) (Menon et al. 2021).
+
+    It is added to the logits in the loss (equation 10). With `post_hoc` the training is plain, and it is subtracted
+    from the logits of predictions (equation 9). tau = 1 in the loss is balanced softmax.
     """
 
     tau: Annotated[float, Field(ge=0.0)]
     post_hoc: bool
 
-    def plan(self, labels: np.ndarray, seed: int) -> Plan:
-        shift = self.tau * log_priors(class_counts(labels))
-        return Plan(
-            all_of(labels), objective=Objective(shift=-shift) if self.post_hoc else Objective(LogitAdjusted(shift))
+    def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        shift = self.tau * compute_log_priors(count_images_per_class(labels))
+        return TrainingPlan(
+            all_indices(labels), objective=Objective(shift=-shift) if self.post_hoc else Objective(LogitAdjusted(shift))
         )

@@ -4,20 +4,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from fer_experiments.balance.sampling import SamplingStrategy, repeat
-from fer_experiments.balance.strategy import Plan, Strategy, all_of
+from fer_experiments.balance.sampling import SamplingStrategy, repeat_small_classes
+from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices
 
 
 class Joint(Strategy):
     """The classifier is trained together with the GAN whose images it sees (conf/joint).
 
-    Real images of the small classes are repeated; with sampling_strategy null all are used as they are.
+    Real images of the small classes are repeated as sampling_strategy says; if it is null, none is repeated.
     """
 
-    evens: ClassVar[bool] = True
+    balances_classes: ClassVar[bool] = True
     sampling_strategy: SamplingStrategy | None
 
-    def plan(self, labels: np.ndarray, seed: int) -> Plan:
+    def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
         if self.sampling_strategy is None:
-            return Plan(all_of(labels))
-        return Plan(repeat(self.sampling_strategy, labels, seed))
+            return TrainingPlan(all_indices(labels))
+        return TrainingPlan(repeat_small_classes(self.sampling_strategy, labels, seed))

@@ -1,6 +1,6 @@
 """Losses for imbalanced classes, with one signature: logits (B, K), labels (B,) int64, smoothing -> (B,) in nats.
 
-smoothing in [0, 1) is the share of the target that is spread evenly over the classes (Szegedy et al. 2016).
+smoothing in [0, 1) is the fraction of the target that is spread evenly over the classes (Szegedy et al. 2016).
 """
 
 from torch import Tensor, nn
@@ -8,27 +8,30 @@ from torch.nn import functional as F
 
 
 class CrossEntropy(nn.Module):
-    """-log p_y, p = softmax(logits)."""
+    """-log p_y with p = softmax(logits)."""
 
     def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
 
 
 class Focal(CrossEntropy):
-    """-(1 - p_y)^gamma log p_y: what is right already counts for little. Lin et al. 2017, equation 4."""
+    """-(1 - p_y)^gamma log p_y: images that are classified well count for little. Lin et al. 2017, equation 4."""
 
     def __init__(self, gamma: float) -> None:
         super().__init__()
         self.gamma = gamma
 
     def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-        # log(1 - p_y) from the other classes: exact, and with a finite gradient, also where p_y rounds to 1.
-        others = logits.log_softmax(1).scatter(1, labels[:, None], float("-inf"))
-        return (self.gamma * others.logsumexp(1)).exp() * super().forward(logits, labels, smoothing)
+        # log(1 - p_y) is summed over the other classes: exact and with a finite gradient even if p_y rounds to 1.
+        log_others = logits.log_softmax(1).scatter(1, labels[:, None], float("-inf"))
+        return (self.gamma * log_others.logsumexp(1)).exp() * super().forward(logits, labels, smoothing)
 
 
 class LogitAdjusted(CrossEntropy):
-    """The cross-entropy of logits + shift (K,). With log priors: Ren et al. 2020, equation 4; Menon et al. 2021, 10."""
+    """The cross-entropy of logits + shift (K,).
+
+    With log priors as the shift: Ren et al. 2020, equation 4; Menon et al. 2021, equation 10.
+    """
 
     shift: Tensor
 
@@ -41,7 +44,7 @@ class LogitAdjusted(CrossEntropy):
 
 
 class Margin(CrossEntropy):
-    """The cross-entropy after the true class has lost margins[y] (K,) of its logit. Cao et al. 2019, equation 13."""
+    """The cross-entropy with margins[y] subtracted from the true logit; margins (K,). Cao et al. 2019, equation 13."""
 
     margins: Tensor
 
@@ -50,5 +53,5 @@ class Margin(CrossEntropy):
         self.register_buffer("margins", margins)
 
     def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-        lost = F.one_hot(labels, len(self.margins)) * self.margins
-        return super().forward(logits - lost, labels, smoothing)
+        margins = F.one_hot(labels, len(self.margins)) * self.margins
+        return super().forward(logits - margins, labels, smoothing)

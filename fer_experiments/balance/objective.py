@@ -1,4 +1,4 @@
-"""What a strategy has the classifier minimise, and how its predictions are to be read."""
+"""What the classifier minimizes under a strategy, and how its logits become predictions."""
 
 import torch
 from torch import Tensor, nn
@@ -7,12 +7,7 @@ from fer_experiments.balance.losses import CrossEntropy
 
 
 class Objective(nn.Module):
-    """Each image's loss and its weight; a batch's loss is the weighted mean.
-
-    weights (K,) of the classes, mean 1: they count from the share `defer` of training on, before that all are 1
-    (deferred re-weighting, Cao et al. 2019, algorithm 1). shift (K,) is added to the logits of predictions (post hoc
-    logit adjustment, Menon et al. 2021, equation 9).
-    """
+    """Give each image a loss and a weight; the loss of a batch is the weighted mean."""
 
     weights: Tensor | None
     final_weights: Tensor | None
@@ -22,22 +17,34 @@ class Objective(nn.Module):
         self,
         loss: CrossEntropy | None = None,
         weights: Tensor | None = None,
-        defer: float = 0.0,
+        reweight_after: float = 0.0,
         shift: Tensor | None = None,
     ) -> None:
+        """Start with the weights of the first epoch.
+
+        Args:
+            loss: logits (B, K), labels (B,), smoothing -> losses (B,) in nats; None: the cross-entropy.
+            weights: of the classes (K,), with mean 1; None: all are 1.
+            reweight_after: the fraction of the training after which `weights` apply; before that all are 1 (deferred
+                re-weighting, Cao et al. 2019, algorithm 1).
+            shift: (K,), is added to the logits of predictions (post-hoc logit adjustment, Menon et al. 2021,
+                equation 9).
+        """
         super().__init__()
         self.loss = loss or CrossEntropy()
-        self.defer = defer
+        self.reweight_after = reweight_after
         self.register_buffer("final_weights", weights)
         self.register_buffer("weights", None if weights is None else torch.ones_like(weights))
         self.register_buffer("shift", shift)
         self.start_epoch(0.0)
 
-    def start_epoch(self, done: float) -> None:
-        """done: the share of training that is over, in [0, 1)."""
+    def start_epoch(self, progress: float) -> None:
+        """Choose the weights of an epoch. progress: the fraction of the training that is over, in [0, 1)."""
         if self.weights is not None and self.final_weights is not None:
-            # In place: a captured step reads this memory.
-            self.weights.copy_(self.final_weights if done >= self.defer else torch.ones_like(self.final_weights))
+            # In place, because a CUDA graph of the step reads this memory.
+            self.weights.copy_(
+                self.final_weights if progress >= self.reweight_after else torch.ones_like(self.final_weights)
+            )
 
     def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         """logits (B, K), labels (B,) int64 -> losses (B,) in nats, weights (B,)."""

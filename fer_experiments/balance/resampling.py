@@ -4,30 +4,31 @@ from typing import ClassVar
 
 import numpy as np
 
-from fer_experiments.balance.sampling import SamplingStrategy, images_to_keep, repeat
-from fer_experiments.balance.strategy import Plan, Strategy
+from fer_experiments.balance.sampling import SamplingStrategy, count_images_to_keep, repeat_small_classes
+from fer_experiments.balance.strategy import Strategy, TrainingPlan
+from fer_experiments.random_streams import RandomStream
 
 
 class Oversample(Strategy):
-    """Random over-sampling: images of the small classes are repeated, each as evenly often as can be."""
+    """Random over-sampling: images of the small classes are repeated, all nearly equally often."""
 
-    evens: ClassVar[bool] = True
+    balances_classes: ClassVar[bool] = True
     sampling_strategy: SamplingStrategy
 
-    def plan(self, labels: np.ndarray, seed: int) -> Plan:
-        return Plan(repeat(self.sampling_strategy, labels, seed))
+    def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        return TrainingPlan(repeat_small_classes(self.sampling_strategy, labels, seed))
 
 
 class Undersample(Strategy):
-    """Random under-sampling: images of the large classes are left out, drawn by seed."""
+    """Random under-sampling: images of the large classes are left out at random."""
 
-    keeps_all: ClassVar[bool] = False
-    evens: ClassVar[bool] = True
+    keeps_all_images: ClassVar[bool] = False
+    balances_classes: ClassVar[bool] = True
     sampling_strategy: SamplingStrategy
 
-    def plan(self, labels: np.ndarray, seed: int) -> Plan:
-        rng = np.random.default_rng([seed, 5])
-        keep = images_to_keep(self.sampling_strategy, labels)
+    def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        rng = np.random.default_rng([seed, RandomStream.RESAMPLING])
+        counts = count_images_to_keep(self.sampling_strategy, labels)
         members = {str(name): np.flatnonzero(labels == name) for name in np.unique(labels)}
-        kept = [rng.permutation(places)[: keep.get(name, len(places))] for name, places in members.items()]
-        return Plan(np.sort(np.concatenate(kept)))
+        kept = [rng.permutation(indices)[: counts.get(name, len(indices))] for name, indices in members.items()]
+        return TrainingPlan(np.sort(np.concatenate(kept)))

@@ -1,4 +1,4 @@
-"""What every balancing strategy is: one verb, `plan`."""
+"""The contract of every balancing strategy: one method, `plan`."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -10,18 +10,22 @@ from torch import Tensor
 
 from fer_experiments.augment import Mixing
 from fer_experiments.balance.objective import Objective
-from fer_experiments.data.batches import Injection
-from fer_experiments.spec import Spec
+from fer_experiments.data.samplers import Injection
+from fer_experiments.strict_config import StrictConfig
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the classifier is to be trained on, and for what.
+class TrainingPlan:
+    """What the classifier is trained on, and what it minimizes.
 
-    indices: places in the training part, repeats allowed; generated: {class: images to generate}; injection: how these
-    reach the batches; interpolated: {class: images that Strategy.interpolate makes of training images}; mixing: of
-    pairs of images in each batch, None where the training recipe may do as it likes; cosine_head: the scale of cosines
-    in the place of the network's last layer, None where that stays.
+    Attributes:
+        indices: of the images in the training part, with repeats.
+        generated: {class: number of generated images}.
+        injection: how the generated images reach the batches.
+        interpolated: {class: number of images that Strategy.interpolate makes from training images}.
+        objective: the loss and the weights of the classes.
+        mixing: of pairs of images in each batch; None: as classifier.mixup says.
+        cosine_head: the scale of the cosines that replace the network's last layer; None: the layer stays.
     """
 
     indices: np.ndarray
@@ -33,36 +37,36 @@ class Plan:
     cosine_head: float | None = None
 
 
-class Strategy(Spec, ABC):
-    """One verb, and what it promises. keeps_all: every real image is used; evens: all classes have the same weight in
-    the end, places in an epoch times weight in the loss.
-    """
+class Strategy(StrictConfig, ABC):
+    """The base of all strategies."""
 
-    keeps_all: ClassVar[bool] = True
-    evens: ClassVar[bool] = False
+    keeps_all_images: ClassVar[bool] = True
+    """Whether every real image is used."""
+    balances_classes: ClassVar[bool] = False
+    """Whether all classes have the same weight at the end: images in an epoch times their weight in the loss."""
 
     @property
-    def needs_images(self) -> bool:
-        """Whether what it plans may ask for generated images that a GAN has to make first."""
+    def needs_generated_images(self) -> bool:
+        """Whether a plan may need generated images that a GAN must make first."""
         return False
 
     @abstractmethod
-    def plan(self, labels: np.ndarray, seed: int) -> Plan:
-        """labels (N,): class names of the training part. The same seed gives the same plan."""
+    def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        """Plan for labels (N,), the class names of the training part. The same seed gives the same plan."""
 
     def interpolate(self, images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """images (N, S, S, C) uint8 of the training part, labels (N,) -> images (M, S, S, C) uint8, their labels (M,).
+        """images (N, S, S, C) uint8, labels (N,) of the training part -> new images (M, S, S, C) uint8, labels (M,).
 
-        As many as the plan's `interpolated` says.
+        There are as many of each class as the plan's `interpolated` says.
         """
         raise NotImplementedError(f"{type(self).__name__} plans no interpolated images")
 
 
-def class_counts(labels: np.ndarray) -> Tensor:
-    """labels (N,) class names -> images of each class (K,) float64, classes in sorted order."""
+def count_images_per_class(labels: np.ndarray) -> Tensor:
+    """labels (N,) of class names -> images per class (K,) float64, in the sorted order of the classes."""
     return torch.from_numpy(np.unique(labels, return_counts=True)[1]).double()
 
 
-def all_of(labels: np.ndarray) -> np.ndarray:
-    """Every place of the training part once."""
+def all_indices(labels: np.ndarray) -> np.ndarray:
+    """Return the index of every image of the training part once."""
     return np.arange(len(labels))

@@ -1,4 +1,4 @@
-"""balance=class_weight, balance=class_balanced, balance=drw: weights of the classes in the loss."""
+"""balance=class_weight, balance=class_balanced, balance=drw: weights of the classes in the loss"""
 
 from abc import abstractmethod
 from typing import Annotated, ClassVar
@@ -9,30 +9,35 @@ from pydantic import Field
 from torch import Tensor
 
 from fer_experiments.balance.objective import Objective
-from fer_experiments.balance.strategy import Plan, Strategy, all_of, class_counts
+from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices, count_images_per_class
 
-Defer = Annotated[float, Field(ge=0.0, lt=1.0)]
+ReweightAfter = Annotated[float, Field(ge=0.0, lt=1.0)]
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Weighting(Strategy):
-    """defer: the share of training after which the weights count (deferred re-weighting, Cao et al. 2019)."""
+    """A loss with weights of the classes.
 
-    defer: Defer
+    reweight_after: the fraction of the training after which the weights apply (deferred re-weighting, Cao et al. 2019).
+    """
+
+    reweight_after: ReweightAfter
 
     @abstractmethod
     def weights(self, counts: Tensor) -> Tensor:
-        """Images of each class (K,) -> weights (K,) float32."""
+        """counts (K,) of images per class -> weights (K,) float32."""
 
-    def plan(self, labels: np.ndarray, seed: int) -> Plan:
-        weights = self.weights(class_counts(labels))
-        return Plan(all_of(labels), objective=Objective(weights=weights, defer=self.defer))
+    def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        weights = self.weights(count_images_per_class(labels))
+        return TrainingPlan(
+            all_indices(labels), objective=Objective(weights=weights, reweight_after=self.reweight_after)
+        )
 
 
 class ClassWeight(Weighting):
     """Cross-entropy weighted by w_c = n / (K n_c) (King and Zeng 2001; scikit-learn's "balanced")."""
 
-    evens: ClassVar[bool] = True
+    balances_classes: ClassVar[bool] = True
 
     def weights(self, counts: Tensor) -> Tensor:
         return (counts.sum() / (len(counts) * counts)).float()
@@ -44,10 +49,13 @@ class ClassBalanced(Weighting):
     beta: Beta
 
     def weights(self, counts: Tensor) -> Tensor:
-        return effective_weights(counts, self.beta)
+        return compute_class_balanced_weights(counts, self.beta)
 
 
-def effective_weights(counts: Tensor, beta: float) -> Tensor:
-    """w_c ~ (1 - beta) / (1 - beta^n_c), which sum to K: beta 0 gives 1, beta -> 1 gives 1/n_c. counts (K,)."""
+def compute_class_balanced_weights(counts: Tensor, beta: float) -> Tensor:
+    """counts (K,) of images per class -> weights (K,) float32 ~ (1 - beta) / (1 - beta^n_c), which sum to K.
+
+    beta = 0 gives equal weights; beta -> 1 gives weights ~ 1 / n_c.
+    """
     weights = (1 - beta) / (1 - torch.as_tensor(beta, dtype=torch.float64).pow(counts))
     return (weights * len(counts) / weights.sum()).float()

@@ -1,4 +1,4 @@
-"""How much memory a run takes, and how soon it starts, by the number of images (Linux).
+"""How much memory a run takes, and how soon it starts, depending on the number of images (Linux).
 
 python -m fer_experiments.bench.memory --out DIR
 """
@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fer_experiments.bench.cases import configured
-from fer_experiments.data.module import ImageData
-from fer_experiments.ending import ended
+from fer_experiments.bench.cases import compose_config
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.exit_status import run_command_line
 from fer_experiments.progress import track
 
-SIDE = 48
+SIDE = 48  # of the images, in pixels
 SETTINGS = ("data=folder", "trainer=cpu", "trainer.progress=false", f"data.image_size={SIDE}")
 JOBS = {
     "classifier": ("train=cnn",),
@@ -30,14 +30,16 @@ JOBS = {
     "GAN, its audit, classifier": ("train=cnn", "balance=dcgan", "balance.add=500"),
 }
 FEW_STEPS = ("trainer.max_epochs=1", "trainer.limit_batches=50")
-SMALL = ("classifier.image_size=32", "judge.image_size=32", "gan.image_size=32", "gan.width=8")
+SMALL = ("classifier.image_size=32", "reference_classifier.image_size=32", "gan.image_size=32", "gan.width=8")
 INTERVAL = 0.02  # seconds between two looks at a process
 
 
 @dataclass(frozen=True)
 class Usage:
-    """The most at one time, in MB: private memory, of a process and its children; and mapped files, which the system
-    drops when it needs the room. seconds: of the whole process.
+    """What a process and its children used together.
+
+    private: the most private memory at one time, in MB; mapped: the most memory of mapped files, which the system can
+    take back; seconds: how long the process ran.
     """
 
     private: float
@@ -47,7 +49,7 @@ class Usage:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m fer_experiments.bench.memory", description=__doc__)
-    parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 10_000, 100_000], help="numbers of images")
     parser.add_argument("--out", type=Path, required=True, help="folder for images, cache, runs and memory.csv")
     parser.add_argument("settings", nargs="*", help="further settings, such as classifier.epochs=2")
     options = parser.parse_args(arguments)
@@ -59,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(folder: Path, count: int, settings: Sequence[str] = ()) -> list[dict[str, object]]:
-    """A row for each of JOBS on `count` images, the cache being there."""
+    """Return a row for each of JOBS on `count` images that are in the cache already."""
     write_noise(folder / "images", count)
-    given = (
+    overrides = (
         *SETTINGS,
         *FEW_STEPS,
         *SMALL,
@@ -69,21 +71,21 @@ def measure(folder: Path, count: int, settings: Sequence[str] = ()) -> list[dict
         f"data.cache_dir={folder / 'cache'}",
         *settings,
     )
-    config = configured(*given)
-    ImageData.prepare(config.data, 0)
-    started = time.monotonic()
-    ImageData.prepare(config.data, 0)
-    warm = time.monotonic() - started
+    config = compose_config(*overrides)
+    PreparedData.prepare(config.data, 0)
+    start = time.monotonic()
+    PreparedData.prepare(config.data, 0)
+    warm = time.monotonic() - start
     rows: list[dict[str, object]] = []
-    for job, own in JOBS.items():
+    for job, job_overrides in JOBS.items():
         place = f"hydra.run.dir={folder / job.replace(' ', '_').replace(',', '')}"
-        usage = watch([sys.executable, "-m", "fer_experiments", *given, *own, "rerun=true", place])
+        usage = watch([sys.executable, "-m", "fer_experiments", *overrides, *job_overrides, "rerun=true", place])
         rows.append({"images": count, "start on a warm cache, s": warm, "job": job, **asdict(usage)})
     return rows
 
 
 def write_noise(folder: Path, count: int) -> None:
-    """`count` grey PNG images of smooth noise in two classes, a fifth of them in the first."""
+    """Write `count` gray PNG images of smooth noise in two classes, a fifth of them in `minority`, once."""
     if folder.is_dir():
         return
     rng, temporary = np.random.default_rng(0), folder.with_suffix(".part")
@@ -98,32 +100,33 @@ def write_noise(folder: Path, count: int) -> None:
 
 
 def watch(command: list[str]) -> Usage:
-    """Run a command to its end. Raises CalledProcessError where it fails."""
-    started, private, mapped = time.monotonic(), 0.0, 0.0
+    """Run a command to its end. Raises CalledProcessError if it fails."""
+    start, private, mapped = time.monotonic(), 0.0, 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            used = [resident(one) for one in family(process.pid)]
-            private = max(private, sum(one for one, _ in used))
-            mapped = max(mapped, sum(one for _, one in used))
+            sizes = [read_memory(pid) for pid in list_family(process.pid)]
+            private = max(private, sum(size for size, _ in sizes))
+            mapped = max(mapped, sum(size for _, size in sizes))
             time.sleep(INTERVAL)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Usage(private, mapped, time.monotonic() - started)
+    return Usage(private, mapped, time.monotonic() - start)
 
 
-def family(pid: int) -> list[int]:
-    """A process and all that it started, as far as they still run."""
+def list_family(pid: int) -> list[int]:
+    """Return a process and its descendants that are running."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
-        born = [Path(f"/proc/{pid}/task/{thread}/children").read_text().split() for thread in threads]
+        children = [Path(f"/proc/{pid}/task/{thread}/children").read_text().split() for thread in threads]
     except OSError:  # it has ended
         return []
-    return [pid, *(one for some in born for child in some for one in family(int(child)))]
+    return [pid, *(member for pids in children for child in pids for member in list_family(int(child)))]
 
 
-def resident(pid: int) -> tuple[float, float]:
-    """Private memory and mapped files of a process, in MB, its share of what it has in common with others; 0 where it
-    has ended.
+def read_memory(pid: int) -> tuple[float, float]:
+    """Return the private memory and the mapped files of a process in MB; 0 and 0 if it has ended.
+
+    Memory that several processes share is divided among them.
     """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
@@ -134,4 +137,4 @@ def resident(pid: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    ended(main)
+    run_command_line(main)

@@ -1,4 +1,4 @@
-"""The loops that people copy: ImageFolder, DataLoader, eager PyTorch. References to measure against, not to use.
+"""The loops that people copy, with ImageFolder, DataLoader and eager PyTorch. They are for comparison, not for use.
 
 python -m fer_experiments.bench.tutorial dcgan ROOT EPOCHS        ROOT/CLASS/*.png, one class
 python -m fer_experiments.bench.tutorial classifier ROOT EPOCHS   ROOT/CLASS/*.png, two classes
@@ -20,15 +20,15 @@ BATCH, WORKERS = 64, 2
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 
-def dcgan_loader(root: str, size: int = 64) -> Batches:
-    """Images (B, 3, size, size) in [-1, 1]."""
+def build_dcgan_loader(root: str, size: int = 64) -> Batches:
+    """Return batches of images (B, 3, size, size) in [-1, 1] and labels (B,)."""
     scale = [transforms.Resize(size), transforms.CenterCrop(size), transforms.ToTensor()]
     dataset = ImageFolder(root, transforms.Compose([*scale, transforms.Normalize((0.5,) * 3, (0.5,) * 3)]))
     return DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS)
 
 
-def dcgan(loader: Batches, epochs: int, device: torch.device) -> None:
-    """The public DCGAN example's loop, with the paper's networks and one output of D."""
+def train_dcgan(loader: Batches, epochs: int, device: torch.device) -> None:
+    """Train as the public DCGAN example does, with the paper's networks and one output of D."""
     generator, discriminator = Generator().to(device), nn.Sequential(Discriminator(outputs=1), nn.Sigmoid()).to(device)
     criterion = nn.BCELoss()
     step_d = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -52,23 +52,23 @@ def dcgan(loader: Batches, epochs: int, device: torch.device) -> None:
             losses.append((error_real.item() + error_fake.item(), error_g.item()))
 
 
-class UsualCNN(CNN):
-    """Table 3 as tutorials write it: convolution, ReLU, pooling."""
+class TutorialCNN(CNN):
+    """The CNN of Table 3 with blocks as tutorials write them: convolution, ReLU, pooling."""
 
     @staticmethod
     def _block(inputs: int, outputs: int) -> list[nn.Module]:
         return [nn.Conv2d(inputs, outputs, 3), nn.ReLU(), nn.MaxPool2d(2)]
 
 
-def classifier_loader(root: str, size: int = 100) -> Batches:
-    """Images (B, 3, size, size) in [0, 1]."""
+def build_classifier_loader(root: str, size: int = 100) -> Batches:
+    """Return batches of images (B, 3, size, size) in [0, 1] and labels (B,)."""
     dataset = ImageFolder(root, transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor()]))
     return DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS)
 
 
-def classifier(loader: Batches, epochs: int, device: torch.device) -> None:
-    """The usual classifier loop."""
-    network = UsualCNN(2).to(device)
+def train_classifier(loader: Batches, epochs: int, device: torch.device) -> None:
+    """Train as tutorials of classifiers do."""
+    network = TutorialCNN(2).to(device)
     criterion, optimizer = nn.CrossEntropyLoss(), torch.optim.Adam(network.parameters(), lr=1e-3)
     total = 0.0
     for _ in range(epochs):
@@ -81,10 +81,10 @@ def classifier(loader: Batches, epochs: int, device: torch.device) -> None:
             total += loss.item()
 
 
-LOADERS = {"dcgan": dcgan_loader, "classifier": classifier_loader}
-LOOPS = {"dcgan": dcgan, "classifier": classifier}
+LOADERS = {"dcgan": build_dcgan_loader, "classifier": build_classifier_loader}
+LOOPS = {"dcgan": train_dcgan, "classifier": train_classifier}
 
 if __name__ == "__main__":
-    which, images_root, count = sys.argv[1:]
-    there = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    LOOPS[which](LOADERS[which](images_root), int(count), there)
+    model_name, images_root, count = sys.argv[1:]
+    chosen_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    LOOPS[model_name](LOADERS[model_name](images_root), int(count), chosen_device)

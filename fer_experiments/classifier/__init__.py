@@ -1,4 +1,4 @@
-"""The classifier: networks and LightningModule."""
+"""The classifier: its configuration, networks, training step and LightningModule."""
 
 from fer_experiments.classifier.config import ClassifierConfig
 

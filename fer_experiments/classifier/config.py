@@ -1,20 +1,21 @@
-"""What conf/classifier/ configures."""
+"""The configuration of a classifier and its training, conf/classifier/."""
 
 from typing import Annotated, Any, Literal
 
+from hydra.utils import instantiate
 from pydantic import Field, field_validator
 from torch import nn
 
 from fer_experiments.augment import Mixing
 from fer_experiments.classifier.recipe import Schedule, check_optimizer
-from fer_experiments.spec import Spec, call, check_call
+from fer_experiments.strict_config import StrictConfig, check_signature
 
 
-class ClassifierConfig(Spec):
-    """network: a `_target_` that takes num_classes, channels and image_size, and its other keys.
+class ClassifierConfig(StrictConfig):
+    """The keys of conf/classifier/cnn.yaml, which explains each of them.
 
-    optimizer: likewise one that takes params and lr, which is learning_rate; ema: the decay of a step; mixup: alpha;
-    checkpoint_every: epochs, of no account for the judge, which is trained in one go.
+    network: a `_target_` that takes num_classes, channels and image_size, and its other arguments. optimizer: a
+    `_target_` that takes params and lr, which is learning_rate, and its other arguments.
     """
 
     network: dict[str, Any]
@@ -27,28 +28,37 @@ class ClassifierConfig(Spec):
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
     mixup: Annotated[float, Field(gt=0.0)] | None
-    mirror_test: bool
-    select: Literal["best", "last"]
+    flip_test: bool
+    checkpoint: Literal["best", "last"]
     checkpoint_every: Annotated[int, Field(ge=1)]
 
     def build_network(self, num_classes: int, channels: int) -> nn.Module:
-        """A new network. Raises what the network raises for values that it can't take."""
-        network = call(self.network, num_classes=num_classes, channels=channels, image_size=self.image_size)
-        assert isinstance(network, nn.Module), f"classifier.network._target_ made a {type(network)}"
-        return network
+        """Build a new network. Raises whatever the network raises for values that it does not take."""
+        return build_network(self.network, num_classes, channels, self.image_size)
 
-    def mixing(self) -> Mixing | None:
-        """Of the recipe, for arms whose strategy has none of its own."""
+    def build_mixing(self) -> Mixing | None:
+        """Build the mixup of the training recipe, for a balancing strategy that does not mix images itself."""
         return None if self.mixup is None else Mixing(self.mixup)
 
     @field_validator("network")
     @classmethod
-    def _buildable(cls, network: dict[str, Any]) -> dict[str, Any]:
-        check_call("network", network, "num_classes", "channels", "image_size")
+    def _check_network(cls, network: dict[str, Any]) -> dict[str, Any]:
+        check_signature("network", network, "num_classes", "channels", "image_size")
         return network
 
     @field_validator("optimizer")
     @classmethod
-    def _usable(cls, optimizer: dict[str, Any]) -> dict[str, Any]:
+    def _check_optimizer(cls, optimizer: dict[str, Any]) -> dict[str, Any]:
         check_optimizer(optimizer)
         return optimizer
+
+
+def build_network(node: dict[str, Any], num_classes: int, channels: int, image_size: int) -> nn.Module:
+    """Build the network that the `_target_` of `node` names, with the node's other keys as arguments.
+
+    An argument with a `_target_` of its own is built first.
+    """
+    build = instantiate(node, _partial_=True, _convert_="all")
+    network = build(num_classes=num_classes, channels=channels, image_size=image_size)
+    assert isinstance(network, nn.Module), f"classifier.network._target_ builds a {type(network).__name__}"
+    return network

@@ -1,13 +1,13 @@
-"""The last layer of a network, and with it what the network makes of an image before it decides."""
+"""The last layer of a network, whose inputs are the features of an image."""
 
 from torch import nn
 
 
-def last_linear(network: nn.Module, classes: int) -> tuple[str, nn.Linear] | None:
-    """Name and layer of the last nn.Linear inside the network with as many outputs as classes, if there is one."""
-    found = [
+def find_last_linear(network: nn.Module, classes: int) -> tuple[str, nn.Linear] | None:
+    """Return path and layer of the last nn.Linear with `classes` outputs inside the network; None if it has none."""
+    named_layers = [
         (name, layer)
         for name, layer in network.named_modules()
         if name and isinstance(layer, nn.Linear) and layer.out_features == classes
     ]
-    return found[-1] if found else None
+    return named_layers[-1] if named_layers else None

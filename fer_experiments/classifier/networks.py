@@ -1,4 +1,4 @@
-"""Classifier networks. Each takes num_classes, channels and image_size, and gives logits."""
+"""Classifier networks. Each is built from num_classes, channels and image_size, and returns logits."""
 
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from torchvision.models import resnet18
 class CNN(nn.Module):
     """images (B, channels, S, S) in [0, 1] -> logits (B, num_classes). Table 3 of Surono et al. 2023.
 
-    At 100 pixels: 98-49, 47-23, 21-10, 6400, 1024, K; 6,585,314 parameters for 3 channels and 2 classes. The softmax
-    is in the loss. Raises ValueError for images under 22 pixels, of which nothing is left.
+    The sides of the feature maps at 100 pixels are 98-49, 47-23 and 21-10, then come 6400, 1024 and num_classes
+    features; 6,585,314 parameters for 3 channels and 2 classes. The softmax is part of the loss. Raises ValueError for
+    images smaller than 22 pixels, of which the poolings leave nothing.
     """
 
     def __init__(self, num_classes: int, channels: int = 3, image_size: int = 100, dropout: float = 0.5) -> None:
@@ -28,8 +29,8 @@ class CNN(nn.Module):
         )
         self.hidden = nn.Sequential(nn.Linear(64 * side * side, 1024), nn.ReLU(), nn.Dropout(dropout))
         self.to_logits = nn.Linear(1024, num_classes)
-        # The paper gives no initialisation: He et al. 2015, for ReLU. PyTorch's own is
-        # weaker, and leaves the network at chance for hundreds of steps on small or augmented sets.
+        # The paper gives no initialisation; this is He et al. 2015, for ReLU. PyTorch's default has smaller weights,
+        # and leaves the network at chance for hundreds of steps on small or augmented sets.
         for layer in (*self.features, *self.hidden):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 assert layer.bias is not None
@@ -38,7 +39,7 @@ class CNN(nn.Module):
 
     @staticmethod
     def _block(inputs: int, outputs: int) -> list[nn.Module]:
-        # ReLU after the pooling: the same values (both are monotone), a quarter of the work.
+        # ReLU follows the pooling: the values are the same, as both are monotone, for a quarter of the work.
         return [nn.Conv2d(inputs, outputs, 3), nn.MaxPool2d(2), nn.ReLU()]
 
     def forward(self, images: Tensor) -> Tensor:
@@ -46,18 +47,12 @@ class CNN(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """images (B, channels, S, S) in [0, 1], S of 8 or more -> logits (B, num_classes). He et al. 2016, torchvision's.
-
-    small_images: the first layer that He et al. have for CIFAR (section 4.2), 3 x 3 without stride or pooling. The
-    usual one leaves a quarter of the side, and the last block 2 x 2 places of 48 pixels; this one costs 16 times the
-    arithmetic. weights: a file of torchvision's state_dict, of any number of classes; of another than num_classes the
-    last layer starts anew. Raises ValueError for a file that does not fit.
-    """
+    """images (B, channels, S, S) in [0, 1], S >= 8 -> logits (B, num_classes). He et al. 2016, as in torchvision."""
 
     mean: Tensor
     deviation: Tensor
 
-    # Of ImageNet, which torchvision's weights expect.
+    # The mean and deviation of ImageNet's pixels, by which torchvision's weights expect images to be scaled.
     MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
     def __init__(
@@ -68,6 +63,21 @@ class ResNet18(nn.Module):
         small_images: bool = False,
         weights: str | None = None,
     ) -> None:
+        """Build the network.
+
+        Args:
+            num_classes: K.
+            channels: of the images.
+            image_size: is not needed; the network takes images of any size.
+            small_images: use the first layer that He et al. use for CIFAR (section 4.2), 3 x 3 without stride or
+                pooling. The usual one leaves a quarter of the side, so that the last block sees 2 x 2 positions of an
+                image of 48 pixels. This one costs 16 times the arithmetic.
+            weights: a file with torchvision's state_dict. If its number of classes is not num_classes, the last layer
+                keeps its random weights.
+
+        Raises:
+            ValueError: the file does not fit.
+        """
         super().__init__()
         self.network = resnet18(num_classes=num_classes)
         if small_images or channels != 3:
@@ -77,23 +87,23 @@ class ResNet18(nn.Module):
         if small_images:
             self.network.maxpool = nn.Identity()
         for name, values in (("mean", self.MEAN), ("deviation", self.DEVIATION)):
-            each = torch.tensor(values if channels == 3 else [sum(values) / 3] * channels)
-            self.register_buffer(name, each[:, None, None], persistent=False)
+            per_channel = torch.tensor(values if channels == 3 else [sum(values) / 3] * channels)
+            self.register_buffer(name, per_channel[:, None, None], persistent=False)
         if weights is not None:
-            self._load(weights)
+            self._load_weights(weights)
 
-    def _load(self, path: str) -> None:
-        fresh = self.network.state_dict()
+    def _load_weights(self, path: str) -> None:
+        initial = self.network.state_dict()
         try:
-            # The default device is the one of no memory where a configuration is only checked.
-            found = torch.load(Path(path).expanduser(), map_location=torch.get_default_device(), weights_only=True)
-            if len(found["fc.bias"]) != len(fresh["fc.bias"]):
-                found |= {name: fresh[name] for name in ("fc.weight", "fc.bias")}
-            self.network.load_state_dict(found)
-        except Exception as error:  # torch.load raises anything on foreign bytes
+            # When a configuration is only checked, the default device is "meta", which needs no memory.
+            weights = torch.load(Path(path).expanduser(), map_location=torch.get_default_device(), weights_only=True)
+            if len(weights["fc.bias"]) != len(initial["fc.bias"]):
+                weights |= {name: initial[name] for name in ("fc.weight", "fc.bias")}
+            self.network.load_state_dict(weights)
+        except Exception as error:  # torch.load raises anything for files that it did not write
             raise ValueError(
                 f"weights={path}: {type(error).__name__}: {error}; give a state_dict of torchvision.models.resnet18 "
-                "(with data.channels=3 and small_images=false, if it is of ImageNet), or null"
+                "(with data.channels=3 and small_images=false if it was trained on ImageNet), or null"
             ) from None
 
     def forward(self, images: Tensor) -> Tensor:

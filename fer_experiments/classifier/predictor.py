@@ -1,4 +1,4 @@
-"""A trained classifier that is asked: images as bytes in, logits of its classes out."""
+"""A trained classifier for predictions: uint8 images in, logits or probabilities out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,45 +6,51 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fer_experiments.classifier.recipe import mirrored_logits
+from fer_experiments.classifier.recipe import flip_averaged_logits
 
-BATCH = 128
+BATCH_SIZE = 128
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """network: of `channels` and K `classes`, in evaluation mode; image_size: of the images that it is to be given.
+    """A network in evaluation mode, with the way to its predictions.
 
-    mirror_test: it sees each image and its mirror image; shift (K,): added to its logits, as balance.Objective has it.
+    Attributes:
+        network: images (B, C, S, S) in [0, 1] -> logits (B, K).
+        classes: the names of the K classes.
+        channels: C of the images.
+        image_size: S of the images.
+        flip_test: whether predictions are averaged over an image and its mirror image.
+        shift: (K,), is added to the logits (balance.Objective); None: nothing is.
     """
 
     network: nn.Module
     classes: tuple[str, ...]
     channels: int
     image_size: int
-    mirror_test: bool
+    flip_test: bool
     shift: Tensor | None = None
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """images (N, 1 or C, S, S) uint8 -> (N, K) float32 of each class."""
+        """images (N, 1 or C, S, S) uint8 -> probabilities (N, K) float32."""
         return self.logits(images).softmax(1)
 
     def logits(self, images: Tensor) -> Tensor:
-        """images (N, 1 or C, S, S) uint8 -> (N, K) float32."""
-        return self._each_batch(images, self.read)
+        """images (N, 1 or C, S, S) uint8 -> logits (N, K) float32."""
+        return self._map_batches(images, self.predict_batch)
 
-    def read(self, batch: Tensor) -> Tensor:
+    def predict_batch(self, batch: Tensor) -> Tensor:
         """images (B, C, S, S) in [0, 1], on the network's device -> logits (B, K)."""
-        logits = mirrored_logits(self.network, batch) if self.mirror_test else self.network(batch)
+        logits = flip_averaged_logits(self.network, batch) if self.flip_test else self.network(batch)
         return logits if self.shift is None else logits + self.shift
 
     @torch.inference_mode()
-    def _each_batch(self, images: Tensor, look: Callable[[Tensor], Tensor]) -> Tensor:
+    def _map_batches(self, images: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         assert images.shape[-1] == self.image_size, images.shape
         device = next(self.network.parameters()).device
-        found = [look(self._prepared(batch.to(device))).float().cpu() for batch in images.split(BATCH)]
-        return torch.cat(found)
+        outputs = [function(self._prepare(batch.to(device))).float().cpu() for batch in images.split(BATCH_SIZE)]
+        return torch.cat(outputs)
 
-    def _prepared(self, images: Tensor) -> Tensor:
-        images = (images.float() / 255).expand(-1, self.channels, -1, -1)
-        return images.contiguous(memory_format=torch.channels_last)
+    def _prepare(self, images: Tensor) -> Tensor:
+        scaled = (images.float() / 255).expand(-1, self.channels, -1, -1)
+        return scaled.contiguous(memory_format=torch.channels_last)

@@ -1,58 +1,64 @@
-"""How a classifier is trained and asked: optimizer, schedule of the learning rate, mirrored images."""
+"""Parts of a training recipe: optimizer, learning rate schedule, and predictions averaged over flipped images."""
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import torch
+from hydra.utils import instantiate
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from fer_experiments.spec import call, check_call
+from fer_experiments.strict_config import check_signature
 
 Schedule = Literal["one_cycle", "cosine"]
 
 
 def build_optimizer(node: Mapping[str, Any], learning_rate: float, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The `_target_` of node with its other keys. Only weights decay, not biases nor what normalisation learns.
+    """Build the optimizer that the `_target_` of `node` names, with the node's other keys as arguments.
 
-    "No bias decay", He et al. 2019, Bag of tricks for image classification, section 3.1.
+    Only weights decay; biases and the parameters of normalisation layers do not ("no bias decay", He et al. 2019, Bag
+    of tricks for image classification, section 3.1).
     """
-    every = list(parameters)
-    weights, others = [p for p in every if p.ndim > 1], [p for p in every if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
-    return call(node, params=[group for group in groups if group["params"]], lr=learning_rate)
+    parameters = list(parameters)
+    decaying, constant = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": decaying}, {"params": constant, "weight_decay": 0.0}]
+    build = instantiate(dict(node), _partial_=True, _convert_="all")
+    return build(params=[group for group in groups if group["params"]], lr=learning_rate)
 
 
 def check_optimizer(node: Mapping[str, Any]) -> None:
-    """Build it for two parameters. Raises ConfigError or ValueError for what can't be built or is no optimizer."""
-    check_call("optimizer", node, "params", "lr")
+    """Build the optimizer of `node` for two parameters, as a test.
+
+    Raises ConfigError or ValueError if that fails or builds something else.
+    """
+    check_signature("optimizer", node, "params", "lr")
     parameters = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,))]
     try:
         optimizer = build_optimizer(node, 1e-3, parameters)
     except Exception as error:  # torch and a user's optimizer raise anything
         raise ValueError(f"{error}; conf/classifier/ has optimizers that work") from None
     if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"_target_ makes a {type(optimizer).__name__}; give a torch.optim.Optimizer")
+        raise ValueError(f"_target_ builds a {type(optimizer).__name__}; give a torch.optim.Optimizer")
 
 
 def build_schedule(name: Schedule, optimizer: Optimizer, steps: int) -> LRScheduler:
-    """The learning rate over `steps` steps; its step() follows each of the optimizer's.
+    """Build the learning rate schedule of a training of `steps` steps; call its step() after each optimizer step.
 
-    one_cycle rises to the optimizer's rate in 30 % of them and falls to next to nothing (Smith and Topin 2018); the
-    betas and momentum stay the configured ones, which OneCycleLR would otherwise replace. cosine only falls, to zero
-    after the last step (Loshchilov and Hutter 2017).
+    one_cycle rises to the optimizer's rate in 30 % of the steps and then falls to almost zero (Smith and Topin 2018);
+    betas and momentum stay as configured, although OneCycleLR would vary them. cosine only falls, to zero after the
+    last step (Loshchilov and Hutter 2017).
     """
     if name == "cosine":
         return CosineAnnealingLR(optimizer, steps)
     return OneCycleLR(optimizer, optimizer.defaults["lr"], steps, cycle_momentum=False)
 
 
-def mirrored_logits(network: nn.Module, images: Tensor) -> Tensor:
-    """images (B, C, S, S) -> logits (B, K) whose softmax is the mean of an image's and its mirror image's.
+def flip_averaged_logits(network: nn.Module, images: Tensor) -> Tensor:
+    """images (B, C, S, S) -> logits (B, K) whose softmax is the mean over each image and its mirror image.
 
     Probabilities are averaged, not logits: Simonyan and Zisserman 2015, section 3.2.
     """
-    plain, mirrored = (network(seen).log_softmax(1) for seen in (images, images.flip(-1)))
-    return torch.logaddexp(plain, mirrored) - math.log(2)
+    plain, flipped = (network(batch).log_softmax(1) for batch in (images, images.flip(-1)))
+    return torch.logaddexp(plain, flipped) - math.log(2)

@@ -1,7 +1,8 @@
-"""From a checkpoint of train=cnn to a classifier that can be asked, without running anything that the file names."""
+"""Load a classifier from a checkpoint of train=cnn for predictions, without running code that the file names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,31 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from fer_experiments.classifier.cosine import with_cosine_head
+from fer_experiments.classifier.cosine import attach_cosine_head
 from fer_experiments.classifier.predictor import Predictor
-from fer_experiments.data.module import Images
+from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.errors import ConfigError
-from fer_experiments.spec import locate
+from fer_experiments.strict_config import locate_target
 
-OWN_NETWORKS = (
+PACKAGE_NETWORKS = (
     "fer_experiments.classifier.networks.CNN",
     "fer_experiments.classifier.networks.ResNet18",
     "fer_experiments.joint.networks.Trunk",
 )
-LARGEST = 1024  # side of an image, as in conf/
-UNSEEN = ("weights",)  # arguments that name files, whose content the checkpoint has already
+MIN_SIDE, MAX_SIDE = 8, 1024  # of an image, as in conf/
+FILE_ARGUMENTS = ("weights",)  # arguments of networks that name files, whose content the checkpoint holds already
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedClassifier(Predictor):
-    """cached_size, bottleneck: sides that a training image passed through; split_hash: of what it was trained on."""
+    """A classifier of a checkpoint.
+
+    Attributes:
+        stored_channels: of its training images on disk.
+        cached_size: the side to which they were resized first.
+        bottleneck: the side that they passed through after that; None: they passed through none.
+        split_hash: of the split that it was trained on.
+    """
 
     stored_channels: int
     cached_size: int
@@ -36,96 +44,148 @@ class TrainedClassifier(Predictor):
 
     @classmethod
     def load(cls, path: Path, network: str | None = None) -> "TrainedClassifier":
-        """Read a checkpoint of train=cnn, weights only.
+        """Load a checkpoint of train=cnn, which can hold nothing but tensors and plain values.
 
-        A checkpoint says which network it is of, but only this package's are built at its word; another class is named
-        by `network`, as in a configuration's `_target_`. Raises ConfigError where it is none, or is of another network.
+        Args:
+            path: the checkpoint.
+            network: the class of its network, as in classifier.network._target_. It must be given for a network that
+                is not of this package, so that a file can't choose the code that is run.
+
+        Raises:
+            ConfigError: the file is not such a checkpoint, or holds another network.
         """
-        saved = _read(path)
+        checkpoint = _load_checkpoint(path)
         try:
-            settings: dict[str, Any] = saved["hyper_parameters"]
-            told: dict[str, Any] = settings["provenance"]
+            settings: dict[str, Any] = checkpoint["hyper_parameters"]
+            provenance: dict[str, Any] = settings["provenance"]
             classes = tuple(settings["classes"])
-            node = dict(told["network"])
-            named = node.pop("_target_")
+            arguments = dict(provenance["network"])
+            target = arguments.pop("_target_")
         except (KeyError, TypeError, ValueError):
-            raise ConfigError(f"{path}: is no checkpoint of a classifier; give checkpoints/best.ckpt or last.ckpt of "
-                              "a run with train=cnn, or of an arm of a study") from None  # fmt: skip
-        build = _network_class(path, named, network)
+            raise ConfigError(
+                f"{path}: is not a classifier's checkpoint; give checkpoints/best.ckpt or last.ckpt of a run with "
+                "train=cnn, or of an arm of a study"
+            ) from None
+        network_class = _locate_network(path, target, network)
         try:
-            weights = _under("network.", saved["state_dict"])
-            size, scale = told["image_size"], told["cosine_head"]
-            node |= {"num_classes": len(classes), "channels": told["channels"], "image_size": size}
-            if not 8 <= min(size, told["cached_size"]) <= max(size, told["cached_size"]) <= LARGEST:
-                raise ValueError(f"images of {size} and {told['cached_size']} pixels")
-            with torch.device("meta"):  # first without memory: sizes are the file's word
-                _check_shapes(_build(build, node, scale), weights)
-            built = _build(build, node, scale)
-            built.load_state_dict(weights)
+            _check_sides(provenance["image_size"], provenance["cached_size"])
+            arguments |= {"num_classes": len(classes)} | {key: provenance[key] for key in ("channels", "image_size")}
+            weights = _select_weights("network.", checkpoint["state_dict"])
             return cls(
-                network=built.eval().to(memory_format=torch.channels_last),
+                network=_restore_network(network_class, arguments, provenance["cosine_head"], weights),
                 classes=classes,
-                channels=told["channels"],
-                image_size=size,
-                mirror_test=settings["mirror_test"],
-                shift=saved["state_dict"].get("objective.shift"),
-                stored_channels=told["stored_channels"],
-                cached_size=told["cached_size"],
-                bottleneck=told["bottleneck"],
-                split_hash=told["split_hash"],
+                channels=provenance["channels"],
+                image_size=provenance["image_size"],
+                flip_test=_read_flip_test(settings),
+                shift=checkpoint["state_dict"].get("objective.shift"),
+                stored_channels=provenance["stored_channels"],
+                cached_size=provenance["cached_size"],
+                bottleneck=provenance["bottleneck"],
+                split_hash=provenance["split_hash"],
             )
         except Exception as error:  # torch and networks raise anything for values that don't fit
-            said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ConfigError(f"{path}: does not fit its own network {named}: {said}") from None
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ConfigError(f"{path}: does not fit the network {target} that it names: {reason}") from None
 
     def prepare(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """Pictures of any size, as data.decode gives them, by the way of the training images: (N, C, S, S) uint8."""
+        """Process pictures of any size as the training images were: -> images (N, C, S, S) uint8.
+
+        pictures: as data.decode returns them.
+        """
         side, channels = self.cached_size, self.stored_channels
-        cached = [
-            np.asarray(one if one.size == (side, side) else one.resize((side, side), Image.Resampling.BICUBIC))
-            for one in pictures
+        resized = [
+            np.asarray(
+                picture if picture.size == (side, side) else picture.resize((side, side), Image.Resampling.BICUBIC)
+            )
+            for picture in pictures
         ]
-        rows = np.arange(len(cached))
-        images = Images(
-            np.stack(cached).reshape(-1, side, side, channels), rows, rows, self.image_size, self.bottleneck
+        indices = np.arange(len(resized))
+        images = ImageDataset(
+            np.stack(resized).reshape(-1, side, side, channels), indices, indices, self.image_size, self.bottleneck
         )
-        return images[rows.tolist()][0]
+        return images[indices.tolist()][0]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
-    except Exception as error:  # torch.load raises anything on foreign bytes
-        raise ConfigError(f"{path}: is no checkpoint that holds weights alone ({type(error).__name__})") from None
+    except Exception as error:  # torch.load raises anything for files that it did not write
+        raise ConfigError(f"{path}: is not a checkpoint of weights alone ({type(error).__name__})") from None
 
 
-def _network_class(path: Path, named: Any, network: str | None) -> Any:
-    """What is built: never what the file names, unless it is this package's."""
+def _read_flip_test(settings: dict[str, Any]) -> bool:
+    """Return classifier.flip_test, which was called mirror_test until version 0.1.0."""
+    return settings["classifier"]["flip_test"] if "classifier" in settings else settings["mirror_test"]
+
+
+def _locate_network(path: Path, target: Any, network: str | None) -> Any:
+    """Return the class of a checkpoint's network: one of this package, or the class that the user names."""
     if network is not None:
-        if network != named:
-            raise ConfigError(f"--network {network}: {path} is of {named}; name that, or give another checkpoint")
-        return locate("--network", network)
-    if named not in OWN_NETWORKS:
+        if network != target:
+            raise ConfigError(
+                f"--network {network}: the network of {path} is {target}; give that, or another checkpoint"
+            )
+        return locate_target("--network", network)
+    if target not in PACKAGE_NETWORKS:
         raise ConfigError(
-            f"{path}: is of the network {named}, which is not built at a file's word; if you trust that code, name it: "
-            f"--network {named}"
+            f"{path}: its network is {target}, code that is not run only because a file names it; if you trust it, add "
+            f"--network {target}"
         )
-    return locate(str(path), named)
+    return locate_target(str(path), target)
 
 
-def _build(network: Any, node: dict[str, Any], cosine_head: float | None) -> nn.Module:
-    built = network(**{key: value for key, value in node.items() if key not in UNSEEN})
-    return built if cosine_head is None else with_cosine_head(built, node["num_classes"], cosine_head)
+def _check_sides(image_size: int, cached_size: int) -> None:
+    """Raise ValueError for images so large that a file could fill the memory with them, or too small."""
+    if not MIN_SIDE <= min(image_size, cached_size) <= max(image_size, cached_size) <= MAX_SIDE:
+        raise ValueError(f"images of {image_size} and {cached_size} pixels")
+
+
+def _restore_network(
+    network_class: Any, arguments: dict[str, Any], cosine_head: float | None, weights: dict[str, Tensor]
+) -> nn.Module:
+    """Build the network and load its weights. Raises ValueError if they do not fit."""
+    with torch.device("meta"):  # without memory, as the arguments in a file can be of any size
+        _check_shapes(_build_network(network_class, arguments, cosine_head), weights)
+    network = _build_network(network_class, arguments, cosine_head)
+    network.load_state_dict(weights)
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+def _build_network(network_class: Any, arguments: dict[str, Any], cosine_head: float | None) -> nn.Module:
+    network = network_class(
+        **{key: _build_argument(value) for key, value in arguments.items() if key not in FILE_ARGUMENTS}
+    )
+    return network if cosine_head is None else attach_cosine_head(network, arguments["num_classes"], cosine_head)
+
+
+def _build_argument(value: Any) -> Any:
+    """Return `value` with each dict that has a `_target_` built, at any depth, as Hydra's instantiate does.
+
+    Only modules of torch.nn are built. Raises ValueError for any other `_target_`.
+    """
+    if isinstance(value, list):
+        return [_build_argument(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    arguments = {key: _build_argument(item) for key, item in value.items()}
+    if "_target_" not in arguments:
+        return arguments
+    target = arguments.pop("_target_")
+    module = {f"torch.nn.{name}": module for name, module in vars(nn).items()}.get(str(target))
+    if not (isinstance(module, type) and issubclass(module, nn.Module)):
+        raise ValueError(f"has an argument of the type {target}; only modules of torch.nn are built for a checkpoint")
+    return partial(module, **arguments) if arguments.pop("_partial_", False) else module(**arguments)
 
 
 def _check_shapes(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    if wrong := [name for name in sorted(wanted.keys() | found) if wanted.get(name) != found.get(name)]:
-        raise ValueError(f"{wrong[0]} is {found.get(wrong[0])}, not {wanted.get(wrong[0])}")
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
+    if wrong := [name for name in sorted(expected.keys() | shapes) if expected.get(name) != shapes.get(name)]:
+        raise ValueError(f"{wrong[0]} is {shapes.get(wrong[0])}, not {expected.get(wrong[0])}")
 
 
-def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _select_weights(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights whose names begin with the prefix, by their names without it."""
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}

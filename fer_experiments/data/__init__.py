@@ -1,1 +1,1 @@
-"""Images on disk to batches: sources, cache, splits, injection, the LightningDataModule."""
+"""From images on disk to batches: sources, cache, splits, generated images, the LightningDataModule."""

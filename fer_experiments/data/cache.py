@@ -1,13 +1,11 @@
-"""Decode every image once: a folder of uint8 pixels and an index, shared by later runs and parallel jobs."""
+"""The cache of decoded images: a folder of uint8 pixels and an index, shared by later runs and parallel jobs."""
 
 import hashlib
-import json
 import logging
 import math
 import os
 import shutil
 import tempfile
-import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,22 +18,26 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from PIL import Image
 
+from fer_experiments.atomic_write import sync
+from fer_experiments.data.checksums import find_damage, write_checksums
 from fer_experiments.data.decode import decode
-from fer_experiments.data.source import Source
+from fer_experiments.data.sources.base import DataSource
 from fer_experiments.errors import ConfigError
-from fer_experiments.progress import busy, track
-from fer_experiments.whole import sync, whole
+from fer_experiments.progress import show_activity, track
 
 log = logging.getLogger(__name__)
-IMAGES, INDEX, CHECKSUMS = "images.npy", "index.csv", "checksums.json"
-ALWAYS_CHECKED = 2**28  # bytes: a quarter of a second; of a larger file only the size, where its time is as it was
-LARGEST_SIDE = 128  # what images of unlike sizes are brought to, and the largest that is kept as it is
-VERSION = 2  # of what is written here; a new one makes new caches
+IMAGES, INDEX = FILES = ("images.npy", "index.csv")
+MAX_SIDE = 128  # if data.image_size is null, images that are larger or of unlike sizes are resized to this side
+VERSION = 2  # of the file formats; a new version makes new caches
+SUBMITTED_AT_ONCE = 1000  # images, so that memory does not grow with their number
 
 
 @dataclass(frozen=True)
 class ImageCache:
-    """images (N, S, S, C) uint8, memory-mapped; index has a row each: path, label, part, content_hash, error."""
+    """Decoded images (N, S, S, C) uint8, memory-mapped, and the index of their files.
+
+    index: path, label, part, content_hash and error of each image; error is "" if it could be decoded.
+    """
 
     folder: Path
     images: np.ndarray
@@ -43,75 +45,41 @@ class ImageCache:
 
     @property
     def bytes(self) -> int:
+        """The size of the folder's files."""
         return sum(file.stat().st_size for file in self.folder.iterdir())
 
 
-def open_cache(source: Source) -> ImageCache:
-    """The cache of `source`, made first if it is not there, or anew if damaged.
+def open_cache(source: DataSource) -> ImageCache:
+    """Return the cache of `source`; build it first if it does not exist or is damaged.
 
-    Raises ConfigError where it can't be written.
+    Raises ConfigError if it can't be written.
     """
-    with busy("listing images"):
+    with show_activity("listing images"):
         items = source.items()
         folder = source.cache_dir / f"v{VERSION}-{type(source).__name__.lower()}-{source.fingerprint(items)}"
-    if _damage(folder) is not None:
+    if find_damage(folder, FILES) is not None:
         try:
             source.cache_dir.mkdir(parents=True, exist_ok=True)
             with _lock(folder.with_suffix(".lock")):
-                damage = _damage(folder)
-                if damage is not None:  # nobody else made it meanwhile
+                damage = find_damage(folder, FILES)
+                if damage is not None:  # no other process has built it meanwhile
                     if folder.is_dir():
-                        log.warning("the cache %s is damaged (%s) and is made anew", folder, damage)
+                        log.warning("the cache %s is damaged (%s) and is built again", folder, damage)
                         shutil.rmtree(folder)
                     _build(source, items, folder)
         except OSError as error:
             raise ConfigError(f"data.cache_dir={source.cache_dir}: can't be written: {error}") from error
-    return _read(folder)
+    return _load(folder)
 
 
-def _read(folder: Path) -> ImageCache:
+def _load(folder: Path) -> ImageCache:
     images = np.load(folder / IMAGES, mmap_mode="r")
     index = pd.read_csv(folder / INDEX, keep_default_na=False, dtype=str, encoding_errors="surrogateescape")
     return ImageCache(folder, images, index)
 
 
-def _damage(folder: Path) -> str | None:
-    """What is wrong with a cache's files: a length, a flipped bit; None for nothing."""
-    try:
-        written = json.loads((folder / CHECKSUMS).read_bytes())
-        for name in (IMAGES, INDEX):
-            file, stat = folder / name, (folder / name).stat()
-            if stat.st_size != written[name]["bytes"]:
-                return f"{name} has {stat.st_size} bytes, {written[name]['bytes']} were written"
-            untouched = stat.st_mtime_ns == written[name]["time"]
-            if not (untouched and stat.st_size > ALWAYS_CHECKED) and _checksum(file) != written[name]["checksum"]:
-                return f"{name} has other bytes than were written"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return str(error)
-    return None
-
-
-def _checksum(file: Path) -> int:
-    found = 0
-    with file.open("rb") as stream:
-        while chunk := stream.read(2**22):
-            found = zlib.crc32(chunk, found)
-    return found
-
-
-def _seal(folder: Path) -> None:
-    """Have the cache's files on the disk, and write what `_damage` holds them to."""
-    written = {}
-    for name in (IMAGES, INDEX):
-        file = folder / name
-        sync(file)
-        stat = file.stat()
-        written[name] = {"bytes": stat.st_size, "time": stat.st_mtime_ns, "checksum": _checksum(file)}
-    with whole(folder / CHECKSUMS) as temporary:
-        temporary.write_text(json.dumps(written))
-
-
 def _lock(path: Path) -> FileLock:
+    """Return the lock of a cache, and log a line if another process holds it."""
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
@@ -121,28 +89,16 @@ def _lock(path: Path) -> FileLock:
     return lock
 
 
-def _build(source: Source, items: pd.DataFrame, folder: Path) -> None:
-    for left in folder.parent.glob(f"{folder.name}-*"):  # by a process that was killed: this one holds the lock
-        shutil.rmtree(left)
+def _build(source: DataSource, items: pd.DataFrame, folder: Path) -> None:
+    """Decode all items into `folder`, which appears only when it is complete. The caller holds the cache's lock."""
+    for abandoned in folder.parent.glob(f"{folder.name}-*"):  # by a process that was killed
+        shutil.rmtree(abandoned)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
     try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # PIL decodes without holding the interpreter's lock
-            paths = list(items["path"])
-            side = source.image_size or _common_side(source, paths, pool)
-            shape = (len(items), side, side, source.stored_channels)
-            _check_space(source, math.prod(shape))
-            images = np.lib.format.open_memmap(temporary / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
-            load = partial(_load, source, side)
-            hashes, errors = [], []
-            for row, (pixels, content_hash, error) in enumerate(_ordered(pool, load, paths, "preparing images")):
-                if pixels is not None:
-                    images[row] = pixels
-                hashes.append(content_hash)
-                errors.append(error)
-        images.flush()
+        hashes, errors = _decode_all(source, list(items["path"]), temporary / IMAGES)
         items.assign(content_hash=hashes, error=errors).to_csv(temporary / INDEX, index=False, errors="surrogateescape")
         _check_unchanged(source, items, folder, errors)
-        _seal(temporary)
+        write_checksums(temporary, FILES)
         temporary.chmod(0o755)  # mkdtemp's 0o700 would keep it from other users
         temporary.rename(folder)
         sync(folder.parent)
@@ -151,21 +107,39 @@ def _build(source: Source, items: pd.DataFrame, folder: Path) -> None:
         raise
 
 
-def _check_unchanged(source: Source, items: pd.DataFrame, folder: Path, errors: list[str]) -> None:
-    """Raise ConfigError where images can't be read because they went or changed in the meantime.
+def _decode_all(source: DataSource, paths: list[str], file: Path) -> tuple[list[str], list[str]]:
+    """Decode images into a .npy file; return the content hash and the error of each, one of the two is ""."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # PIL decodes without holding the interpreter's lock
+        side = source.image_size or _choose_side(source, paths, pool)
+        shape = (len(paths), side, side, source.stored_channels)
+        _check_space(source, math.prod(shape))
+        images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+        decode_item = partial(_decode_item, source, side)
+        hashes, errors = [], []
+        for row, (pixels, content_hash, error) in enumerate(_map(pool, decode_item, paths, "preparing images")):
+            if pixels is not None:
+                images[row] = pixels
+            hashes.append(content_hash)
+            errors.append(error)
+    images.flush()
+    return hashes, errors
 
-    A cache that says so would be found again when they are back.
+
+def _check_unchanged(source: DataSource, items: pd.DataFrame, folder: Path, errors: list[str]) -> None:
+    """Raise ConfigError if images can't be read because they disappeared or changed in the meantime.
+
+    When they are back, a cache with these errors would be taken for theirs.
     """
     broken = [f"{path} ({error})" for path, error in zip(items["path"], errors, strict=True) if error]
     if broken and not folder.name.endswith(source.fingerprint(source.items())):
         raise ConfigError(
-            f"data: images went or changed while they were read: {len(broken)} can't be read, the first {broken[0]}; "
-            "restore them, and start the same command again"
+            f"data: images disappeared or changed while they were read: {len(broken)} can't be read, the first "
+            f"{broken[0]}; restore them, and start the same command again"
         )
 
 
-def _check_space(source: Source, needed: int) -> None:
-    """A disk that fills up under a memory map kills the process, so this is asked first."""
+def _check_space(source: DataSource, needed: int) -> None:
+    """Raise ConfigError if the disk has not so many free bytes: filled up under a memory map, it kills the process."""
     free = shutil.disk_usage(source.cache_dir).free
     if needed > free:
         raise ConfigError(
@@ -174,31 +148,33 @@ def _check_space(source: Source, needed: int) -> None:
         )
 
 
-def _ordered(pool: ThreadPoolExecutor, work: Callable, paths: list[str], what: str) -> Iterable:
-    """Results in order, submitted a thousand at a time so that memory does not grow with the number of images."""
-    for start in track(range(0, len(paths), 1000), what):
-        yield from pool.map(work, paths[start : start + 1000])
+def _map(pool: ThreadPoolExecutor, function: Callable, paths: list[str], activity: str) -> Iterable:
+    """Yield the function's results in the order of `paths`. activity: the label of the progress bar."""
+    for start in track(range(0, len(paths), SUBMITTED_AT_ONCE), activity):
+        yield from pool.map(function, paths[start : start + SUBMITTED_AT_ONCE])
 
 
-def _common_side(source: Source, paths: list[str], pool: ThreadPoolExecutor) -> int:
-    sizes = {size for size in _ordered(pool, partial(_header_size, source), paths, "reading sizes") if size}
+def _choose_side(source: DataSource, paths: list[str], pool: ThreadPoolExecutor) -> int:
+    """Return the side of the images if all are squares of one size up to MAX_SIDE, else MAX_SIDE."""
+    sizes = {size for size in _map(pool, partial(_read_size, source), paths, "reading sizes") if size}
     if len(sizes) == 1:
         width, height = sizes.pop()
-        if width == height <= LARGEST_SIDE:
+        if width == height <= MAX_SIDE:
             return cast(int, width)
-    return LARGEST_SIDE
+    return MAX_SIDE
 
 
-def _header_size(source: Source, path: str) -> tuple[int, int] | None:
+def _read_size(source: DataSource, path: str) -> tuple[int, int] | None:
+    """Return width and height by the image's header; None if it can't be read."""
     try:
         with source.open(path) as image:
             return image.size
-    except Exception:  # whatever is wrong is found again, and reported, when the pixels are read
+    except Exception:  # the error occurs again, and is reported, when the pixels are read
         return None
 
 
-def _load(source: Source, side: int, path: str) -> tuple[np.ndarray | None, str, str]:
-    """Pixels (side, side, C) uint8, the hash of the pixels at their own size, and no error; or what is wrong."""
+def _decode_item(source: DataSource, side: int, path: str) -> tuple[np.ndarray | None, str, str]:
+    """Return pixels (side, side, C) uint8, their hash before resizing, and ""; or None, "" and the error."""
     try:
         with source.open(path) as image:
             picture = decode(image, source.stored_channels, source.max_pixels)

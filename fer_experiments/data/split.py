@@ -1,11 +1,11 @@
-"""Which image is for training, validation or test: stratified, by seed, exact duplicates on one side.
+"""Which image is for training, validation or test: stratified, by seed, with exact duplicates in one part.
 
-The way of an image: the source's parts -> duplicates across parts dropped from the less protected part -> the missing
-parts carved out of train -> test images drawn by data.test_counts -> training images by data.counts and data.imbalance.
+The steps, in order: take the source's parts; drop duplicates across parts from the less protected part; carve the
+missing parts out of train; draw test images by data.test_counts; draw training images by data.counts and
+data.imbalance.
 """
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,34 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fer_experiments.data.imbalance import imbalanced
-from fer_experiments.data.source import PARTS, Source
+from fer_experiments.atomic_write import atomic_write
+from fer_experiments.data.imbalance import apply_imbalance
+from fer_experiments.data.sources.base import PARTS, DataSource
+from fer_experiments.data.split_checks import (
+    check_class_keys,
+    check_classes,
+    check_complete,
+    check_counts,
+    check_parts,
+    check_readable,
+    check_test_counts,
+)
+from fer_experiments.data.stratified import draw_per_class, shuffle_groups
 from fer_experiments.errors import ConfigError
-from fer_experiments.whole import whole
+from fer_experiments.random_streams import RandomStream
 
 COLUMNS = ["path", "label", "split", "content_hash"]
 
 
 @dataclass(frozen=True)
 class Split:
-    """table: path, label, split, content_hash, indexed by the row in the cache; its CSV's hash names the split.
+    """The images of each part.
 
-    leak_of: the hash of the split that this was made from by data/leak.py, whose test images leak.
+    Attributes:
+        table: path, label, split (the part) and content_hash of each image, indexed by its row in the cache.
+        classes: their names, sorted.
+        report: what was noticed in the data, for data.json.
+        leak_of: the hash of the split from which data/leak.py made this one; None for a clean split.
     """
 
     table: pd.DataFrame
@@ -39,45 +54,48 @@ class Split:
 
     @property
     def hash(self) -> str:
-        """Of what was made from this split; a leak's is like no other's."""
+        """The hash that marks everything made from this split; that of a leaking split is "leak-HASH"."""
         return self.clean_hash if self.leak_of is None else f"leak-{self.leak_of}"
 
     @property
     def clean_hash(self) -> str:
-        """`hash`, but for a leak that of the split it was made from, which has the same test images."""
+        """The hash of the CSV; for a leaking split, that of the clean split with the same test images."""
         return self.leak_of or hashlib.sha256(self.csv.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def rows(self, part: str) -> np.ndarray:
-        """Rows in the cache of one part's images."""
+        """Return the rows in the cache of a part's images."""
         return self.table.index[self.table["split"] == part].to_numpy()
 
     def labels(self, part: str) -> np.ndarray:
-        """Class names of one part's images, in the order of `rows`."""
+        """Return the class names of a part's images, in the order of `rows`."""
         return self.table.loc[self.table["split"] == part, "label"].to_numpy(dtype=str)
 
     def counts(self, part: str) -> dict[str, int]:
-        """{class: images} of one part, in the order of `classes`."""
+        """Return {class: images} of a part, in the order of `classes`."""
         labels = self.labels(part)
         return {name: int((labels == name).sum()) for name in self.classes}
 
     def save(self, path: Path) -> None:
-        with whole(path) as temporary:
+        """Write the table as CSV; `hash` is the hash of these bytes."""
+        with atomic_write(path) as temporary:
             temporary.write_bytes(self.csv.encode("utf-8", "surrogateescape"))
 
 
-def make_split(index: pd.DataFrame, source: Source, seed: int) -> Split:
-    """Split the images that `index` (an ImageCache's) lists. Raises ConfigError where the data can't be split so."""
+def make_split(index: pd.DataFrame, source: DataSource, seed: int) -> Split:
+    """Split the images of an ImageCache's index. Raises ConfigError if the data or its keys do not allow it."""
     report = describe_source(index)
     classes = _choose_classes(index, source)
     table = _assign_parts(index, source)
-    table = _readable(table[table["label"].isin(classes)], source)
-    given = set(table["split"])
-    table, dropped = _drop_straddling(table)
+    table = table[table["label"].isin(classes)]
+    check_readable(table, source)
+    table = table[table["error"] == ""]
+    source_parts = set(table["split"])
+    table, dropped = _drop_duplicates_across_parts(table)
     report["dropped_as_duplicates_of_a_more_protected_part"] = dropped
     table = _carve_test(table, source, classes)
     table = _draw_test(table, source, classes)
-    table = _carve_valid_and_draw(table, source, classes, seed)
-    _check_every_class_everywhere(table, classes, given)
+    table = _carve_valid_and_draw_train(table, source, classes, seed)
+    check_complete(table, classes, source_parts)
     table = table.sort_values(["split", "content_hash", "path"], kind="stable")  # mixes the classes
     split = Split(table[COLUMNS], classes, report)
     report["images"] = {part: split.counts(part) for part in PARTS}
@@ -85,7 +103,7 @@ def make_split(index: pd.DataFrame, source: Source, seed: int) -> Split:
 
 
 def describe_source(index: pd.DataFrame) -> dict[str, Any]:
-    """What was found in the source as given: corrupt files and groups of pixel-identical images."""
+    """Return the numbers of files and of groups of pixel-identical ones in the source, and its unreadable files."""
     corrupt = index[index["error"] != ""]
     groups = (
         index[index["error"] == ""]
@@ -103,169 +121,113 @@ def describe_source(index: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _readable(index: pd.DataFrame, source: Source) -> pd.DataFrame:
-    corrupt = index[index["error"] != ""]
-    if len(corrupt) and not source.skip_corrupt:
-        shown = "\n".join(f"  {row.path}: {row.error}" for row in corrupt.head(10).itertuples())
-        more = f"\n  and {len(corrupt) - 10} more" if len(corrupt) > 10 else ""
-        raise ConfigError(
-            f"data: {len(corrupt)} of {len(index)} images can't be read; mend or remove them, or leave them out "
-            f"with data.skip_corrupt=true\n{shown}{more}"
-        )
-    return index[index["error"] == ""]
+def _choose_classes(index: pd.DataFrame, source: DataSource) -> tuple[str, ...]:
+    """Return the classes of data.classes, else of data.counts, else all, sorted."""
+    available = sorted(index["label"].unique())
+    check_class_keys(available, source)
+    classes = tuple(sorted(set(source.classes or source.counts or available)))
+    check_classes(classes, source)
+    return classes
 
 
-def _choose_classes(index: pd.DataFrame, source: Source) -> tuple[str, ...]:
-    there = sorted(index["label"].unique())
-    for key, names in (("classes", source.classes), ("counts", source.counts)):
-        unknown = sorted(set(names or ()) - set(there))
-        if unknown:
-            raise ConfigError(f"data.{key}: no class {', '.join(unknown)}; the data has {', '.join(there)}")
-    if source.classes is not None and source.counts is not None:
-        extra = sorted(set(source.counts) - set(source.classes))
-        if extra:
-            raise ConfigError(
-                f"data.counts: {', '.join(extra)} is not in data.classes={source.classes}; "
-                "give counts for those, or data.counts=null"
-            )
-    chosen = tuple(sorted(set(source.classes or source.counts or there)))
-    if len(chosen) < 2:
-        raise ConfigError(f"data: one class only ({', '.join(chosen)}); a classifier needs two or more")
-    if source.minority is not None and source.minority not in chosen:
-        raise ConfigError(f"data.minority={source.minority}: is not one of {', '.join(chosen)}")
-    return chosen
+def _assign_parts(index: pd.DataFrame, source: DataSource) -> pd.DataFrame:
+    """Add the column split: the part of data.parts, else the source's part of the same name if it is not used yet."""
+    available = set(index["part"])
+    check_parts(available, source)
+    parts = source.parts or {}
+    assigned = {source_part: part for part, source_part in parts.items() if source_part}
+    assigned |= {part: part for part in PARTS if part in available and part not in parts and part not in assigned}
+    if "train" not in assigned.values():
+        raise ConfigError(f"data.parts={parts}: leaves no training images; name a part for train")
+    return index[index["part"].isin(list(assigned))].assign(split=lambda table: table["part"].map(assigned))
 
 
-def _assign_parts(index: pd.DataFrame, source: Source) -> pd.DataFrame:
-    """Rows with a column split: what data.parts says, else the source's part of the same name if not yet taken."""
-    there = set(index["part"])
-    mapped = source.parts or {}
-    for part, origin in mapped.items():
-        if origin is not None and origin not in there:
-            raise ConfigError(
-                f"data.parts={{{part}: {origin}}}: the source has no part {origin}; it has {', '.join(sorted(there))}"
-            )
-    taken = [origin for origin in mapped.values() if origin]
-    if len(taken) != len(set(taken)):
-        raise ConfigError(f"data.parts={mapped}: one part of the source can't be two parts here")
-    ours = {origin: part for part, origin in mapped.items() if origin}
-    ours |= {part: part for part in PARTS if part in there and part not in mapped and part not in ours}
-    if "train" not in ours.values():
-        raise ConfigError(f"data.parts={mapped}: leaves no training images; name a part for train")
-    return index[index["part"].isin(list(ours))].assign(split=lambda table: table["part"].map(ours))
+def _drop_duplicates_across_parts(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Keep pixel-identical images of several parts in the most protected one only: test, then valid, then train.
 
-
-def _drop_straddling(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Where pixel-identical images lie in several parts, only those in test, else in valid, stay."""
+    Returns the table and {part: dropped images}.
+    """
     protection = table["split"].map({"train": 0, "valid": 1, "test": 2})
     highest = protection.groupby(table["content_hash"]).transform("max")
     drop = protection < highest
     return table[~drop], {part: int((drop & (table["split"] == part)).sum()) for part in ("train", "valid")}
 
 
-def _shuffled_groups(table: pd.DataFrame, rng: np.random.Generator) -> list[list[int]]:
-    """Places in `table` of the rows that are alike in content, group by group in random order."""
-    groups = list(table.groupby("content_hash", sort=True).indices.values())
-    return [groups[place].tolist() for place in rng.permutation(len(groups))]
-
-
-def _draw(table: pd.DataFrame, wanted: dict[str, int], groups: list[list[int]]) -> np.ndarray:
-    """Index labels of `wanted` images of each class; a group is taken whole or not at all.
-
-    They are tried in order, so that a larger `wanted` contains a smaller one wherever it fits.
-    """
-    labels = table["label"].to_numpy(dtype=str)
-    left = Counter(wanted)
-    drawn: list[int] = []
-    for group in groups:
-        need = Counter(labels[group].tolist())
-        if need <= left:
-            left -= need
-            drawn += group
-    return table.index[sorted(drawn)].to_numpy()
-
-
-def _carve_test(table: pd.DataFrame, source: Source, classes: tuple[str, ...]) -> pd.DataFrame:
+def _carve_test(table: pd.DataFrame, source: DataSource, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Move data.test_fraction of each class from train to test, if there is no test part."""
     if (table["split"] == "test").any():
         return table
     train = table[table["split"] == "train"]
-    available = train["label"].value_counts()
-    wanted = {name: _share(source.test_fraction, int(available.get(name, 0))) for name in classes}
-    drawn = _draw(train, wanted, _shuffled_groups(train, np.random.default_rng([source.test_seed, 1])))
+    counts = {name: _fraction_of(source.test_fraction, count) for name, count in _count(train, classes).items()}
+    rng = np.random.default_rng([source.test_seed, RandomStream.TEST_SPLIT])
+    drawn = draw_per_class(train, counts, shuffle_groups(train, rng))
     return table.assign(split=table["split"].where(~table.index.isin(drawn), "test"))
 
 
-def _draw_test(table: pd.DataFrame, source: Source, classes: tuple[str, ...]) -> pd.DataFrame:
-    """Leave as many test images as data.test_counts says; those not drawn go to no part, nor do their duplicates."""
+def _draw_test(table: pd.DataFrame, source: DataSource, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Keep data.test_counts test images; the others are used in no part, and neither are their duplicates."""
     if source.test_counts is None:
         return table
-    shown = ", ".join(classes)
-    for what, names in (
-        ("no class", set(source.test_counts) - set(classes)),
-        ("no count for", set(classes) - set(source.test_counts)),
-    ):
-        if names:
-            raise ConfigError(
-                f"data.test_counts: {what} {', '.join(sorted(names))}; give one count for each of {shown}, "
-                "or data.test_counts=null"
-            )
     test = table[table["split"] == "test"]
-    for name, count in source.test_counts.items():
-        available = int((test["label"] == name).sum())
-        if count > available:
-            raise ConfigError(
-                f"data.test_counts={{{name}: {count}}}: there are {available} test images of {name}; give fewer, or "
-                "carve more out of train with data.parts={test: null} and data.test_fraction"
-            )
-    groups = _shuffled_groups(test, np.random.default_rng([source.test_seed, 3]))
-    drawn = _draw(test, source.test_counts, [[place] for group in groups for place in group])
+    check_test_counts(test, source.test_counts, classes)
+    groups = shuffle_groups(test, np.random.default_rng([source.test_seed, RandomStream.TEST_SUBSET]))
+    drawn = draw_per_class(test, source.test_counts, _as_single_images(groups))
     return table[(table["split"] != "test") | table.index.isin(drawn)]
 
 
-def _carve_valid_and_draw(table: pd.DataFrame, source: Source, classes: tuple[str, ...], seed: int) -> pd.DataFrame:
-    """Validation images by valid_fraction, then the training images that counts and imbalance ask for."""
+def _carve_valid_and_draw_train(
+    table: pd.DataFrame, source: DataSource, classes: tuple[str, ...], seed: int
+) -> pd.DataFrame:
+    """Draw validation images from train, if there is no valid part, and training images from the rest.
+
+    Both are drawn from one row of shuffled groups, validation from its start and training from its end: if
+    data.counts grow, neither part loses an image to the other.
+    """
     train = table[table["split"] == "train"]
-    available = {name: int((train["label"] == name).sum()) for name in classes}
-    carve = not (table["split"] == "valid").any()
-    counts = source.counts or {}
-    valid = {name: _share(source.valid_fraction, counts.get(name, available[name])) if carve else 0 for name in classes}
-    for name, count in counts.items():
-        left_over = max(0, available[name] - valid[name])
-        if count > left_over:
-            raise ConfigError(
-                f"data.counts={{{name}: {count}}}: there are {left_over} training images of {name}"
-                + (
-                    f" beside {valid[name]} for validation (data.valid_fraction={source.valid_fraction})"
-                    if carve
-                    else ""
-                )
-            )
-    groups = _shuffled_groups(train, np.random.default_rng([seed, 2]))
-    drawn_valid = _draw(train, valid, groups)
-    in_valid = train.index.isin(drawn_valid)
-    left = train[~in_valid]
-    wanted = {name: counts.get(name, int((left["label"] == name).sum())) for name in classes}
-    # From the other end of the row: where counts grow, neither part loses an image to the other.
-    singles = [[place] for group in reversed(groups) for place in group if not in_valid[place]]
-    drawn_train = _draw(train, imbalanced(wanted, source), singles)
+    needs_valid = not (table["split"] == "valid").any()
+    valid_counts = _count_valid(train, source, classes) if needs_valid else dict.fromkeys(classes, 0)
+    check_counts(_count(train, classes), valid_counts, source)
+    groups = shuffle_groups(train, np.random.default_rng([seed, RandomStream.TRAINING_SPLIT]))
+    valid = draw_per_class(train, valid_counts, groups)
+    drawn = _draw_train(train, source, classes, groups, train.index.isin(valid))
     split = table["split"].where(table["split"] != "train", "")
-    split[table.index.isin(drawn_valid)] = "valid"
-    split[table.index.isin(drawn_train)] = "train"
+    split[table.index.isin(valid)] = "valid"
+    split[table.index.isin(drawn)] = "train"
     return table.assign(split=split)[split != ""]
 
 
-def _share(fraction: float, count: int) -> int:
+def _count_valid(train: pd.DataFrame, source: DataSource, classes: tuple[str, ...]) -> dict[str, int]:
+    """Return {class: validation images}: data.valid_fraction of data.counts, else of what the class has."""
+    counts = _count(train, classes) | (source.counts or {})
+    return {name: _fraction_of(source.valid_fraction, counts[name]) for name in classes}
+
+
+def _draw_train(
+    train: pd.DataFrame, source: DataSource, classes: tuple[str, ...], groups: list[list[int]], in_valid: np.ndarray
+) -> np.ndarray:
+    """Draw training images by data.counts and data.imbalance; return their index labels.
+
+    Args:
+        train: the images to draw from, and those for validation.
+        source: the data source with its keys.
+        classes: the classes of the split.
+        groups: places in `train`, from `shuffle_groups`; the last are drawn first.
+        in_valid: (N,) bool, the images of `train` that are for validation.
+    """
+    counts = _count(train[~in_valid], classes) | (source.counts or {})
+    singles = _as_single_images([[place for place in group if not in_valid[place]] for group in reversed(groups)])
+    return draw_per_class(train, apply_imbalance(counts, source), singles)
+
+
+def _as_single_images(groups: list[list[int]]) -> list[list[int]]:
+    """Make a group of each image. Once duplicates can no longer end in two parts, they may be drawn one by one."""
+    return [[place] for group in groups for place in group]
+
+
+def _count(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, int]:
+    return {name: int((table["label"] == name).sum()) for name in classes}
+
+
+def _fraction_of(fraction: float, count: int) -> int:
+    """Return the fraction of a count, rounded, but at least 1."""
     return max(1, round(fraction * count))
-
-
-def _check_every_class_everywhere(table: pd.DataFrame, classes: tuple[str, ...], given: set[str]) -> None:
-    """`given` are the parts that came with the source; the others were carved out of train."""
-    for part in PARTS:
-        labels = set(table.loc[table["split"] == part, "label"])
-        missing = [name for name in classes if name not in labels]
-        if missing:
-            carve = f", or carve the part out of train with data.parts={{{part}: null}}"
-            raise ConfigError(
-                f"data: the class {', '.join(missing)} has no images for {part}; add some, or choose other classes "
-                "with data.classes" + (carve if part in given - {"train"} else "")
-            )

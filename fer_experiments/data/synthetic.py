@@ -1,4 +1,4 @@
-"""Generated images on disk: CLASS/*.png and a manifest.csv that says what made each of them, and from which split."""
+"""Generated images on disk: CLASS/*.png, and a manifest.csv with the origin of each and the split it was made from."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from fer_experiments.atomic_write import atomic_write, atomic_write_files
 from fer_experiments.data.decode import decode, open_image
 from fer_experiments.errors import ConfigError
-from fer_experiments.whole import whole, whole_files
 
 MANIFEST = "manifest.csv"
 COLUMNS = ["file", "class", "seed", "checkpoint_hash", "split_hash"]
-SCORES = ["nearest_distance", "label_probability", "realism"]  # empty where images are not scored
-Fault = Literal["memorised", "off_class", "low_quality"]  # what balance.reject can drop an image for
+SCORES = ["nearest_distance", "label_probability", "realism"]  # columns; empty if images are not scored
+Fault = Literal["memorised", "off_class", "low_quality"]  # for which balance.reject can drop an image
 FAULTS: tuple[str, ...] = get_args(Fault)
 
 
@@ -30,14 +30,15 @@ class GeneratedImages:
 
     @classmethod
     def join(cls, parts: "Sequence[GeneratedImages]") -> "GeneratedImages":
-        """All images of `parts`, in their order."""
+        """Return all images of `parts`, in their order."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def take(self, places: np.ndarray) -> "GeneratedImages":
-        """Those at `places` (M,), repeats allowed."""
+        """Return the images at `places` (M,), repeats allowed."""
         return GeneratedImages(self.images[places], self.labels[places], self.files[places])
 
     def counts(self) -> dict[str, int]:
+        """Return {class: images}, without classes that have none."""
         names, numbers = np.unique(self.labels, return_counts=True)
         return {str(name): int(number) for name, number in zip(names, numbers, strict=True)}
 
@@ -52,36 +53,47 @@ def write_synthetic(
     scores: pd.DataFrame | None = None,
     dropped: Collection[str] = (),
 ) -> None:
-    """Add images (N, S, S, C) uint8 of one class to `folder` and its manifest; seeds[i] made images[i].
+    """Add images of one class to `folder` and its manifest; an image of the same class and seed is replaced.
 
-    scores: a row an image, SCORES and a bool for each of FAULTS. An image with one of the faults `dropped` has its row
-    in the manifest and no file.
+    Args:
+        folder: may exist or not.
+        label: the class.
+        images: (N, S, S, C) uint8.
+        seeds: the latent seed of each image, which names its file.
+        checkpoint_hash: of the generator.
+        split_hash: of the split that the generator was trained on.
+        scores: SCORES and a bool for each of FAULTS, a row for each image.
+        dropped: images with one of these faults have a row in the manifest, but no file.
     """
     (folder / label).mkdir(parents=True, exist_ok=True)
-    new = pd.DataFrame({"file": "", "class": label, "seed": seeds}).assign(
+    rows = pd.DataFrame({"file": "", "class": label, "seed": seeds}).assign(
         checkpoint_hash=checkpoint_hash, split_hash=split_hash
     )
     if scores is not None:
         scores = scores.reset_index(drop=True)
-        new[SCORES] = scores[SCORES]
-        new["faults"] = [" ".join(fault for fault in FAULTS if row[fault]) for _, row in scores.iterrows()]
-    kept = np.ones(len(new), dtype=bool) if scores is None else ~scores[list(dropped)].any(axis=1).to_numpy()
-    with whole_files(folder / label) as temporary:
-        for place in np.flatnonzero(kept):
+        rows[SCORES] = scores[SCORES]
+        rows["faults"] = [" ".join(fault for fault in FAULTS if row[fault]) for _, row in scores.iterrows()]
+    is_kept = np.ones(len(rows), dtype=bool) if scores is None else ~scores[list(dropped)].any(axis=1).to_numpy()
+    with atomic_write_files(folder / label) as temporary:
+        for place in np.flatnonzero(is_kept):
             pixels, file = images[place], f"{seeds[place]:08d}.png"
             Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(temporary(file))
-            new.loc[place, "file"] = f"{label}/{file}"
-    manifest = folder / MANIFEST
-    if manifest.exists():
-        old = pd.read_csv(manifest, dtype=str, keep_default_na=False)
-        again = (old["class"] == label) & old["seed"].isin([str(seed) for seed in seeds])
-        new = pd.concat([old[~again], new])
-    with whole(manifest) as path:
-        new.to_csv(path, index=False)
+            rows.loc[place, "file"] = f"{label}/{file}"
+    _add_to_manifest(folder / MANIFEST, rows)
+
+
+def _add_to_manifest(file: Path, rows: pd.DataFrame) -> None:
+    """Add rows of one class to a manifest, which may not exist yet; rows of the same class and seed are replaced."""
+    if file.exists():
+        old = pd.read_csv(file, dtype=str, keep_default_na=False)
+        is_replaced = old["class"].isin(rows["class"]) & old["seed"].isin(rows["seed"].astype(str))
+        rows = pd.concat([old[~is_replaced], rows])
+    with atomic_write(file) as temporary:
+        rows.to_csv(temporary, index=False)
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether all images are there that the manifest names."""
+    """Whether all images that the manifest names exist."""
     try:
         files = pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)["file"]
     except (OSError, ValueError):
@@ -90,12 +102,36 @@ def is_complete(folder: Path) -> bool:
 
 
 def read_synthetic(
-    folder: Path, wanted: dict[str, int], split_hash: str, channels: int, reject: Collection[str] = ()
+    folder: Path, counts: dict[str, int], split_hash: str, channels: int, reject: Collection[str] = ()
 ) -> GeneratedImages:
-    """The first `wanted` images of each class that have none of the faults `reject`.
+    """Read the first `counts` images of each class that have none of the faults `reject`.
 
-    Raises ConfigError where they are too few, are not scored though `reject` names a fault, or saw another split.
+    Args:
+        folder: of the images and their manifest; balance.synthetic in messages.
+        counts: {class: images}.
+        split_hash: of the run's split.
+        channels: 1 or 3, of the images returned.
+        reject: a choice of FAULTS.
+
+    Raises:
+        ConfigError: if a class has fewer images, if images that must have no faults are not scored, if they were made
+            from another split, or if a file can't be read.
     """
+    manifest = _read_manifest(folder, split_hash)
+    images, labels, paths = [], [], []
+    for label, count in counts.items():
+        files = _select_files(folder, manifest, label, count, reject)
+        images += [_read_image(folder, file, channels) for file in files]
+        labels += [label] * count
+        paths += [str(folder / file) for file in files]
+    shapes = {image.shape for image in images}
+    if len(shapes) > 1:
+        raise ConfigError(f"balance.synthetic={folder}: images differ in size: {sorted(shapes)}")
+    return GeneratedImages(np.stack(images), np.array(labels, dtype=str), np.array(paths, dtype=str))
+
+
+def _read_manifest(folder: Path, split_hash: str) -> pd.DataFrame:
+    """Read a folder's manifest. Raises ConfigError if it can't be read or names another split."""
     where = f"balance.synthetic={folder}"
     try:
         manifest = pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)
@@ -104,48 +140,51 @@ def read_synthetic(
     missing = set(COLUMNS) - set(manifest.columns)
     if missing:
         raise ConfigError(f"{where}: {MANIFEST} lacks the column {', '.join(sorted(missing))}")
-    others = sorted(set(manifest["split_hash"]) - {split_hash})
-    if others:
+    unlike = sorted(set(manifest["split_hash"]) - {split_hash})
+    if unlike:
         raise ConfigError(
-            f"{where}: made from the split {', '.join(others)}, but this run's split is {split_hash}; the GAN may have "
+            f"{where}: made from the split {', '.join(unlike)}, but this run's split is {split_hash}; the GAN may have "
             "seen validation or test images. Train it on this split (the same data keys and seed), or set "
             "balance.synthetic=null"
         )
-    images, labels, paths = [], [], []
-    for label, count in wanted.items():
-        drawn = manifest[manifest["class"] == label]
-        files = _accepted(where, drawn, reject)
-        if len(files) < count:
-            remedy = f"make more with python -m fer_experiments.generate CHECKPOINT --count {count}"
-            if reject:
-                remedy = (
-                    f"balance.reject={list(reject)} lets through no more of the {len(drawn)} that were drawn; train a "
-                    "better GAN (gan=recipe, gan.images_seen), or reject less"
-                )
-            raise ConfigError(f"{where}: has {len(files)} images of {label}, {count} are needed; {remedy}")
-        images += [_read(folder, file, channels) for file in files[:count]]
-        labels += [label] * count
-        paths += [str(folder / file) for file in files[:count]]
-    shapes = {image.shape for image in images}
-    if len(shapes) > 1:
-        raise ConfigError(f"{where}: images differ in size: {sorted(shapes)}")
-    return GeneratedImages(np.stack(images), np.array(labels, dtype=str), np.array(paths, dtype=str))
+    return manifest
 
 
-def _accepted(where: str, drawn: pd.DataFrame, reject: Collection[str]) -> list[str]:
-    """The files of a manifest's rows without the faults `reject`."""
+def _select_files(folder: Path, manifest: pd.DataFrame, label: str, count: int, reject: Collection[str]) -> list[str]:
+    """Return the files of the first `count` images of a class without the faults `reject`.
+
+    Raises ConfigError if they are too few.
+    """
+    drawn = manifest[manifest["class"] == label]
+    files = _accepted_files(folder, drawn, reject)
+    if len(files) < count:
+        remedy = f"make more with python -m fer_experiments.generate CHECKPOINT --count {count}"
+        if reject:
+            remedy = (
+                f"balance.reject={list(reject)} lets through no more of the {len(drawn)} that were drawn; train a "
+                "better GAN (gan=recipe, gan.images_seen), or reject less"
+            )
+        raise ConfigError(
+            f"balance.synthetic={folder}: has {len(files)} images of {label}, {count} are needed; {remedy}"
+        )
+    return files[:count]
+
+
+def _accepted_files(folder: Path, drawn: pd.DataFrame, reject: Collection[str]) -> list[str]:
+    """Return the files of a manifest's rows without the faults `reject`. Raises ConfigError if they are not scored."""
     if not reject or drawn.empty:
         return [file for file in drawn["file"] if file]
     if "faults" not in drawn or (drawn[SCORES] == "").any(axis=None):
         raise ConfigError(
-            f"{where}: its images are not scored, so balance.reject={list(reject)} can't choose among them; take the "
-            "images of a run that had balance.reject set, or use balance.reject=[]"
+            f"balance.synthetic={folder}: its images are not scored, so balance.reject={list(reject)} can't choose "
+            "among them; take the images of a run that had balance.reject set, or use balance.reject=[]"
         )
-    faulty = [bool(set(reject) & set(faults.split())) for faults in drawn["faults"]]
-    return [file for file, out in zip(drawn["file"], faulty, strict=True) if file and not out]
+    is_faulty = [bool(set(reject) & set(faults.split())) for faults in drawn["faults"]]
+    return [file for file, faulty in zip(drawn["file"], is_faulty, strict=True) if file and not faulty]
 
 
-def _read(folder: Path, file: str, channels: int) -> np.ndarray:
+def _read_image(folder: Path, file: str, channels: int) -> np.ndarray:
+    """Return the image (S, S, channels) uint8. Raises ConfigError if it can't be read or lies outside the folder."""
     try:
         path = (folder / file).resolve()
         if not path.is_relative_to(folder.resolve()):
@@ -153,7 +192,7 @@ def _read(folder: Path, file: str, channels: int) -> np.ndarray:
         with open_image(path) as image:
             picture = decode(image, channels)
         return np.asarray(picture).reshape(picture.height, picture.width, channels)
-    except Exception as error:  # as in the cache: decoders raise anything on hostile bytes
+    except Exception as error:  # decoders raise anything on hostile bytes
         raise ConfigError(
             f"balance.synthetic={folder}: {file!r}, which {MANIFEST} names, can't be read: {error}"
         ) from None

@@ -1,1 +1,1 @@
-"""Metrics of predictions."""
+"""What predictions and generated images are worth: metrics, statistics, verdicts, and the records of results."""

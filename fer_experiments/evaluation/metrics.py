@@ -20,9 +20,9 @@ from fer_experiments.evaluation.calibration import expected_calibration_error, r
 
 
 def validation_metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """logits (N, K), labels (N,) int64 in [0, K) -> loss, accuracy, balanced_accuracy: cheap, for every epoch.
+    """logits (N, K), labels (N,) int64 in [0, K) -> loss, accuracy and balanced_accuracy, cheap enough for every epoch.
 
-    balanced_accuracy: mean recall of the classes that labels has; loss: mean cross-entropy in nats, unweighted.
+    balanced_accuracy is the mean recall of the classes that labels has, loss the unweighted mean cross-entropy in nats.
     """
     logits, labels = logits.float().cpu(), labels.cpu()
     count = logits.shape[1]
@@ -35,12 +35,17 @@ def validation_metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def classification_metrics(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, Any]:
-    """logits (N, K), labels (N,) int64 in [0, K) -> validation_metrics and more, in [0, 1]; fit for JSON.
+    """logits (N, K), labels (N,) int64 in [0, K) -> validation_metrics and these, in [0, 1], fit for JSON:
 
-    macro_f1 (mean over the classes that labels has); auroc (one class against the rest, mean over the classes for which
-    it is defined; of two classes the usual one); ece (expected calibration error of 15 bins); recall and precision
-    {class: value}; confusion (K rows of true classes, K columns of predicted ones). What is undefined is None: the
-    recall of a class without images, the precision of one that was never predicted, all that needs finite logits.
+    macro_f1: the mean over the classes that labels has.
+    auroc: of each class against the rest, the mean over the classes for which it is defined.
+    ece: the expected calibration error of 15 bins.
+    recall, precision: {class: value}.
+    confusion: K rows of true classes, K columns of predicted ones.
+    images: N.
+
+    An undefined metric is None: the recall of a class without images, the precision of a class that was never
+    predicted, and loss, auroc and ece if the logits are not finite.
     """
     logits, labels = logits.float().cpu(), labels.cpu()
     count = len(classes)
@@ -62,17 +67,17 @@ def classification_metrics(logits: Tensor, labels: Tensor, classes: Sequence[str
 
 
 def _auroc(logits: Tensor, labels: Tensor, present: Tensor) -> float | None:
-    """None where labels has one class only."""
+    """Return the mean AUROC of each class against the rest; None if labels has one class only."""
     if present.sum() < 2:
         return None
     probabilities = logits.double().softmax(1)  # in float32 confident images would tie at 1
-    one_by_one = [binary_auroc(probabilities[:, place], labels == place) for place in present.nonzero().flatten()]
-    return float(torch.stack(one_by_one).mean())
+    of_classes = [binary_auroc(probabilities[:, label], labels == label) for label in present.nonzero().flatten()]
+    return float(torch.stack(of_classes).mean())
 
 
-def _by_class(classes: Sequence[str], values: Tensor, defined: Tensor) -> dict[str, float | None]:
-    rows = zip(classes, values.tolist(), defined.tolist(), strict=True)
-    return {name: value if known else None for name, value, known in rows}
+def _by_class(classes: Sequence[str], values: Tensor, is_defined: Tensor) -> dict[str, float | None]:
+    rows = zip(classes, values.tolist(), is_defined.tolist(), strict=True)
+    return {name: value if defined else None for name, value, defined in rows}
 
 
 def _or_none(value: float) -> float | None:

@@ -1,27 +1,32 @@
-"""result.json: what one finished training found."""
+"""result.json: what one finished training of a classifier or a GAN achieved."""
 
-import json
 import platform
+from enum import Enum
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AliasChoices, BaseModel, Field, FiniteFloat, model_validator
 
-from fer_experiments.whole import whole
+from fer_experiments.json_record import JSONRecord
 
-FILE = "result.json"
 Protocol = Literal["clean", "leak"]
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
+    """Return the versions of Python and of the packages on which a result depends."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-class _Measured(BaseModel):
-    """What a report needs of classification_metrics; older results lack the others."""
+class Trained(str, Enum):
+    """What was trained, by the name of the job that trains it alone."""
+
+    CLASSIFIER = "cnn"
+    GAN = "dcgan"
+
+
+class _ReportedMetrics(BaseModel):
+    """The classification_metrics that a report needs; results of earlier versions lack the optional ones."""
 
     accuracy: float
     balanced_accuracy: float
@@ -35,18 +40,25 @@ class _Measured(BaseModel):
     images: int
 
 
-class Result(BaseModel):
-    """One training of a GAN or a classifier. `metrics` is {part: classification_metrics}, for a GAN {}.
+class Result(JSONRecord):
+    """One finished training.
 
-    protocol: leak where test images were in the GAN's training and chose the classifier's epoch, as data/leak.py has
-    it; split_hash is the clean split's then, too, since the arm is measured on the same test images. training: the
-    fingerprint of what was trained on what, by which a job that was killed knows its finished parts. shared_from: where
-    a GAN was trained (in so many seconds), if another job did that.
+    Attributes:
+        job: whether a classifier or a GAN was trained.
+        real, generated, repeated, interpolated: {class: training images} of each origin.
+        metrics: {part: classification_metrics}; {} for a GAN.
+        history: a row for each epoch (classifier) or each mean of the logged steps (GAN).
+        split_hash: of the clean split, also under a leak, because the arm is measured on the same test images.
+        protocol: "leak" if test images were in the GAN's training and chose the classifier's epoch (data/leak.py).
+        fingerprint: of the training (trainer/fingerprint.py), by which a restarted job recognises its finished parts.
+        shared_from: the folder in which the GAN was trained, if another job trained it.
+        seconds: how long the training took, wherever it ran.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    file_name: ClassVar[str] = "result.json"
+    description: ClassVar[str] = "a result"
 
-    job: str
+    job: Trained
     arm: str
     seed: int
     classes: list[str]
@@ -60,7 +72,7 @@ class Result(BaseModel):
     history: list[dict[str, float]]
     split_hash: str
     protocol: Protocol = "clean"
-    training: str | None = None
+    fingerprint: str | None = Field(None, validation_alias=AliasChoices("fingerprint", "training"))  # until 0.1.0
     shared_from: str | None = None
     seconds: FiniteFloat
     device: str
@@ -68,29 +80,16 @@ class Result(BaseModel):
     versions: dict[str, str] = Field(default_factory=versions)
 
     @model_validator(mode="after")
-    def _has_what_a_report_needs(self) -> "Result":
-        if self.job == "cnn":
+    def _check_report_fields(self) -> "Result":
+        if self.job is Trained.CLASSIFIER:
             if "test" not in self.metrics:
                 raise ValueError("metrics: has no test part")
             if missing := set(self.classes) - set(self.real):
                 raise ValueError(f"real: has no count of {', '.join(sorted(missing))}")
         for part, values in self.metrics.items():
-            measured = _Measured.model_validate(values)
-            if set(measured.recall) != set(self.classes) or measured.precision.keys() - set(self.classes):
+            metrics = _ReportedMetrics.model_validate(values)
+            if set(metrics.recall) != set(self.classes) or metrics.precision.keys() - set(self.classes):
                 raise ValueError(f"metrics.{part}: recall and precision are not those of {', '.join(self.classes)}")
-            if [len(row) for row in measured.confusion] != [len(self.classes)] * len(self.classes):
-                raise ValueError(f"metrics.{part}: confusion has not as many rows and columns as there are classes")
+            if [len(row) for row in metrics.confusion] != [len(self.classes)] * len(self.classes):
+                raise ValueError(f"metrics.{part}: confusion must have as many rows and columns as there are classes")
         return self
-
-    def save(self, folder: Path) -> None:
-        with whole(folder / FILE) as temporary:
-            temporary.write_text(json.dumps(self.model_dump(), indent=1))
-
-    @classmethod
-    def load(cls, folder: Path) -> "Result":
-        """Raises ValueError, with the file's name, where the file is missing or not a result."""
-        path = folder / FILE
-        try:
-            return cls.model_validate(json.loads(path.read_bytes()))  # pydantic's parser takes no names of odd bytes
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path}: is no result: {error}") from None

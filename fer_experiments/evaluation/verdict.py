@@ -1,21 +1,28 @@
-"""Which arms help, against which other arm: the rules of a comparison of several arms at once."""
+"""Which arms help, and against which other arm: the rules for comparing several arms at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
-from fer_experiments.evaluation.arms import ArmName
-from fer_experiments.evaluation.statistics import Array, Comparison, Metric, Verdict, compare, holm
-from fer_experiments.spec import Spec
+from fer_experiments.evaluation.arm_name import ArmName
+from fer_experiments.evaluation.comparison import Comparison, Verdict, compare
+from fer_experiments.evaluation.p_values import holm
+from fer_experiments.evaluation.scores import Array, Metric
+from fer_experiments.strict_config import StrictConfig
 
 
-class Question(Spec):
-    """What a study asks. baseline: the arm of doing nothing; margin: differences within +-margin are none.
+class Question(StrictConfig):
+    """The question of a study.
 
-    The defaults are for runs that were no study's; a study has its own in conf/train/study.yaml.
+    The defaults are for runs outside of any study; a study has its own in conf/train/study.yaml.
+
+    Attributes:
+        baseline: the arm without any balancing.
+        metric: what is compared.
+        margin: differences within +-margin count as none.
+        level: of the intervals.
     """
 
     baseline: str = "none"
@@ -23,13 +30,24 @@ class Question(Spec):
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.005
     level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
 
+    def baseline_with(self, augmentation: str) -> str:
+        """Return the name of the baseline with an augmentation: "none+traditional"."""
+        return str(replace(ArmName.parse(self.baseline), augment=augmentation))
+
+    def compare(self, predictions_a: Array, predictions_b: Array, labels: Array) -> Comparison:
+        """Compare predictions (S, N) of two arms by the study's metric, margin and level."""
+        return compare(predictions_a, predictions_b, labels, self.metric, self.margin, self.level)
+
 
 @dataclass(frozen=True)
-class Arm:
-    """What one arm said of the test images, which are the same for all arms and seeds.
+class ArmPredictions:
+    """The predictions of one arm for the test images, which are the same for all arms and seeds.
 
-    splits: {seed: its split's hash}; predictions (S, N) class indices, a row for each of these seeds; validation: the
-    mean over the seeds of the metric on validation, by which arms are chosen; generated: it used generated images.
+    Attributes:
+        splits: {seed: hash of its split}.
+        predictions: (S, N) class indices, a row for each of these seeds.
+        validation: the mean over the seeds of the metric on validation, by which arms are chosen.
+        generated: whether the arm used generated images.
     """
 
     name: str
@@ -39,27 +57,35 @@ class Arm:
     generated: bool
 
     @property
-    def parsed(self) -> ArmName:
+    def parsed_name(self) -> ArmName:
         return ArmName.parse(self.name)
 
     @property
-    def plain(self) -> str:
-        """Without what sets runs of one name apart."""
-        return str(replace(self.parsed, settings=""))
+    def name_without_settings(self) -> str:
+        return str(replace(self.parsed_name, settings=""))
 
     @property
     def settings(self) -> set[str]:
-        """What sets it apart."""
-        return {f"{key}={value}" for key, value in self.parsed.values.items()}
+        """The settings that set the arm apart from others of its name: {"gan.epochs=9"}."""
+        return {f"{key}={value}" for key, value in self.parsed_name.values.items()}
 
     @property
     def augmentation(self) -> str:
-        return self.parsed.augment or "none"
+        return self.parsed_name.augment or "none"
+
+    def with_common_seeds(self, rival: "ArmPredictions") -> tuple[Array, Array]:
+        """Return the predictions (S, N) of both arms on the seeds that both have with the same split."""
+        rival_rows = {seed_and_split: row for row, seed_and_split in enumerate(rival.splits.items())}
+        rows = [(row, rival_rows[key]) for row, key in enumerate(self.splits.items()) if key in rival_rows]
+        return self.predictions[[row for row, _ in rows]], rival.predictions[[row for _, row in rows]]
 
 
 @dataclass(frozen=True)
-class Paired:
-    """`arm` minus `against` on the seeds that both finished; p-values by Holm over the comparisons of its question."""
+class PairedComparison:
+    """`arm` minus `against` on the seeds that both finished.
+
+    The p-values are corrected by Holm for all comparisons that the verdicts of one setting of the data need.
+    """
 
     arm: str
     against: str
@@ -70,133 +96,122 @@ class Paired:
 
 @dataclass(frozen=True)
 class ArmVerdict:
-    """against: the comparison arm that the verdict names, or None where there is none; pairs: that comparison first."""
+    """The verdict on one arm.
+
+    Attributes:
+        generated: whether the arm used generated images.
+        against: the comparison arm that the verdict names; None if there is none.
+        explanation: the verdict's reason in a sentence or two.
+        pairs: all comparisons of the arm, that with `against` first.
+    """
 
     arm: str
     generated: bool
     verdict: Verdict
     against: str | None
     explanation: str
-    pairs: list[Paired]
+    pairs: list[PairedComparison]
 
 
-def judge(arms: Sequence[Arm], labels: Array, question: Question) -> list[ArmVerdict]:
-    """The verdict of every arm but the baseline, in their order. labels (N,) of the test images.
+def decide_verdicts(arms: Sequence[ArmPredictions], labels: Array, question: Question) -> list[ArmVerdict]:
+    """Return the verdict on every arm except the baseline, in their order. labels: (N,) of the test images.
 
     A simple arm is compared with the baseline. An arm with generated images is compared with the best simple arm of
-    the same augmentation, chosen on validation, and helps only if it beats that one and the baseline. helps and hurts
-    need the interval to leave out 0 also after Holm's correction for all comparisons made. No arm is compared with one
-    that was given a setting which it lacks.
+    the same augmentation, chosen on validation, and helps only if it beats both that one and the baseline. "helps" and
+    "hurts" need an interval that excludes 0 also after Holm's correction for all comparisons made. No arm is compared
+    with one that has a setting which it lacks.
 
     In a sweep each setting of the data (data.imbalance=10) is a question of its own and is corrected for alone: a
-    reader has data of one ratio, and what was asked at others is no second try at his. Every other setting is one more
-    try (a dose, a length of the GAN's training) and is corrected for.
+    reader has data of one ratio, so that the comparisons at other ratios are no further tries at his question. Every
+    other setting (a dose, a length of the GAN's training) is one more try and is corrected for.
     """
-    judged = [arm for arm in arms if arm.plain != question.baseline]
-    rivals = {arm.name: _rivals(arm, arms, question) for arm in judged}
-    pairs: dict[tuple[str, str], Paired] = {}
-    for data in dict.fromkeys(arm.parsed.data for arm in judged):
-        asked = [(arm, rival) for arm in judged if arm.parsed.data == data for rival in rivals[arm.name]]
-        pairs |= _compare_all(asked, labels, question)
-    return [_verdict(arm, rivals[arm.name], pairs, question) for arm in judged]
+    candidates = [arm for arm in arms if arm.name_without_settings != question.baseline]
+    rivals = {arm.name: _choose_rivals(arm, arms, question) for arm in candidates}
+    comparisons: dict[tuple[str, str], PairedComparison] = {}
+    for data in dict.fromkeys(arm.parsed_name.data for arm in candidates):
+        with_these_data = [arm for arm in candidates if arm.parsed_name.data == data]
+        pairs = [(arm, rival) for arm in with_these_data for rival in rivals[arm.name]]
+        comparisons |= _compare_all(pairs, labels, question)
+    return [_decide_arm(arm, rivals[arm.name], comparisons, question) for arm in candidates]
 
 
-def _rivals(arm: Arm, arms: Sequence[Arm], question: Question) -> list[Arm]:
-    """The arms to compare with, the one that the verdict names first, the baseline last."""
-    simple = [other for other in arms if not other.generated and other is not arm and other.settings <= arm.settings]
-    likest = sorted(simple, key=lambda other: -len(other.settings))
-    baseline = next((other for other in likest if other.plain == question.baseline), None)
-    alike = [other for other in simple if other.augmentation == arm.augmentation]
-    best = max(alike, key=lambda other: other.validation, default=None) if arm.generated else None
-    return list({other.name: other for other in (best, baseline) if other is not None}.values())
+def _choose_rivals(arm: ArmPredictions, arms: Sequence[ArmPredictions], question: Question) -> list[ArmPredictions]:
+    """Return the arms to compare with: the one that the verdict names first, the baseline last."""
+    simple = [rival for rival in arms if not rival.generated and rival is not arm and rival.settings <= arm.settings]
+    most_alike_first = sorted(simple, key=lambda rival: -len(rival.settings))
+    baseline = next((rival for rival in most_alike_first if rival.name_without_settings == question.baseline), None)
+    best = None
+    if arm.generated:
+        same_augmentation = [rival for rival in simple if rival.augmentation == arm.augmentation]
+        best = max(same_augmentation, key=lambda rival: rival.validation, default=None)
+    return list({rival.name: rival for rival in (best, baseline) if rival is not None}.values())
 
 
-def _compare_all(pairs: Iterable[tuple[Arm, Arm]], labels: Array, question: Question) -> dict[tuple[str, str], Paired]:
-    """{(arm, against): comparison} of the pairs with a seed in common."""
-    rows = {(arm.name, against.name): _common(arm, against) for arm, against in pairs}
-    matched = {names: found for names, found in rows.items() if len(found[0])}
-    asked = partial(compare, labels=labels, metric=question.metric, margin=question.margin)
-    compared = {names: asked(*both, level=question.level) for names, both in matched.items()}
-    by_interval = holm([comparison.interval_p_value for comparison in compared.values()])
-    by_signs = holm([comparison.p_value for comparison in compared.values()])
-    found = {}
-    for (names, comparison), p_value, sign_flip in zip(compared.items(), by_interval, by_signs, strict=True):
+def _compare_all(
+    pairs: Iterable[tuple[ArmPredictions, ArmPredictions]], labels: Array, question: Question
+) -> dict[tuple[str, str], PairedComparison]:
+    """Return {(arm, against): comparison} of the pairs with a seed in common, corrected for each other."""
+    predictions = {(arm.name, rival.name): arm.with_common_seeds(rival) for arm, rival in pairs}
+    predictions = {names: both for names, both in predictions.items() if len(both[0])}
+    comparisons = {names: question.compare(*both, labels) for names, both in predictions.items()}
+    interval_p_values = holm([comparison.interval_p_value for comparison in comparisons.values()])
+    sign_flip_p_values = holm([comparison.p_value for comparison in comparisons.values()])
+    # Bonferroni's correction widens the interval. If Holm's p-value is too large, this interval holds 0.
+    level = 1 - (1 - question.level) / max(len(comparisons), 1)
+    strict_question = question.model_copy(update={"level": level})
+    corrected = {}
+    for (names, comparison), p_value, sign_flip in zip(
+        comparisons.items(), interval_p_values, sign_flip_p_values, strict=True
+    ):
         if comparison.verdict in ("helps", "hurts") and p_value > 1 - question.level:
-            # The interval that Bonferroni's correction widens holds 0, and says what would settle it.
-            wider = asked(*matched[names], level=1 - (1 - question.level) / len(compared))
-            comparison = replace(
-                comparison,
-                verdict="undecided",
-                explanation=f"{wider.explanation} (Alone it would say {comparison.verdict}, but {len(compared)} "
-                f"comparisons were made: Holm's p = {p_value:.2g}.)",
-            )
-        found[names] = Paired(*names, comparison, p_value, sign_flip)
-    return found
+            widened = strict_question.compare(*predictions[names], labels)
+            comparison = _withdraw(comparison, widened, p_value, len(comparisons))
+        corrected[names] = PairedComparison(*names, comparison, p_value, sign_flip)
+    return corrected
 
 
-def _common(a: Arm, b: Arm) -> tuple[Array, Array]:
-    """Predictions (S, N) of both on the seeds that both have with the same split."""
-    places = {item: row for row, item in enumerate(b.splits.items())}
-    rows = [(row, places[item]) for row, item in enumerate(a.splits.items()) if item in places]
-    return a.predictions[[row for row, _ in rows]], b.predictions[[row for _, row in rows]]
+def _withdraw(comparison: Comparison, widened: Comparison, p_value: float, count: int) -> Comparison:
+    """Make a comparison undecided that `count` comparisons together leave with Holm's p-value.
+
+    widened: the same comparison at the corrected level, which says what would settle it.
+    """
+    return replace(
+        comparison,
+        verdict="undecided",
+        explanation=f"{widened.explanation} (Alone it would say {comparison.verdict}, but {count} comparisons were "
+        f"made: Holm's p = {p_value:.2g}.)",
+    )
 
 
-def _verdict(arm: Arm, rivals: list[Arm], pairs: dict[tuple[str, str], Paired], question: Question) -> ArmVerdict:
-    mine = [pairs[arm.name, rival.name] for rival in rivals if (arm.name, rival.name) in pairs]
+def _decide_arm(
+    arm: ArmPredictions,
+    rivals: list[ArmPredictions],
+    comparisons: Mapping[tuple[str, str], PairedComparison],
+    question: Question,
+) -> ArmVerdict:
+    names = [(arm.name, rival.name) for rival in rivals]
+    pairs = [comparisons[pair] for pair in names if pair in comparisons]
+    verdict, explanation = _decide(arm, rivals, pairs, question)
+    return ArmVerdict(arm.name, arm.generated, verdict, rivals[0].name if rivals else None, explanation, pairs)
 
-    def said(verdict: Verdict, explanation: str) -> ArmVerdict:
-        return ArmVerdict(arm.name, arm.generated, verdict, rivals[0].name if rivals else None, explanation, mine)
 
+def _decide(
+    arm: ArmPredictions, rivals: list[ArmPredictions], pairs: list[PairedComparison], question: Question
+) -> tuple[Verdict, str]:
+    """Return the verdict on an arm and its explanation. pairs: its comparisons with those rivals that allow one."""
     if not rivals or (arm.generated and rivals[0].augmentation != arm.augmentation):
-        wanted = _doing_nothing(question.baseline, arm.augmentation) if arm.generated else question.baseline
-        return said("undecided", f"There is no arm to compare {arm.name} with; {wanted} in train.arms would be one.")
-    if not mine or mine[0].against != rivals[0].name:
-        return said("undecided", f"{arm.name} and {rivals[0].name} have no finished seed of the same split in common.")
-    first, last = mine[0].comparison, mine[-1].comparison
+        missing = question.baseline_with(arm.augmentation) if arm.generated else question.baseline
+        return "undecided", f"There is no arm to compare {arm.name} with; {missing} in train.arms would be one."
+    first_rival, last_rival = rivals[0], rivals[-1]
+    if not pairs or pairs[0].against != first_rival.name:
+        return "undecided", f"{arm.name} and {first_rival.name} have no finished seed of the same split in common."
+    first, last = pairs[0].comparison, pairs[-1].comparison
     if not arm.generated or first.verdict != "helps":
-        return said(first.verdict, first.explanation)
-    if rivals[-1].plain != question.baseline:
-        return said(
-            "undecided", f"{first.explanation} But there is no arm {question.baseline} to compare with as well."
-        )
-    if mine[-1].against != rivals[-1].name:
-        return said("undecided", f"{first.explanation} But it has no finished seed in common with {rivals[-1].name}.")
+        return first.verdict, first.explanation
+    if last_rival.name_without_settings != question.baseline:
+        return "undecided", f"{first.explanation} But there is no arm {question.baseline} to compare with as well."
+    if pairs[-1].against != last_rival.name:
+        return "undecided", f"{first.explanation} But it has no finished seed in common with {last_rival.name}."
     if last.verdict != "helps":
-        return said("undecided", f"Better than {rivals[0].name}, but not than {rivals[-1].name}: {last.explanation}")
-    return said("helps", first.explanation)
-
-
-def _doing_nothing(baseline: str, augmentation: str) -> str:
-    return str(replace(ArmName.parse(baseline), augment=augmentation))
-
-
-@dataclass(frozen=True)
-class LeakEffect:
-    """What an arm gains over doing nothing, honestly and where GAN and choice of epoch saw the test images."""
-
-    arm: str
-    against: str
-    clean: Comparison
-    leaky: Comparison
-
-    @property
-    def inflation(self) -> float:
-        """By how much the leak raises the gain, in shares of 1."""
-        return self.leaky.difference - self.clean.difference
-
-
-def leak_effects(arms: Sequence[Arm], labels: Array, question: Question) -> list[LeakEffect]:
-    """For every arm with generated images that stands beside its own leak, with a baseline that does as well."""
-    by_name = {arm.name: arm for arm in arms}
-    asked = partial(compare, labels=labels, metric=question.metric, margin=question.margin, level=question.level)
-    found = []
-    for arm in (arm for arm in arms if arm.generated and not arm.parsed.leak):
-        for against in (_doing_nothing(question.baseline, arm.augmentation), question.baseline):
-            pair = arm.name, against
-            names = [pair, tuple(str(ArmName.parse(name).leaking()) for name in pair)]
-            if by_name.keys() >= {name for pair in names for name in pair}:
-                clean, leaky = (_common(by_name[a], by_name[b]) for a, b in names)
-                if len(clean[0]) and len(leaky[0]):
-                    found.append(LeakEffect(arm.name, against, asked(*clean), asked(*leaky)))
-                break
-    return found
+        return "undecided", f"Better than {first_rival.name}, but not than {last_rival.name}: {last.explanation}"
+    return "helps", first.explanation

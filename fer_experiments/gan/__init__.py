@@ -1,4 +1,4 @@
-"""The DCGAN: networks, losses, training step, LightningModule, sampling."""
+"""The DCGAN: networks, losses, training step, LightningModule, sampling and health."""
 
 from fer_experiments.gan.config import GANConfig
 

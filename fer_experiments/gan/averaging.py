@@ -1,4 +1,4 @@
-"""The moving average of the generator's weights, which makes steadier images than the weights themselves."""
+"""A moving average of the generator's weights, which makes steadier images than the weights themselves."""
 
 from copy import deepcopy
 
@@ -8,50 +8,54 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from fer_experiments.gan.networks import Generator
 
-RAMP = 0.05  # the half-life is no more than this share of the images seen
+RAMP = 0.05  # the half-life is at most this fraction of the images so far
 
 
-def decay(batch: int, images_seen: int, half_life: float) -> float:
-    """0.5^(batch / min(half_life, 0.05 images_seen)) for a step of `batch` images, counted in `images_seen` already.
+def compute_decay(batch_size: int, images_seen: int, half_life: float) -> float:
+    """Return 0.5^(batch_size / min(half_life, 0.05 images_seen)), the decay of the average in one step.
 
-    The ramp (Karras et al. 2020, StyleGAN2-ADA) lets the first weights be forgotten: in a training of 4,000 steps a
-    fixed decay of 0.9999 would keep 68 % of them.
+    images_seen includes the images of this step. The ramp (Karras et al. 2020, StyleGAN2-ADA) lets the average
+    forget the initial weights: in a training of 4,000 steps a fixed decay of 0.9999 would keep 68 % of them.
     """
-    return 0.5 ** (batch / min(half_life, RAMP * images_seen))
+    return 0.5 ** (batch_size / min(half_life, RAMP * images_seen))
 
 
-def update_average(average: nn.Module, network: nn.Module, kept: float) -> None:
-    """average <- kept average + (1 - kept) network, in place; buffers (BatchNorm's statistics) are copied."""
-    get_ema_multi_avg_fn(kept)([*average.parameters()], [*network.parameters()], 0)
-    for mine, other in zip(average.buffers(), network.buffers(), strict=True):
-        mine.copy_(other)
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """average <- decay average + (1 - decay) network, in place; buffers (BatchNorm's statistics) are copied."""
+    get_ema_multi_avg_fn(decay)([*average.parameters()], [*network.parameters()], 0)
+    for average_buffer, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        average_buffer.copy_(buffer)
 
 
 class AveragedGenerator(nn.Module):
-    """Of a module that trains `generator`: its average, where it has a half-life `ema`, and which of both counts."""
+    """A module that trains `generator` and keeps a moving average of its weights in `average`.
+
+    ema: the half-life of the average in images; None if there is no average.
+    """
 
     generator: Generator
     average: Generator | None
     ema: int | None
 
     def start_average(self, ema: int | None) -> None:
+        """Begin the average at the present weights, with the half-life `ema`; None: no average."""
         self.ema = ema
         self.average = None if ema is None else deepcopy(self.generator).requires_grad_(False)
 
     @property
     def sampler(self) -> Generator:
-        """The generator whose images count: the average, where there is one."""
+        """The generator whose images are used: the average, if there is one."""
         return self.generator if self.average is None else self.average
 
-    def follow_generator(self, batch: int, images_seen: int) -> None:
-        """After a step of `batch` images, counted in `images_seen` already.
+    def follow_generator(self, batch_size: int, images_seen: int) -> None:
+        """Update the average after a step on `batch_size` images, which images_seen includes.
 
-        Not in the step itself: the decay changes from step to step, where a CUDA graph would keep the first.
+        This is not part of the step, because the decay changes with every step and a CUDA graph would keep the first.
         """
         if self.average is not None and self.ema is not None:
-            update_average(self.average, self.generator, decay(batch, images_seen, self.ema))
+            update_average(self.average, self.generator, compute_decay(batch_size, images_seen, self.ema))
 
 
-def all_finite(network: nn.Module) -> bool:
-    """Of its weights."""
+def has_finite_weights(network: nn.Module) -> bool:
+    """Return whether all weights of the network are finite."""
     return bool(torch.stack([parameter.isfinite().all() for parameter in network.parameters()]).all())

@@ -1,4 +1,4 @@
-"""What can go wrong in a GAN's training, as alarms that name the key to change."""
+"""Alarms about a GAN's training, which name the configuration keys to change."""
 
 import math
 from collections.abc import Sequence
@@ -9,123 +9,47 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_experiments.evaluation.diversity import diversity
-from fer_experiments.evaluation.nearest import pixel_features
+from fer_experiments.evaluation.generated.diversity import diversity
+from fer_experiments.evaluation.generated.nearest import pixel_features
 
-FEWEST_STEPS = 1000  # the paper's 246,000 images are 3,900 batches of 64
-LEAST_DIVERSITY = 0.5  # m real images again and again have 1 - 1 / m of a class's diversity: two of them, a half
-ALIKE = 1e-6  # the distance of an image from its copy, but for rounding
-WON_REAL, WON_GENERATED = 0.95, 0.05
-LAST = 0.1  # of the history
-FLAT = 0.03  # standard deviation of a square that counts as flat, of a range of 1: eight grey levels
-MOST_FLAT = 0.1  # share of samples with a flat square beyond that of real images
-WITH_A_SCORE = ("bce", "non_saturating", "minimax", "hinge", "lsgan")  # a Wasserstein critic's has no zero
+MIN_STEPS = 1000  # the paper's 246,000 images are 3,900 batches of 64
+MIN_DIVERSITY = 0.5  # m real images, repeated, have 1 - 1 / m of the diversity of their class: two of them have a half
+MIN_REAL_DIVERSITY = 1e-6  # below this, real images are copies of each other; rounding leaves more than 0
+MAX_SCORE_REAL, MIN_SCORE_GENERATED = 0.95, 0.05  # the discriminator has won if its scores are beyond both
+LAST_FRACTION = 0.1  # of the history, over which scores are averaged
+MAX_FLAT_DEVIATION = 0.03  # standard deviation of a flat square, for pixels in [0, 1]: eight grey levels
+MAX_EXCESS_FLAT = 0.1  # by how much the fraction of samples with a flat square may exceed that of real images
+LOSSES_WITH_SCORES = ("bce", "non_saturating", "minimax", "hinge", "lsgan")  # a Wasserstein critic has no zero point
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """name: what is wrong; message: how it was seen and which keys to change."""
+    """A fault of a training. message: the numbers that show it, and the keys to change."""
 
     name: str
     message: str
 
 
-class Keys(NamedTuple):
-    """What an alarm names as the keys to change: of the length of training, and of the discriminator's rate."""
+class Advice(NamedTuple):
+    """How alarms advise to train longer, to train less, and to make the discriminator learn more slowly."""
 
     longer: str = "Set gan.images_seen (246000 is the paper's budget) or more gan.epochs"
     shorter: str = "smaller gan.images_seen or gan.epochs"
     slower: str = "a smaller gan.discriminator_learning_rate"
 
 
-OF_A_GAN = Keys()
-
-
-def image_diversity(generated: Tensor, real: Tensor) -> float | None:
-    """Mean distance of two generated images of a class, as a share of that of two real ones; about 1 if all is well.
-
-    Images (N, C, S, S) uint8 and (M, C, S, S), compared as 32 x 32 grey pixels without brightness and contrast. None
-    where there are not two of both, or the real ones are all alike.
-    """
-    if min(len(generated), len(real)) < 2:
-        return None
-    found = diversity(pixel_features(generated), pixel_features(real))
-    return found.ratio if found.real > ALIKE else None
-
-
-def flat_squares(images: Tensor) -> float:
-    """Share of images (N, C, S, S) uint8 in which some square of half the side has next to one grey level."""
-    grey = images.float().mean(1, keepdim=True) / 255
-    side = images.shape[-1] // 2
-    mean, mean_of_squares = (F.avg_pool2d(x, side, 1) for x in (grey, grey.square()))
-    variance = (mean_of_squares - mean.square()).flatten(1).min(1).values
-    return (variance < FLAT**2).float().mean().item()
-
-
-def last_scores(history: Sequence[dict[str, float]]) -> tuple[float, float]:
-    """The discriminator's mean score on real and on generated images over the last tenth of the history's rows."""
-    rows = history[-math.ceil(len(history) * LAST) :]
-    real, generated = (sum(row[f"gan/score_{name}"] for row in rows) / len(rows) for name in ("real", "generated"))
-    return real, generated
-
-
-def collapsed(diversities: dict[str, float], keys: Keys = OF_A_GAN) -> Alarm | None:
-    """diversities: {class: image_diversity}."""
-    few = {label: value for label, value in diversities.items() if value < LEAST_DIVERSITY}
-    if not few:
-        return None
-    listed = ", ".join(f"{label} {value:.2f}" for label, value in few.items())
-    return Alarm(
-        "mode collapse",
-        f"samples are alike: their mean distance as a share of real images' is {listed}; under {LEAST_DIVERSITY} they "
-        "vary less than two real images repeated. Try gan.diffaugment=color,translation,cutout, gan.ema=5000, or "
-        f"{keys.shorter}",
-    )
-
-
-def discriminator_won(history: Sequence[dict[str, float]], loss: str, keys: Keys = OF_A_GAN) -> Alarm | None:
-    if loss not in WITH_A_SCORE or not history:
-        return None
-    real, generated = last_scores(history)
-    if real <= WON_REAL or generated >= WON_GENERATED:
-        return None
-    return Alarm(
-        "discriminator has won",
-        f"it scores {real:.2f} on real and {generated:.2f} on generated images in the last tenth of training, so the "
-        f"generator learns no more. Try gan.diffaugment=color,translation,cutout, {keys.slower}, or {keys.shorter}",
-    )
-
-
-def too_few_steps(steps: int, keys: Keys = OF_A_GAN) -> Alarm | None:
-    """steps: batches in all."""
-    if steps >= FEWEST_STEPS:
-        return None
-    return Alarm(
-        "too few steps",
-        f"{steps} batches, and a GAN that starts from noise needs {FEWEST_STEPS:,} or more. {keys.longer}",
-    )
-
-
-def cutout_leaks(generated: float, real: float, policy: str | None) -> Alarm | None:
-    """Shares of generated and of real images with a flat square (flat_squares)."""
-    if "cutout" not in (policy or "") or generated <= real + MOST_FLAT:
-        return None
-    return Alarm(
-        "cutout leaks",
-        f"{generated:.0%} of the samples have a flat square of half the side, and {real:.0%} of the real images: the "
-        "generator draws what the augmentation cuts out. Use gan.diffaugment=color,translation",
-    )
+GAN_ADVICE = Advice()
 
 
 @dataclass(frozen=True)
 class Health:
-    """Alarms, and what they were judged by."""
+    """The alarms of a training, and the values that they depend on, by name."""
 
     alarms: list[Alarm]
     values: dict[str, float]
 
 
-def examine(
+def examine_gan(
     generated: dict[str, Tensor],
     real: dict[str, Tensor],
     history: Sequence[dict[str, float]],
@@ -133,22 +57,112 @@ def examine(
     steps: int,
     loss: str,
     policy: str | None,
-    keys: Keys = OF_A_GAN,
+    advice: Advice = GAN_ADVICE,
 ) -> Health:
-    """generated, real: {class: images (N, C, S, S) uint8} of the same side; steps: batches; loss, policy: as in gan."""
-    found = {label: image_diversity(images, real[label]) for label, images in generated.items()}
-    diversities = {label: value for label, value in found.items() if value is not None}
-    flat_generated, flat_real = (flat_squares(torch.cat([*images.values()])) for images in (generated, real))
-    judged = [
-        collapsed(diversities, keys),
-        discriminator_won(history, loss, keys),
-        too_few_steps(steps, keys),
-        cutout_leaks(flat_generated, flat_real, policy),
+    """Look for every fault of a training.
+
+    Args:
+        generated: {class: samples (N, C, S, S) uint8}.
+        real: {class: training images (M, C, S, S) uint8} with the same S.
+        history: rows with gan/score_real and gan/score_generated, the means over some steps each.
+        steps: how many batches the training had.
+        loss: gan.loss.
+        policy: gan.diffaugment.
+        advice: which keys the alarms advise to change.
+    """
+    ratios = {label: compute_diversity_ratio(images, real[label]) for label, images in generated.items()}
+    diversities = {label: ratio for label, ratio in ratios.items() if ratio is not None}
+    flat_generated, flat_real = (compute_flat_fraction(torch.cat([*images.values()])) for images in (generated, real))
+    alarms = [
+        detect_mode_collapse(diversities, advice),
+        detect_winning_discriminator(history, loss, advice),
+        detect_short_training(steps, advice),
+        detect_cutout_leak(flat_generated, flat_real, policy),
     ]
-    values = {f"diversity/{label}": value for label, value in diversities.items()}
+    values = {f"diversity/{label}": ratio for label, ratio in diversities.items()}
     if diversities:
         values["diversity"] = min(diversities.values())
     if history:
-        values["score_real"], values["score_generated"] = last_scores(history)
+        values["score_real"], values["score_generated"] = compute_last_scores(history)
     values |= {"steps": steps, "flat_squares": flat_generated, "flat_squares_real": flat_real}
-    return Health([alarm for alarm in judged if alarm is not None], values)
+    return Health([alarm for alarm in alarms if alarm is not None], values)
+
+
+def compute_diversity_ratio(generated: Tensor, real: Tensor) -> float | None:
+    """Return the mean distance of two generated images of a class as a fraction of that of two real ones, ideally 1.
+
+    Images (N, C, S, S) and (M, C, S, S) uint8 are compared as 32 x 32 grey pixels without brightness and contrast.
+    None if there are fewer than two of either, or if the real ones are all the same.
+    """
+    if min(len(generated), len(real)) < 2:
+        return None
+    distances = diversity(pixel_features(generated), pixel_features(real))
+    return distances.ratio if distances.real > MIN_REAL_DIVERSITY else None
+
+
+def compute_flat_fraction(images: Tensor) -> float:
+    """Return the fraction of images (N, C, S, S) uint8 that have a nearly uniform square of half the side."""
+    grey = images.float().mean(1, keepdim=True) / 255
+    side = images.shape[-1] // 2
+    mean, mean_of_squares = (F.avg_pool2d(x, side, 1) for x in (grey, grey.square()))
+    variance = (mean_of_squares - mean.square()).flatten(1).min(1).values
+    return (variance < MAX_FLAT_DEVIATION**2).float().mean().item()
+
+
+def compute_last_scores(history: Sequence[dict[str, float]]) -> tuple[float, float]:
+    """Return the discriminator's mean score of real and of generated images over the last tenth of the rows."""
+    rows = history[-math.ceil(len(history) * LAST_FRACTION) :]
+    real, generated = (sum(row[f"gan/score_{name}"] for row in rows) / len(rows) for name in ("real", "generated"))
+    return real, generated
+
+
+def detect_mode_collapse(diversities: dict[str, float], advice: Advice = GAN_ADVICE) -> Alarm | None:
+    """Return an alarm if samples of a class are too much alike. diversities: {class: compute_diversity_ratio}."""
+    collapsed = {label: ratio for label, ratio in diversities.items() if ratio < MIN_DIVERSITY}
+    if not collapsed:
+        return None
+    listed = ", ".join(f"{label} {ratio:.2f}" for label, ratio in collapsed.items())
+    return Alarm(
+        "mode collapse",
+        f"samples are alike: their mean distance as a fraction of that of real images is {listed}; under "
+        f"{MIN_DIVERSITY} they vary less than two real images repeated. Try gan.diffaugment=color,translation,cutout, "
+        f"gan.ema=5000, or {advice.shorter}",
+    )
+
+
+def detect_winning_discriminator(
+    history: Sequence[dict[str, float]], loss: str, advice: Advice = GAN_ADVICE
+) -> Alarm | None:
+    """Return an alarm if the discriminator scores nearly all images right at the end of the training."""
+    if loss not in LOSSES_WITH_SCORES or not history:
+        return None
+    real, generated = compute_last_scores(history)
+    if real <= MAX_SCORE_REAL or generated >= MIN_SCORE_GENERATED:
+        return None
+    return Alarm(
+        "discriminator has won",
+        f"its score is {real:.2f} on real and {generated:.2f} on generated images in the last tenth of training, so "
+        "that the generator learns nothing more. Try gan.diffaugment=color,translation,cutout, "
+        f"{advice.slower}, or {advice.shorter}",
+    )
+
+
+def detect_short_training(steps: int, advice: Advice = GAN_ADVICE) -> Alarm | None:
+    """Return an alarm if the training had too few steps (batches)."""
+    if steps >= MIN_STEPS:
+        return None
+    return Alarm(
+        "too few steps",
+        f"{steps} batches, and a GAN that starts from noise needs {MIN_STEPS:,} or more. {advice.longer}",
+    )
+
+
+def detect_cutout_leak(generated: float, real: float, policy: str | None) -> Alarm | None:
+    """Return an alarm if samples show the squares of cutout. generated, real: compute_flat_fraction of each."""
+    if "cutout" not in (policy or "") or generated <= real + MAX_EXCESS_FLAT:
+        return None
+    return Alarm(
+        "cutout leaks",
+        f"{generated:.0%} of the samples have a flat square of half the side, and {real:.0%} of the real images: the "
+        "generator draws what the augmentation cuts out. Use gan.diffaugment=color,translation",
+    )

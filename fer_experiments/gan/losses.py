@@ -1,7 +1,8 @@
-"""Adversarial losses as pure functions on logits, all with one signature.
+"""Adversarial losses as pure functions of logits, all with one signature.
 
-Logits are (B, 1): of real, or (B, 2): of real and of fake, each with its own sigmoid and a one-hot target (Table 1
-of the paper ends in two sigmoid outputs; only the cross-entropies take them, averaged over images and outputs).
+Logits are (B, 1), the logit of "real", or (B, 2), the logits of "real" and of "fake", each with its own sigmoid and a
+one-hot target: Table 1 of the paper ends in two sigmoid outputs. Only the cross-entropies take two, and average over
+images and outputs.
 """
 
 from collections.abc import Callable
@@ -13,9 +14,10 @@ from torch.nn import functional as F
 
 
 class Loss(NamedTuple):
-    """discriminator(real logits, fake logits) and generator(fake logits) are scalars to minimise.
+    """The losses of both networks, and the discriminator's score.
 
-    score(logits) is D's opinion (B,) in [0, 1]: 1 where it has fully accepted an image as real, 0 where as generated.
+    discriminator(real logits, fake logits) and generator(fake logits) are scalars to minimize. score(logits) is (B,) in
+    [0, 1]: 1 if D takes an image for real without any doubt, 0 if it takes it for generated.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
@@ -23,10 +25,10 @@ class Loss(NamedTuple):
     score: Callable[[Tensor], Tensor]
 
 
-def cross_entropy(logits: Tensor, real: bool) -> Tensor:
-    """Binary cross-entropy of logits (B, 1 or 2) against "all real" or "all generated"; a scalar."""
+def cross_entropy(logits: Tensor, is_real: bool) -> Tensor:
+    """logits (B, 1 or 2) -> their binary cross-entropy, a scalar, if all images are real, or all are generated."""
     target = torch.zeros_like(logits)
-    if real:
+    if is_real:
         target[:, 0] = 1
     elif logits.shape[1] == 2:
         target[:, 1] = 1
@@ -34,18 +36,18 @@ def cross_entropy(logits: Tensor, real: bool) -> Tensor:
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """-E[log D(x)] - E[log(1 - D(G(z)))]: what D minimises in min_G max_D (Goodfellow et al. 2014, equation 1)."""
-    return cross_entropy(real_logits, real=True) + cross_entropy(fake_logits, real=False)
+    """-E[log D(x)] - E[log(1 - D(G(z)))]: what D minimizes in min_G max_D (Goodfellow et al. 2014, equation 1)."""
+    return cross_entropy(real_logits, is_real=True) + cross_entropy(fake_logits, is_real=False)
 
 
 def non_saturating(fake_logits: Tensor) -> Tensor:
-    """-E[log D(G(z))]: what G minimises (Goodfellow et al. 2014, section 3)."""
-    return cross_entropy(fake_logits, real=True)
+    """-E[log D(G(z))]: what G minimizes (Goodfellow et al. 2014, section 3)."""
+    return cross_entropy(fake_logits, is_real=True)
 
 
 def minimax(fake_logits: Tensor) -> Tensor:
-    """E[log(1 - D(G(z)))]: what G minimises in the objective as written."""
-    return -cross_entropy(fake_logits, real=False)
+    """E[log(1 - D(G(z)))]: what G minimizes in min_G max_D itself."""
+    return -cross_entropy(fake_logits, is_real=False)
 
 
 def hinge_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -69,22 +71,22 @@ def wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tenso
 
 
 def negative_mean(fake_logits: Tensor) -> Tensor:
-    """-E[D(G(z))]: what G minimises against a hinge or a Wasserstein critic."""
+    """-E[D(G(z))]: what G minimizes against a hinge or a Wasserstein critic."""
     return -fake_logits.mean()
 
 
 def probability_of_real(logits: Tensor) -> Tensor:
-    """The sigmoid of the logit of real. A Wasserstein critic's has no zero, and so this means little of it."""
+    """The sigmoid of the logit of "real". It means little for a Wasserstein critic, whose logits have no zero point."""
     return torch.sigmoid(logits[:, 0])
 
 
 def within_margins(logits: Tensor) -> Tensor:
-    """Hinge logits from the margin -1 (0) to the margin 1 (1), beyond which D gains nothing more."""
+    """Hinge logits -> 0 at the margin -1, 1 at the margin 1, linear in between. D gains nothing beyond the margins."""
     return ((logits[:, 0] + 1) / 2).clamp(0, 1)
 
 
 def between_targets(logits: Tensor) -> Tensor:
-    """Least squares: logits between their targets 0 and 1."""
+    """Logits of least squares -> the same, clamped to their targets 0 and 1."""
     return logits[:, 0].clamp(0, 1)
 
 

@@ -1,17 +1,18 @@
 """Generator and discriminator of Surono et al. 2023, Tables 1 and 2, for images of 32, 64 or 128 pixels.
 
-Kernel 4, stride 2, padding 1 throughout, 4 x 4 at the inner end. BatchNorm in every block but the discriminator's
-first and the generator's last, and so no bias (Radford et al. 2016; the paper says only "convolution block").
+All convolutions have kernel 4, stride 2 and padding 1, except at the inner end, which is 4 x 4. Every block but the
+discriminator's first and the generator's last has a BatchNorm, and therefore no convolution has a bias (Radford et al.
+2016; the paper says only "convolution block").
 
-With `classes` both are conditional: the generator is given the class, one-hot, beside the noise (Mirza & Osindero
-2014), and its BatchNorm has a scale and a shift for each class (Dumoulin et al. 2017); the discriminator adds to its
-logit the product of its last features with a vector for each class (Miyato & Koyama 2018). Without, they are the
-paper's, and labels are not looked at.
+With `classes` both are conditional: the generator takes the class, one-hot, beside the noise (Mirza & Osindero 2014),
+and its BatchNorm has a scale and a shift for each class (Dumoulin et al. 2017); the discriminator adds to its logit the
+product of its last features with a vector for each class (Miyato & Koyama 2018). Without `classes` they are the
+paper's networks, and labels are ignored.
 """
 
 import math
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,39 +22,45 @@ from torch.nn.utils.parametrizations import spectral_norm
 Normalisation = Literal["batch", "layer", "spectral"]
 
 
-def normalisation_of(loss: str, spectral_norm: bool) -> Normalisation:
-    """Of a discriminator with this loss and regularizer."""
-    return "spectral" if spectral_norm else "layer" if loss == "wgan_gp" else "batch"
-
-
 def _inner_widths(width: int, image_size: int) -> list[int]:
-    """Channels at 4 x 4, 8 x 8, ... up to half the image: [512, 256, 128, 64] for width 64 and 64 pixels."""
+    """Return the channels at 4 x 4, 8 x 8, ... up to half the image: [512, 256, 128, 64] for width 64 and 64 pixels."""
     steps = math.log2(image_size / 4)
     if not steps.is_integer() or not 32 <= image_size <= 128:
         raise ValueError(f"image_size={image_size}: must be 32, 64 or 128")
     return [width * 2**level for level in reversed(range(int(steps)))]
 
 
-class ConditionalBatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm whose scale and shift depend on each image's class (Dumoulin et al. 2017)."""
+class ConditionalBatchNorm2d(nn.Module):
+    """BatchNorm whose scale and shift depend on each image's class (Dumoulin et al. 2017).
+
+    It contains a BatchNorm2d instead of being one, so that convert_sync_batchnorm replaces the normalisation and keeps
+    the classes.
+    """
 
     def __init__(self, features: int, classes: int) -> None:
-        super().__init__(features, affine=False)
+        super().__init__()
+        self.norm = nn.BatchNorm2d(features, affine=False)
         self.scale, self.shift = nn.Embedding(classes, features), nn.Embedding(classes, features)
 
-    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
-        normal = super().forward(inputs)
-        return normal * self.scale(labels)[:, :, None, None] + self.shift(labels)[:, :, None, None]
+    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """inputs (B, features, H, W), labels (B,) int64 -> (B, features, H, W)."""
+        return self.norm(inputs) * self.scale(labels)[:, :, None, None] + self.shift(labels)[:, :, None, None]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        for name in ("running_mean", "running_var", "num_batches_tracked"):  # until 0.1.0 this was a BatchNorm2d
+            if prefix + name in state_dict:
+                state_dict[f"{prefix}norm.{name}"] = state_dict.pop(prefix + name)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 def _initialise(module: nn.Module) -> None:
-    """Normal weights of deviation 0.02 (Radford et al. 2016, section 4)."""
+    """Draw normal weights with standard deviation 0.02 (Radford et al. 2016, section 4)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, ConditionalBatchNorm2d):
         nn.init.normal_(module.scale.weight, 1.0, 0.02)
         nn.init.zeros_(module.shift.weight)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, nn.BatchNorm2d) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
 
@@ -61,7 +68,7 @@ def _initialise(module: nn.Module) -> None:
 class Generator(nn.Module):
     """z (B, latent_dim) standard normal -> images (B, channels, S, S) in [-1, 1]. Table 2; 3,576,704 parameters.
 
-    With classes: of the classes in labels (B,), which are needed then.
+    With `classes`, each image is of its class in labels (B,) int64, which are then needed.
     """
 
     def __init__(
@@ -93,7 +100,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         inputs = z.flatten(1)  # also takes (B, latent_dim, 1, 1)
         if self.classes is not None and labels is not None:
-            # Scale and shift alone are too slow: in 1,000 steps of Adam at 2e-4 none of them moves by more than 0.2.
+            # Scale and shift alone learn too slowly: 1,000 steps of Adam at 2e-4 move none of them by more than 0.2.
             inputs = torch.cat([inputs, one_hot(labels, self.classes).to(inputs)], dim=1)
         images = inputs[:, :, None, None]
         for block in self.blocks:
@@ -102,23 +109,19 @@ class Generator(nn.Module):
 
 
 class GeneratorBlock(nn.Sequential):
-    """Convolution, BatchNorm, activation; the classes go to the second where it is conditional."""
+    """Convolution, BatchNorm and activation; a conditional BatchNorm also takes the labels."""
 
     def forward(self, inputs: Tensor, labels: Tensor | None) -> Tensor:  # type: ignore[override]
         convolution, norm, activation = self
         outputs = convolution(inputs)
-        conditional = isinstance(norm, ConditionalBatchNorm2d)
-        return activation(norm(outputs, labels) if conditional else norm(outputs))
+        is_conditional = isinstance(norm, ConditionalBatchNorm2d)
+        return activation(norm(outputs, labels) if is_conditional else norm(outputs))
 
 
 class Discriminator(nn.Module):
     """images (B, channels, S, S) in [-1, 1] -> logits (B, outputs). Table 1.
 
-    outputs 2: logits of real and of fake (2,773,760 parameters); 1: logit of real (2,765,568). The sigmoid is in the
-    loss. With classes the one logit is that an image is real and of its class in labels (B,).
-
-    normalisation: "batch"; "layer" (over each image by itself, as a gradient penalty wants it, Gulrajani et al. 2017);
-    "spectral" (every layer has a largest singular value of 1, Miyato et al. 2018).
+    The sigmoid is in the loss.
     """
 
     def __init__(
@@ -130,6 +133,18 @@ class Discriminator(nn.Module):
         classes: int | None = None,
         normalisation: Normalisation = "batch",
     ) -> None:
+        """Build the network with random weights.
+
+        Args:
+            width: channels after the first block.
+            channels: of the images.
+            image_size: S, one of 32, 64 and 128.
+            outputs: 2 for logits of "real" and "fake" (2,773,760 parameters), 1 for the logit of "real" (2,765,568).
+            classes: how many there are, with one output only. The logit is then that an image is real and of its class
+                in labels (B,).
+            normalisation: "batch"; "layer", over each image by itself, as a gradient penalty needs it (Gulrajani et al.
+                2017); "spectral", which makes 1 the largest singular value of every layer (Miyato et al. 2018).
+        """
         super().__init__()
         assert outputs == 1 or classes is None
         widths = _inner_widths(width, image_size)[::-1]

@@ -1,7 +1,7 @@
-"""Penalties on the discriminator's gradient by its input, added to its loss.
+"""Penalties on the gradient of the discriminator by its input, which are added to the discriminator's loss.
 
-Both take D as a function images (B, C, S, S) -> logits (B, 1), and the real and generated images as D sees them; both
-return a scalar through which D's weights get gradients.
+Both take D as a function images (B, C, S, S) -> logits (B, 1), and real and generated images after augmentation. Both
+return a scalar that is differentiable by D's weights.
 """
 
 from collections.abc import Callable
@@ -14,35 +14,37 @@ Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 GRADIENT_PENALTY_WEIGHT = 10.0  # Gulrajani et al. 2017, algorithm 1
 
 
-def r1(score: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, gamma: float) -> Tensor:
-    """gamma / 2 E|grad_x D(x)|^2 at real images x (Mescheder et al. 2018, equation 9)."""
-    return gamma / 2 * input_gradient(score, real).square().sum(1).mean()
+def r1(discriminator: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, gamma: float) -> Tensor:
+    """gamma / 2 E[|grad_x D(x)|^2] at real images x (Mescheder et al. 2018, equation 9)."""
+    return gamma / 2 * input_gradient(discriminator, real).square().sum(1).mean()
 
 
-def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor) -> Tensor:
-    """E[(|grad_x D(x)| - 1)^2] at x drawn evenly between pairs of a real and a generated image (Gulrajani et al. 2017).
+def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor) -> Tensor:
+    """E[(|grad_x D(x)| - 1)^2] at points x, drawn uniformly between a real and a generated image.
 
-    Without its weight of GRADIENT_PENALTY_WEIGHT.
+    Gulrajani et al. 2017, without the weight GRADIENT_PENALTY_WEIGHT.
     """
-    share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-    between = torch.lerp(generated.to(real.dtype), real, share)  # under autocast the generated ones are bfloat16
-    return (input_gradient(score, between).norm(dim=1) - 1).square().mean()
+    fraction = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+    points = torch.lerp(generated.to(real.dtype), real, fraction)  # under autocast generated images are bfloat16
+    return (input_gradient(discriminator, points).norm(dim=1) - 1).square().mean()
 
 
-def input_gradient(score: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """grad_x D(x) (B, C S S), itself differentiable by D's weights."""
+def input_gradient(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """images x (B, C, S, S) -> grad_x D(x) (B, C S S), which is itself differentiable by D's weights."""
     images = images.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(score(images).sum(), images, create_graph=True)
+    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
     return gradient.flatten(1)
 
 
 def default_gamma(image_size: int, batch_size: int) -> float:
-    """0.0002 size^2 / batch, the heuristic of Karras et al. 2020 (StyleGAN2-ADA): 0.0128 at 64 pixels and batch 64."""
+    """Return 0.0002 size^2 / batch, 0.0128 at 64 pixels and batch 64 (Karras et al. 2020, StyleGAN2-ADA)."""
     return 0.0002 * image_size**2 / batch_size
 
 
-def penalty_of(loss: str, r1_gamma: float | None) -> Penalty | None:
-    """What a loss or a regularizer adds to D's loss."""
+def build_penalty(loss: str, r1_gamma: float | None) -> Penalty | None:
+    """Return the penalty that `loss` (gan.loss) needs, else R1 with the weight r1_gamma, else None."""
     if loss == "wgan_gp":
-        return lambda score, real, generated: GRADIENT_PENALTY_WEIGHT * gradient_penalty(score, real, generated)
+        return lambda discriminator, real, generated: (
+            GRADIENT_PENALTY_WEIGHT * gradient_penalty(discriminator, real, generated)
+        )
     return None if r1_gamma is None else partial(r1, gamma=r1_gamma)

@@ -1,20 +1,41 @@
-"""One alternating update of D and G in plain PyTorch."""
+"""One update of the discriminator and one of the generator, in plain PyTorch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fer_experiments.gan.losses import Loss
-from fer_experiments.gan.penalties import Penalty
+from fer_experiments.gan.config import GANConfig
+from fer_experiments.gan.diffaugment import diffaugment
+from fer_experiments.gan.losses import LOSSES, Loss
+from fer_experiments.gan.penalties import Penalty, build_penalty
 
-METRICS = ("loss_discriminator", "loss_generator", "score_real", "score_generated")
 
-
-def unchanged(images: Tensor) -> Tensor:
+def identity(images: Tensor) -> Tensor:
+    """images (B, C, S, S) -> the same images."""
     return images
+
+
+@dataclass(frozen=True)
+class AdversarialObjective:
+    """What both networks minimize.
+
+    loss: the adversarial losses. penalty: is added to the discriminator's loss. augment: images (B, C, S, S) in [-1, 1]
+    -> what the discriminator gets in their place, with new random draws in each call.
+    """
+
+    loss: Loss
+    penalty: Penalty | None = None
+    augment: Callable[[Tensor], Tensor] = identity
+
+    @classmethod
+    def from_config(cls, gan: GANConfig) -> "AdversarialObjective":
+        """Build the objective of a configuration."""
+        return cls(LOSSES[gan.loss], build_penalty(gan.loss, gan.gamma), partial(diffaugment, policy=gan.diffaugment))
 
 
 def adversarial_step(
@@ -23,44 +44,59 @@ def adversarial_step(
     optimizers: Sequence[Any],
     real: Tensor,
     z: Tensor,
-    loss: Loss,
-    backward: Callable[[Tensor], Any] = torch.Tensor.backward,
+    objective: AdversarialObjective,
+    *,
     labels: Tensor | None = None,
-    augment: Callable[[Tensor], Tensor] = unchanged,
-    penalty: Penalty | None = None,
-    asked: Tensor | None = None,
-) -> Tensor:
-    """D's step on real (B, C, S, S) in [-1, 1] and G(z), then G's step through the updated D; z (B, latent_dim).
+    fake_labels: Tensor | None = None,
+    backward: Callable[[Tensor], Any] = torch.Tensor.backward,
+) -> dict[str, Tensor]:
+    """Update D on real images and G(z), then G through the updated D. G(z) is computed once and serves both updates.
 
-    G(z) is made once and serves both steps. labels (B,): classes of the real images; asked (B,): those that G is to
-    make, None: the same, so that both have the same shares. augment: what D sees of any image, drawn anew each time.
-    Returns METRICS (4,), detached: both losses, D's with its penalty, and D's mean score in [0, 1] on real and on
-    generated images before its update.
+    Args:
+        generator: z (B, latent_dim), labels (B,) or None -> images (B, C, S, S) in [-1, 1].
+        discriminator: images (B, C, S, S), labels (B,) or None -> logits (B, 1 or 2).
+        optimizers: the generator's and the discriminator's.
+        real: images (B, C, S, S) in [-1, 1].
+        z: standard normal noise (B, latent_dim).
+        objective: losses, penalty and augmentation.
+        labels: classes (B,) int64 of the real images; None if the networks are not conditional.
+        fake_labels: classes (B,) of the images to generate; None: those of the real images.
+        backward: computes the gradients of a scalar.
+
+    Returns:
+        Scalars, detached: gan/loss_discriminator (with its penalty), gan/loss_generator, and the discriminator's mean
+        scores in [0, 1] before its update, gan/score_real and gan/score_generated.
     """
-    asked = labels if asked is None else asked
-    generated = generator(z, asked)
+    fake_labels = labels if fake_labels is None else fake_labels
+    loss, augment = objective.loss, objective.augment
+    generated = generator(z, fake_labels)
     real, fake = augment(real), augment(generated.detach())
-    real_logits, fake_logits = discriminator(real, labels), discriminator(fake, asked)
+    real_logits, fake_logits = discriminator(real, labels), discriminator(fake, fake_labels)
     optimizer_g, optimizer_d = optimizers
     loss_d = loss.discriminator(real_logits, fake_logits)
-    if penalty is not None:
-        loss_d = loss_d + penalty(lambda images: discriminator(images, labels), real, fake)
+    if objective.penalty is not None:
+        loss_d = loss_d + objective.penalty(lambda images: discriminator(images, labels), real, fake)
     optimizer_d.zero_grad()
     backward(loss_d)
     optimizer_d.step()
 
-    with frozen(discriminator):  # no gradients of D's weights; nor does autocast keep their values before the update
-        loss_g = loss.generator(discriminator(augment(generated), asked))
+    with frozen(discriminator):  # no gradients for D's weights, and autocast keeps no copy from before their update
+        loss_g = loss.generator(discriminator(augment(generated), fake_labels))
         optimizer_g.zero_grad()
         backward(loss_g)
         optimizer_g.step()
 
-    scores = loss.score(real_logits).mean(), loss.score(fake_logits).mean()
-    return torch.stack([loss_d, loss_g, *scores]).detach()
+    return {
+        "gan/loss_discriminator": loss_d.detach(),
+        "gan/loss_generator": loss_g.detach(),
+        "gan/score_real": loss.score(real_logits).mean().detach(),
+        "gan/score_generated": loss.score(fake_logits).mean().detach(),
+    }
 
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
+    """Compute no gradients of the network's weights inside the block."""
     network.requires_grad_(False)
     try:
         yield

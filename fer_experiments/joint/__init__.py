@@ -1,4 +1,4 @@
-"""GAN and classifier in one training: trunk with two heads, or a classifier that a GAN feeds while both learn."""
+"""GAN and classifier in one training: a trunk with two heads, or a classifier that learns from the images of a GAN."""
 
 from fer_experiments.joint.config import JointConfig
 

@@ -1,4 +1,4 @@
-"""What conf/joint/ configures."""
+"""The configuration of joint training, conf/joint/."""
 
 from typing import Annotated, Literal
 
@@ -6,19 +6,21 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from fer_experiments.errors import ConfigError
-from fer_experiments.spec import Spec
+from fer_experiments.strict_config import StrictConfig
 
 Weight = Annotated[float, Field(ge=0.0)]
-EC_GAN_WEIGHT = 0.1  # of generated images in EC-GAN's class loss (Haque 2021)
+EC_GAN_WEIGHT = 0.1  # of generated images in the class loss of EC-GAN (Haque 2021)
 
 
-class JointConfig(Spec):
+class JointConfig(StrictConfig):
+    """The keys of conf/joint/adc.yaml, which explains each of them."""
+
     head: Literal["adc", "acgan", "external"]
     labels: Literal["balanced", "natural"] | dict[str, Weight]
-    share: Annotated[float, Field(ge=0.0, le=0.5)]
+    generated_fraction: Annotated[float, Field(ge=0.0, le=0.5)]
     warm_up: Annotated[float, Field(ge=0.0, lt=1.0)]
     learning_rate: Annotated[float, Field(gt=0.0)]
-    shared: bool
+    share_trunk: bool
     adversarial_weight: Weight
     class_weight: Weight
     generated_weight: Weight | None
@@ -27,25 +29,33 @@ class JointConfig(Spec):
     pseudo_labels: bool
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "JointConfig":
+    def _check_labels(self) -> "JointConfig":
         if isinstance(self.labels, dict) and not sum(self.labels.values()):
             raise ValueError(f"labels={self.labels}: no class has a weight; use joint.labels=balanced")
         return self
 
     @property
-    def external(self) -> bool:
-        """Whether the classifier is a network of its own instead of the trunk."""
+    def is_external(self) -> bool:
+        """Whether the classifier is a separate network instead of the trunk."""
         return self.head == "external"
 
     @property
-    def beside_real(self) -> float:
-        """generated_weight, or what its null means."""
+    def generated_loss_weight(self) -> float:
+        """The weight of the class loss on generated images: generated_weight, or its default."""
         if self.generated_weight is not None:
             return self.generated_weight
-        return EC_GAN_WEIGHT if self.external else 1.0
+        return EC_GAN_WEIGHT if self.is_external else 1.0
 
-    def probabilities(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[float]:
-        """Of each class to be asked for; labels (N,) are the training images'. Raises ConfigError for unknown ones."""
+    def generated_in_batch(self, batch_size: int) -> int:
+        """Return how many of `batch_size` images in a step's class loss are generated; the others are real."""
+        return round(self.generated_fraction * batch_size)
+
+    def class_probabilities(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[float]:
+        """Return the probabilities (K,) with which images of each class are generated.
+
+        labels (N,): the class names of the training images. Raises ConfigError if joint.labels names a class that does
+        not exist.
+        """
         if self.labels == "balanced":
             weights = dict.fromkeys(classes, 1.0)
         elif self.labels == "natural":

@@ -1,4 +1,4 @@
-"""Class losses of a trunk whose images are real or generated, as pure functions on logits."""
+"""Class losses on real and on generated images, as pure functions of logits."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,8 +11,9 @@ Term = Callable[[Tensor, Tensor], Tensor]
 
 
 class ClassLoss(NamedTuple):
-    """Each maps logits (B, K or 2K) and labels (B,) int64 in [0, K) to losses (B,) in nats: the trunk's on real and on
-    generated images, and the generator's on generated ones.
+    """The class losses of a head: each maps logits (B, K or 2K), labels (B,) int64 in [0, K) -> losses (B,) in nats.
+
+    real, generated: what the trunk minimizes on real and on generated images. generator: what the generator minimizes.
     """
 
     real: Term
@@ -21,44 +22,48 @@ class ClassLoss(NamedTuple):
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """-log p_y, p the softmax over all logits."""
+    """-log p_y, where p is the softmax over all logits."""
     return F.cross_entropy(logits, labels, reduction="none")
 
 
-def as_generated(logits: Tensor, labels: Tensor) -> Tensor:
-    """-log p_(K+y): the label "generated, of class y" among 2K."""
+def cross_entropy_as_generated(logits: Tensor, labels: Tensor) -> Tensor:
+    """-log p_(K+y): the cross-entropy with the label "generated, of class y" among 2K."""
     return cross_entropy(logits, labels + logits.shape[1] // 2)
 
 
 def discriminative(logits: Tensor, labels: Tensor) -> Tensor:
-    """log p_(K+y) - log p_y: less where an image is rather a real one of its class than a generated one."""
-    places = torch.stack([labels + logits.shape[1] // 2, labels], dim=1)
-    generated, real = logits.gather(1, places).unbind(1)
+    """log p_(K+y) - log p_y: the smaller, the more an image looks like a real one of its class, not a generated one."""
+    indices = torch.stack([labels + logits.shape[1] // 2, labels], dim=1)
+    generated, real = logits.gather(1, indices).unbind(1)
     return generated - real
 
 
-ADC = ClassLoss(cross_entropy, as_generated, discriminative)
-"""2K logits. Hou et al. 2022, Conditional GANs with auxiliary discriminative classifier."""
+ADC = ClassLoss(cross_entropy, cross_entropy_as_generated, discriminative)
+"""For 2K logits. Hou et al. 2022, Conditional GANs with auxiliary discriminative classifier."""
 ACGAN = ClassLoss(cross_entropy, cross_entropy, cross_entropy)
-"""K logits. Odena et al. 2017, Conditional image synthesis with auxiliary classifier GANs."""
+"""For K logits. Odena et al. 2017, Conditional image synthesis with auxiliary classifier GANs."""
 LOSSES = {"adc": ADC, "acgan": ACGAN}  # by joint.head
 
 
-def accepted(logits: Tensor, asked: Tensor, threshold: float, pseudo_labels: bool) -> tuple[Tensor, Tensor]:
-    """Labels (B,) of generated images and which of them count (B,) bool, by a classifier's logits (B, K).
+def accept_generated(logits: Tensor, requested: Tensor, threshold: float, pseudo_labels: bool) -> tuple[Tensor, Tensor]:
+    """Return labels (B,) of generated images, and whether each is accepted (B,) bool (EC-GAN, Haque 2021).
 
-    With pseudo_labels the class that the classifier sees, else the one asked for (B,); it counts where its probability
-    is over the threshold (EC-GAN, Haque 2021).
+    Args:
+        logits: the classifier's (B, K).
+        requested: the classes (B,) that the generator was given.
+        threshold: an image is accepted if the probability of its label exceeds this.
+        pseudo_labels: whether the label is the class that the classifier predicts instead of the requested one.
     """
     probabilities = logits.detach().softmax(1)
-    labels = probabilities.argmax(1) if pseudo_labels else asked
+    labels = probabilities.argmax(1) if pseudo_labels else requested
     return labels, probabilities.gather(1, labels[:, None]).squeeze(1) > threshold
 
 
-def as_means(real: int, counts: Tensor, weight: float) -> Tensor:
-    """Weights (real + B,) with which a weighted mean is (mean of the real + weight x mean of those that count) / sum.
+def weights_of_two_means(real: int, accepted: Tensor, weight: float) -> Tensor:
+    """Return weights (real + B,) that make the weighted mean of losses a weighted mean of two means.
 
-    counts (B,) bool; where none counts, the mean of the real ones is left.
+    It is (mean over real images + weight x mean over accepted generated images) / (1 + weight), or the mean over real
+    images if none is accepted. real: the number of real images, which come first; accepted: (B,) bool.
     """
-    each = weight * real * counts / counts.sum().clamp(min=1)
-    return torch.cat([torch.ones(real, device=counts.device, dtype=each.dtype), each])
+    generated = weight * real * accepted / accepted.sum().clamp(min=1)
+    return torch.cat([torch.ones(real, device=accepted.device, dtype=generated.dtype), generated])

@@ -2,97 +2,102 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from functools import partial
-from typing import Any, ClassVar, cast
+from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
+from fer_experiments.classifier.config import ClassifierConfig
 from fer_experiments.classifier.module import Classifier
-from fer_experiments.classifier.step import METRICS, classification_step
+from fer_experiments.classifier.step import classification_step
 from fer_experiments.errors import NonFiniteError
-from fer_experiments.gan.averaging import AveragedGenerator, all_finite
-from fer_experiments.gan.diffaugment import diffaugment, mirrored
-from fer_experiments.gan.losses import LOSSES
-from fer_experiments.gan.networks import Discriminator, Generator, normalisation_of
-from fer_experiments.gan.penalties import penalty_of
-from fer_experiments.gan.step import METRICS as ADVERSARIAL
-from fer_experiments.gan.step import adversarial_step
+from fer_experiments.gan.averaging import AveragedGenerator, has_finite_weights
+from fer_experiments.gan.config import GANConfig
+from fer_experiments.gan.diffaugment import diffaugment, random_flip
+from fer_experiments.gan.networks import Discriminator, Generator
+from fer_experiments.gan.step import AdversarialObjective, adversarial_step
 from fer_experiments.joint.config import JointConfig
-from fer_experiments.joint.losses import accepted, as_means
-from fer_experiments.joint.networks import Trunk, drawn_labels, unrecorded
-from fer_experiments.joint.step import METRICS as TWO_HEADED
+from fer_experiments.joint.losses import accept_generated, weights_of_two_means
+from fer_experiments.joint.networks import Trunk, draw_labels, without_running_statistics
 from fer_experiments.joint.step import two_headed_step
 
 Augment = Callable[[Tensor], Tensor]
 
 
 class JointClassifier(Classifier, AveragedGenerator):
-    """A classifier, and a generator of all its classes that is trained with it.
+    """A classifier, and a conditional generator that is trained together with it.
 
-    Batches are (images (B, C, S, S) in [0, 1], labels (B,)) without augmentation: `augment`, floats in [0, 255] to such
-    with a gradient, is used on real and generated images alike, so that the generator makes plain ones (Zhao et al.
-    2020). joint: conf/joint's; probabilities (K,): of the classes to be asked for; classed: generated images in a
-    step's class loss. The keys after them are conf/gan's, as DCGAN has them, and the others Classifier's.
+    Batches are images (B, C, S, S) in [0, 1] without augmentation and labels (B,) int64. Real and generated images are
+    augmented alike, so that the generator learns to generate images without augmentation (Zhao et al. 2020).
 
-    A checkpoint is TrainedClassifier's and TrainedGenerator's alike. `global_step` counts every optimizer.
+    TrainedClassifier and TrainedGenerator both load its checkpoints. `global_step` counts the steps of all optimizers.
     """
 
-    objects: ClassVar[tuple[str, ...]] = (*Classifier.objects, "joint", "augment")
-    asked: Tensor
-    cumulative: Tensor
-    ready: Tensor
+    generated_counts: Tensor
+    cumulative_probabilities: Tensor
+    warm_up_factor: Tensor
 
     def __init__(
         self,
         network: nn.Module,
+        config: ClassifierConfig,
         *,
+        gan: GANConfig,
         joint: JointConfig,
         augment: Augment,
-        probabilities: list[float],
-        classed: int,
-        latent_dim: int,
-        width: int,
-        channels: int,
-        image_size: int,
-        loss: str,
-        learning_rate_generator: float,
-        learning_rate_discriminator: float,
-        betas: list[float],
-        spectral_norm: bool = False,
-        r1_gamma: float | None = None,
-        ema: int | None = None,
-        diffaugment: str | None = None,
-        mirror: bool = False,
-        **classifier: Any,
+        class_probabilities: list[float],
+        in_class_loss: int,
+        classes: list[str],
+        objective: nn.Module,
+        provenance: dict[str, Any],
     ) -> None:
-        super().__init__(network, **classifier)
-        self.generator = Generator(latent_dim, width, channels, image_size, len(self.classes))
-        self.start_average(ema)
-        self.joint, self.augment, self.classed = joint, augment, classed
-        self.policy, self.mirror = diffaugment, mirror
-        self.loss, self.penalty, self.betas = LOSSES[loss], penalty_of(loss, r1_gamma), (betas[0], betas[1])
-        self.learning_rate_generator = learning_rate_generator
-        self.learning_rate_discriminator = learning_rate_discriminator
-        self.register_buffer("asked", torch.zeros(len(self.classes), dtype=torch.int64))
-        self.register_buffer("cumulative", torch.tensor(probabilities).cumsum(0), persistent=False)
-        self.register_buffer("ready", torch.ones(()), persistent=False)
+        """Build a generator to train with `network`.
+
+        Args:
+            network: the classifier.
+            config: its optimizer and the recipe of its training.
+            gan: the generator, the adversarial losses and their optimizers.
+            joint: how both are trained together.
+            augment: images (B, C, S, S) float in [0, 255] -> augmented ones, differentiable.
+            class_probabilities: the probabilities (K,) with which images of each class are generated.
+            in_class_loss: how many of a step's generated images have a part in the class loss.
+            classes, objective, provenance: as in Classifier; provenance also tells image_size and channels.
+        """
+        super().__init__(
+            network,
+            config,
+            classes=classes,
+            objective=objective,
+            mixing=config.build_mixing(),
+            provenance=provenance,
+            settings={"gan": gan.model_dump(mode="json"), "channels": provenance["channels"]},
+        )
+        self.gan, self.joint, self.augment, self.in_class_loss = gan, joint, augment, in_class_loss
+        self.image_size, channels = provenance["image_size"], provenance["channels"]
+        self.generator = Generator(gan.latent_dim, gan.width, channels, gan.image_size, len(classes))
+        self.start_average(gan.ema)
+        self.adversarial = AdversarialObjective.from_config(gan)
+        self.register_buffer("generated_counts", torch.zeros(len(classes), dtype=torch.int64))
+        self.register_buffer("cumulative_probabilities", torch.tensor(class_probabilities).cumsum(0), persistent=False)
+        self.register_buffer("warm_up_factor", torch.ones(()), persistent=False)
         self.to(memory_format=torch.channels_last)
 
-    def seen(self) -> dict[str, int]:
-        """{class: generated images from which the classifier learnt, by either loss}."""
-        return {name: number for name, number in zip(self.classes, self.asked.tolist(), strict=True) if number}
+    def generated_by_class(self) -> dict[str, int]:
+        """Return {class: number of generated images from which the classifier has learned, by any loss}."""
+        counts = zip(self.classes, self.generated_counts.tolist(), strict=True)
+        return {name: number for name, number in counts if number}
 
-    def adam(self, network: nn.Module, learning_rate: float) -> Adam:
-        return Adam(network.parameters(), learning_rate, self.betas, fused=True)
+    def build_adam(self, network: nn.Module, learning_rate: float) -> Adam:
+        return Adam(network.parameters(), learning_rate, (self.gan.betas[0], self.gan.betas[1]), fused=True)
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
         assert self.trainer.max_epochs is not None
-        # In place: a captured step reads this memory.
-        self.ready.fill_(float(self.current_epoch >= self.joint.warm_up * self.trainer.max_epochs))
+        # In place, because a CUDA graph reads this memory.
+        self.warm_up_factor.fill_(float(self.current_epoch >= self.joint.warm_up * self.trainer.max_epochs))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         super().training_step(batch, batch_idx)
@@ -100,149 +105,159 @@ class JointClassifier(Classifier, AveragedGenerator):
         self.follow_generator(len(batch[0]), steps * len(batch[0]))
 
     def on_train_epoch_end(self) -> None:
-        # Of the generator no loss may have shown it yet. Runs before the checkpoint is written, which so stays good.
-        if not all_finite(self):
+        # The losses may not show the last update of the generator. This runs before a checkpoint is written, so that
+        # the last one stays good.
+        if not has_finite_weights(self):
             raise NonFiniteError(
                 f"a weight is not finite in epoch {self.current_epoch + 1}; checkpoints/last.ckpt holds the last good "
                 "state, if one was due (classifier.checkpoint_every). Try a smaller gan.learning_rate (now "
-                f"{self.learning_rate_generator}) or a smaller rate of the classifier (now {self.learning_rate})"
+                f"{self.gan.learning_rate}) or a smaller learning rate of the classifier (now "
+                f"{self.config.learning_rate})"
             )
 
-    def draw(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Noise (B, latent_dim) and classes (B,) to be made, as many as there are images."""
+    def draw_latents(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw noise (B, latent_dim) and the classes (B,) to generate, as many as there are images (B, C, S, S)."""
         z = torch.randn(len(images), self.generator.latent_dim, device=images.device, dtype=images.dtype)
-        return z, drawn_labels(self.cumulative, len(images))
+        return z, draw_labels(self.cumulative_probabilities, len(images))
 
-    def real(self, images: Tensor) -> Tensor:
-        """images (B, C, S, S) in [0, 1] -> in [-1, 1] at the GAN's size, perhaps mirrored."""
-        found = resized(images, self.hparams["image_size"]) * 2 - 1
-        return mirrored(found) if self.mirror else found
+    def real_for_gan(self, images: Tensor) -> Tensor:
+        """images (B, C, S, S) in [0, 1] -> in [-1, 1], at the GAN's size, flipped at random if gan.random_flip."""
+        real = resize_images(images, self.gan.image_size) * 2 - 1
+        return random_flip(real) if self.gan.random_flip else real
 
-    def see(self, images: Tensor) -> Tensor:
-        """images in [-1, 1] -> as a network sees them in training, in the same range."""
-        return diffaugment(self.augment((images + 1) * 127.5) / 127.5 - 1, self.policy)
-
-    def count(self, labels: Tensor, which: Tensor) -> None:
-        """Add labels (B,), those of `which` (B,) bool, to the generated images seen; in place, for captured steps."""
-        self.asked += (F.one_hot(labels, len(self.classes)) * which[:, None]).sum(0)
+    def count_generated(self, labels: Tensor, selected: Tensor) -> None:
+        """Add the labels (B,) of the selected (B,) bool images to generated_counts, in place for CUDA graphs."""
+        self.generated_counts += (F.one_hot(labels, len(self.classes)) * selected[:, None]).sum(0)
 
     @abstractmethod
-    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """One update of each network; returns `metrics`."""
+    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """Update each network once; return what the step measured, {name: scalar}, the same names in every step."""
 
 
-class TwoHeaded(JointClassifier):
+class TwoHeadedClassifier(JointClassifier):
     """joint.head=adc or acgan: `network` is a Trunk, classifier and discriminator at once."""
 
-    metrics: ClassVar[tuple[str, ...]] = TWO_HEADED
+    def __init__(self, network: Trunk, config: ClassifierConfig, **arguments: Any) -> None:
+        """Take the arguments of JointClassifier. The trunk's images pass `augment`, then gan.diffaugment."""
+        super().__init__(network, config, **arguments)
+        self.adversarial = replace(self.adversarial, augment=self.augment_for_trunk)
 
     def configure_optimizers(self) -> Any:
-        # A schedule is both networks', or one would be too strong for the other.
-        return super().configure_optimizers(), self.scheduled(self.adam(self.generator, self.learning_rate_generator))
+        # Both networks have the schedule; otherwise one of them would become too strong for the other.
+        generator = self.with_schedule(self.build_adam(self.generator, self.gan.learning_rate))
+        return super().configure_optimizers(), generator
 
-    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        own = self.joint
-        z, asked = self.draw(images)
-        learnt_from = (torch.arange(len(asked), device=asked.device) < self.classed) & (self.ready > 0)
-        if not own.beside_real:
-            learnt_from = torch.zeros_like(learnt_from)
-        if own.adversarial_weight and own.shared:
-            learnt_from = torch.ones_like(learnt_from)
-        self.count(asked, learnt_from)
-        network, optimizers = cast(Trunk, self.network), cast(list, self.optimizers())
+    def augment_for_trunk(self, images: Tensor) -> Tensor:
+        """images (B, C, S, S) in [-1, 1] -> augmented ones in the same range."""
+        return diffaugment(self.augment((images + 1) * 127.5) / 127.5 - 1, self.gan.diffaugment)
+
+    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        z, fake_labels = self.draw_latents(images)
+        self.count_generated(fake_labels, self._trains_trunk(fake_labels))
         return two_headed_step(
             self.generator,
-            network,
-            optimizers,
-            self.real(images),
+            cast(Trunk, self.network),
+            cast(list, self.optimizers()),
+            self.real_for_gan(images),
             labels,
             z,
-            asked,
-            own,
-            self.classed,
-            self.ready,
-            self.loss,
-            self.manual_backward,
-            self.see,
-            self.penalty,
+            fake_labels,
+            objective=self.adversarial,
+            joint=self.joint,
+            in_class_loss=self.in_class_loss,
+            warm_up_factor=self.warm_up_factor,
+            backward=self.manual_backward,
         )
 
+    def _trains_trunk(self, fake_labels: Tensor) -> Tensor:
+        """Return whether each generated image (B,) bool has a part in a loss that trains the trunk."""
+        if self.joint.adversarial_weight and self.joint.share_trunk:
+            return torch.ones_like(fake_labels, dtype=torch.bool)
+        if not self.joint.generated_loss_weight:
+            return torch.zeros_like(fake_labels, dtype=torch.bool)
+        indices = torch.arange(len(fake_labels), device=fake_labels.device)
+        return (indices < self.in_class_loss) & (self.warm_up_factor > 0)
 
-class External(JointClassifier):
-    """joint.head=external: EC-GAN (Haque 2021). `network` learns from real images and from those that it accepts of a
-    conditional GAN, which it teaches nothing.
+
+class ExternalClassifier(JointClassifier):
+    """joint.head=external: EC-GAN (Haque 2021).
+
+    `network` learns from real images and from those of a conditional GAN that it accepts. The GAN does not learn from
+    the classifier.
     """
 
-    metrics: ClassVar[tuple[str, ...]] = (*METRICS, *(f"gan/{name}" for name in ADVERSARIAL), "joint/accepted")
-
-    def __init__(self, network: nn.Module, **keys: Any) -> None:
-        super().__init__(network, **keys)
-        sizes = {name: keys[name] for name in ("width", "channels", "image_size")}
-        norm = normalisation_of(keys["loss"], keys["spectral_norm"])
-        self.discriminator = Discriminator(**sizes, outputs=1, classes=len(self.classes), normalisation=norm)
+    def __init__(self, network: nn.Module, config: ClassifierConfig, **arguments: Any) -> None:
+        """Take the arguments of JointClassifier."""
+        super().__init__(network, config, **arguments)
+        self.discriminator = Discriminator(
+            self.gan.width,
+            arguments["provenance"]["channels"],
+            self.gan.image_size,
+            outputs=1,
+            classes=len(self.classes),
+            normalisation=self.gan.normalisation,
+        )
         self.discriminator.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> Any:
-        pair = (self.generator, self.learning_rate_generator), (self.discriminator, self.learning_rate_discriminator)
-        return super().configure_optimizers(), *({"optimizer": self.adam(*one)} for one in pair)
+        rate = self.gan.learning_rate
+        networks = (self.generator, rate), (self.discriminator, self.gan.discriminator_learning_rate or rate)
+        return super().configure_optimizers(), *({"optimizer": self.build_adam(*each)} for each in networks)
 
-    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        z, asked = self.draw(images)
-        classifier, *pair = cast(list, self.optimizers())
+    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        z, fake_labels = self.draw_latents(images)
+        classifier_optimizer, *gan_optimizers = cast(list, self.optimizers())
         adversarial = adversarial_step(
             self.generator,
             self.discriminator,
-            pair,
-            self.real(images),
+            gan_optimizers,
+            self.real_for_gan(images),
             z,
-            self.loss,
-            self.manual_backward,
-            labels,
-            partial(diffaugment, policy=self.policy),
-            self.penalty,
-            asked,
+            self.adversarial,
+            labels=labels,
+            fake_labels=fake_labels,
+            backward=self.manual_backward,
         )
-        made, asked = self.made(z[: self.classed], asked[: self.classed]), asked[: self.classed]
-        made_labels, counts = accepted(self.opinion(made), asked, self.joint.threshold, self.joint.pseudo_labels)
-        counts = counts & (self.ready > 0)
-        self.count(made_labels, counts)
-        of_classes = classification_step(
+        requested = fake_labels[: self.in_class_loss]
+        generated = self.generate(z[: self.in_class_loss], requested)
+        generated_labels, accepted = accept_generated(
+            self.predict_without_dropout(generated), requested, self.joint.threshold, self.joint.pseudo_labels
+        )
+        accepted = accepted & (self.warm_up_factor > 0)
+        self.count_generated(generated_labels, accepted)
+        classification = classification_step(
             self.network,
-            classifier,
-            self.augmented(torch.cat([images, made])),
-            torch.cat([labels, made_labels]),
-            self.objective,
-            self.label_smoothing,
-            self.mixing,
-            as_means(len(images), counts, self.joint.beside_real),
-            self.manual_backward,
-            self._over_devices,
+            classifier_optimizer,
+            self.augment(torch.cat([images, generated]) * 255) / 255,
+            torch.cat([labels, generated_labels]),
+            objective=self.objective,
+            mixing=self.mixing,
+            smoothing=self.config.label_smoothing,
+            weights=weights_of_two_means(len(images), accepted, self.joint.generated_loss_weight),
             measured=len(images),
+            backward=self.manual_backward,
+            mean_over_devices=self.mean_over_devices,
         )
-        share = counts.float().mean() if len(counts) else torch.zeros((), device=images.device)
-        return torch.cat([of_classes, adversarial.float(), share[None]])
+        share = accepted.float().mean() if len(accepted) else torch.zeros((), device=images.device)
+        return {**classification, **adversarial, "joint/accepted": share}
 
     @torch.no_grad()
-    def made(self, z: Tensor, asked: Tensor) -> Tensor:
-        """Images (b, C, S, S) in [0, 1], at the classifier's size."""
-        with unrecorded(self.generator):
-            images = (self.generator(z, asked).float() + 1) / 2
-        return resized(images, self.hparams["provenance"]["image_size"])
+    def generate(self, z: Tensor, labels: Tensor) -> Tensor:
+        """z (b, latent_dim), labels (b,) -> images (b, C, S, S) in [0, 1] at the classifier's size."""
+        with without_running_statistics(self.generator):
+            images = (self.generator(z, labels).float() + 1) / 2
+        return resize_images(images, self.image_size)
 
     @torch.no_grad()
-    def opinion(self, images: Tensor) -> Tensor:
-        """Logits (b, K) of images in [0, 1], without dropout."""
+    def predict_without_dropout(self, images: Tensor) -> Tensor:
+        """images (b, C, S, S) in [0, 1] -> logits (b, K)."""
         self.network.eval()
         logits = self.network(images)
         self.network.train()
         return logits
 
-    def augmented(self, images: Tensor) -> Tensor:
-        """images in [0, 1] -> the same, as `augment` changes them."""
-        return self.augment(images * 255) / 255
 
-
-def resized(images: Tensor, size: int) -> Tensor:
+def resize_images(images: Tensor, size: int) -> Tensor:
     """images (B, C, S, S) -> (B, C, size, size), bilinear."""
     if images.shape[-1] == size:
         return images

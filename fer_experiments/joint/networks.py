@@ -1,4 +1,4 @@
-"""The trunk that is discriminator and classifier at once."""
+"""The trunk, which is discriminator and classifier at once, and what its training step needs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from fer_experiments.gan.networks import Discriminator, Normalisation
 
 
 class Heads(NamedTuple):
-    """adversarial (B, 1): logit of real; classes (B, K), or (B, 2K) of real and of generated ones."""
+    """adversarial (B, 1): the logit of "real". classes: logits (B, K), or (B, 2K) of real, then of generated images."""
 
     adversarial: Tensor
     classes: Tensor
@@ -21,8 +21,8 @@ class Heads(NamedTuple):
 class Trunk(nn.Module):
     """images (B, channels, S, S) in [0, 1] -> logits (B, num_classes) of the real classes. S is 32, 64 or 128.
 
-    The discriminator of Table 1 with a second layer beside its last one, for the classes; contrast: it has 2K outputs,
-    the second half for generated images of each class (Hou et al. 2022).
+    The discriminator of Table 1, and a layer for the classes beside its last one. With `contrast` this layer has 2K
+    outputs, of which the second half is for generated images of each class (Hou et al. 2022).
     """
 
     def __init__(
@@ -45,32 +45,42 @@ class Trunk(nn.Module):
         if normalisation == "spectral":
             spectral_norm(self.to_classes)
 
-    def heads(self, images: Tensor, shared: bool = True) -> Heads:
-        """images (B, C, S, S) in [-1, 1]. Not shared: the adversarial logit has no gradient below its own layer."""
+    def heads(self, images: Tensor, share_trunk: bool = True) -> Heads:
+        """images (B, C, S, S) in [-1, 1] -> the logits of both heads.
+
+        Without share_trunk the adversarial logit has no gradient below its own layer.
+        """
         features = self.discriminator.blocks(images)
-        below = features if shared else features.detach()
-        return Heads(self.discriminator.to_logits(below).flatten(1), self.to_classes(features).flatten(1))
+        adversarial_features = features if share_trunk else features.detach()
+        adversarial = self.discriminator.to_logits(adversarial_features).flatten(1)
+        return Heads(adversarial, self.to_classes(features).flatten(1))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.heads(images * 2 - 1).classes[:, : self.num_classes]
 
 
 @contextmanager
-def unrecorded(network: nn.Module) -> Iterator[None]:
-    """BatchNorm's running statistics stay: predictions are of real images, and generated ones differ."""
+def without_running_statistics(network: nn.Module) -> Iterator[None]:
+    """Keep the running statistics of BatchNorm unchanged inside the block.
+
+    Predictions use them for real images, and those of generated images differ.
+    """
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    kept = [norm.momentum for norm in norms]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, kept, strict=True):
+        for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
 
-def drawn_labels(cumulative: Tensor, count: int) -> Tensor:
-    """`count` classes by cumulative probabilities (K,), in any order; each has its share but for one image."""
+def draw_labels(cumulative: Tensor, count: int) -> Tensor:
+    """Draw classes (count,) int64 in random order, of each class its probability x `count`, rounded up or down.
+
+    cumulative (K,): the cumulative probabilities of the classes.
+    """
     draws = torch.rand(count + 1, device=cumulative.device)
-    places = (draws[:count].argsort() + draws[count]) / count
-    return torch.searchsorted(cumulative, places, right=True).clamp(max=len(cumulative) - 1)
+    quantiles = (draws[:count].argsort() + draws[count]) / count
+    return torch.searchsorted(cumulative, quantiles, right=True).clamp(max=len(cumulative) - 1)

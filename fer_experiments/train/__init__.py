@@ -1,1 +1,1 @@
-"""The jobs that `train=` names, and the only code that sees the whole configuration."""
+"""The jobs that `train=` names, and, beside __main__, the only code that sees the whole configuration."""

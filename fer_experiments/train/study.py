@@ -1,51 +1,51 @@
 """train=study: every arm on the same splits with as many optimizer steps, one GAN for each seed, one table."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import joblib
 from pydantic import Field, field_validator
 
-from fer_experiments.data.module import ImageData
+from fer_experiments.atomic_write import atomic_write
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.distributed import on_rank_zero
 from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import Question
-from fer_experiments.report.files import write_report
-from fer_experiments.report.study import StudyRecord, training
-from fer_experiments.train.arm import Arm
-from fer_experiments.train.arms import compose_arms, full_name
-from fer_experiments.train.audit import audit_arms
-from fer_experiments.train.cnn import describe, train_classifier
+from fer_experiments.report.study_record import StudyRecord, training_key
+from fer_experiments.report.write_report import write_report
+from fer_experiments.runs.data_files import write_data_files
+from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.audit_arms import audit_arms
+from fer_experiments.train.arms.compose import compose_arms, full_name
+from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
+from fer_experiments.train.arms.training_images import count_generated_images, get_or_make_generated_images
 from fer_experiments.train.job import Job
-from fer_experiments.train.memory import keep_freed_memory
-from fer_experiments.train.ranks import on_first
-from fer_experiments.train.record import write_data
-from fer_experiments.train.search import valid_balanced_accuracy
-from fer_experiments.train.training_images import find_synthetic, images_for_all
-from fer_experiments.whole import whole
-
-if TYPE_CHECKING:
-    from fer_experiments.train.config import Config
+from fer_experiments.train.settings import Settings
+from fer_experiments.train.sweep_objective import valid_balanced_accuracy
+from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
+from fer_experiments.trainer.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Study(Job, Question):
-    """seeds: a count, from the run's seed on, or a list; arms: names as compose_arms takes them.
+    """Train every arm with every seed, and compare them.
 
-    workers: processes that run seeds side by side, each with its share of the processor's cores. Question's fields
-    say what is asked of the results.
+    seeds: how many, from the run's seed on, or a list. arms: names as compose_arms takes them. workers: processes that
+    run seeds side by side, each with its share of the processor's cores. Question's fields say what is asked of the
+    results.
     """
 
     seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)]
@@ -54,41 +54,49 @@ class Study(Job, Question):
 
     @field_validator("arms", "seeds")
     @classmethod
-    def _each_once(cls, values: list | int) -> list | int:
+    def _check_each_once(cls, values: list | int) -> list | int:
         if isinstance(values, list) and len(set(values)) < len(values):
             raise ValueError(f"names something twice: {values}")
         return values
 
-    def check(self, config: Config) -> None:
-        compose_arms(self.arms, config)
+    def check(self, settings: Settings) -> None:
+        if settings.trainer.is_distributed and self.workers > 1:
+            raise ConfigError(
+                f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
+            )
+        compose_arms(self.arms, settings)
 
-    def run(self, config: Config, folder: Path) -> None:
+    def run(self, settings: Settings, folder: Path) -> None:
         started = time.monotonic()
-        arms = compose_arms(self.arms, config)
-        seeds = self.seeds if isinstance(self.seeds, list) else [config.seed + n for n in range(self.seeds)]
-        question = Question(
-            **self.model_dump(include=set(Question.model_fields)) | {"baseline": full_name(self.baseline)}
+        arms = compose_arms(self.arms, settings)
+        seeds = self.seeds if isinstance(self.seeds, list) else [settings.seed + n for n in range(self.seeds)]
+        question = self._question(settings)
+        earlier_seconds, work = _load_times(folder)
+        started -= earlier_seconds
+        record = StudyRecord(
+            arms=[arm.name for arm in arms], seeds=seeds, question=question, seconds=earlier_seconds, work=work
         )
-        record = StudyRecord(arms=[arm.name for arm in arms], seeds=seeds, question=question)
-        record.seconds, record.work = _spent(folder)
-        started -= record.seconds
-        on_first(record.save)(folder)  # so that what is asked is known even if no seed gets done
+        on_rank_zero(record.save)(folder)  # so that the question is known even if no seed is finished
         workers = min(self.workers, len(seeds))
-        run = _run_seed if workers == 1 else _run_seed_in_a_process
-        calls = (joblib.delayed(run)(config.model_copy(update={"seed": n}), arms, folder) for n in seeds)
+        run = _run_seed if workers == 1 else _run_seed_in_process
+        calls = (joblib.delayed(run)(settings.with_seed(seed), arms, folder) for seed in seeds)
         # loky gives each of its processes cores / workers threads.
-        for done in joblib.Parallel(workers, backend="loky", return_as="generator")(calls):
-            first = not record.results and not record.failed
-            record.add(done.results, done.failed, done.work, time.monotonic() - started)
-            _write(record, folder, done.folder if first else None)
+        for outcome in joblib.Parallel(workers, backend="loky", return_as="generator")(calls):
+            is_first = not record.results and not record.failed
+            record.add(outcome.results, outcome.failed, outcome.work, time.monotonic() - started)
+            _write_study(record, folder, outcome.folder if is_first else None)
         if record.failed:
-            lines = "\n".join(f"  {where}: {why}" for where, why in record.failed.items())
+            lines = "\n".join(f"  {training}: {error}" for training, error in record.failed.items())
             raise RuntimeError(f"{len(record.failed)} of {len(arms) * len(seeds)} trainings failed:\n{lines}")
 
-    def check_search(self, config: Config) -> None:
-        if all(arm.leak for arm in compose_arms(self.arms, config)):
+    def _question(self, settings: Settings) -> Question:
+        fields = self.model_dump(include=set(Question.model_fields))
+        return Question(**fields | {"baseline": full_name(self.baseline, settings)})
+
+    def check_objective(self, settings: Settings) -> None:
+        if all(arm.leak for arm in compose_arms(self.arms, settings)):
             raise ConfigError(
-                f"hydra/sweeper: train.arms={self.arms} all leak, so that test images would choose; name an arm "
+                f"hydra/sweeper: all of train.arms={self.arms} leak, so that test images would choose; name an arm "
                 "without @leak"
             )
 
@@ -96,8 +104,8 @@ class Study(Job, Question):
         return valid_balanced_accuracy(StudyRecord.load(folder).results)
 
 
-def _spent(folder: Path) -> tuple[float, dict[str, float]]:
-    """Seconds of an earlier start of this study, up to its last finished seed: in all, and of each part."""
+def _load_times(folder: Path) -> tuple[float, dict[str, float]]:
+    """Return the seconds of an earlier start of this study up to its last finished seed: in all, and of each part."""
     try:
         record = StudyRecord.load(folder)
     except ValueError:
@@ -105,19 +113,20 @@ def _spent(folder: Path) -> tuple[float, dict[str, float]]:
     return record.seconds, record.work
 
 
-@on_first
-def _write(record: StudyRecord, folder: Path, data: Path | None) -> None:
-    """The study so far and its report; with `data` the files of the first seed's data, too."""
-    if data is not None:
-        for file in [data / "split.csv", data / "data.json", *data.glob("near_dup*.*")]:
-            with whole(folder / file.name) as temporary:
+@on_rank_zero
+def _write_study(record: StudyRecord, folder: Path, seed_folder: Path | None) -> None:
+    """Write the study so far and its report. seed_folder: the first seed's, whose data files are the study's."""
+    if seed_folder is not None:
+        data_files = [seed_folder / "split.csv", seed_folder / "data.json", *seed_folder.glob("near_duplicates.*")]
+        for file in data_files:
+            with atomic_write(folder / file.name) as temporary:
                 shutil.copyfile(file, temporary)
     record.save(folder)
     write_report(record, folder)
 
 
 @dataclass
-class Done:
+class SeedOutcome:
     """What one seed left: results and failures of its arms, and the seconds of each part of its work."""
 
     folder: Path
@@ -125,59 +134,92 @@ class Done:
     failed: dict[str, str] = field(default_factory=dict)
     work: dict[str, float] = field(default_factory=dict)
 
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Note the seconds of the block as those of a part."""
+        started = time.monotonic()
+        yield
+        self.work[part] = time.monotonic() - started
 
-def _run_seed(config: Config, arms: list[Arm], folder: Path) -> Done:
-    """One seed: the split, the GAN that its arms share, the arms. A training that breaks loses no other."""
-    done = Done(folder / f"seed_{config.seed}")
-    started = time.monotonic()
-    data = ImageData.prepare(config.data, config.seed)
-    write_data(done.folder, data, images_for_all(config, data, arms))
-    done.work["data"] = time.monotonic() - started
-    started = time.monotonic()
-    made = {leak: _synthetic(config, data, arms, done.folder, leak) for leak in (False, True)}
-    done.work["gan"] = time.monotonic() - started
-    started = time.monotonic()
-    for leak, (synthetic, _) in made.items():
-        folders = {done.folder / arm.folder: arm for arm in arms if arm.leak == leak}
-        audit_arms(config, data, folders, synthetic, leak)
-    done.work["audit"] = time.monotonic() - started
-    started = time.monotonic()
-    for number, arm in enumerate(arms, start=1):
-        log.info("--- seed %d, arm %d of %d: %s", config.seed, number, len(arms), arm.name)
-        synthetic, broken = made[arm.leak]
-        try:  # but for a full disk, which the next arm would meet as well
-            if broken is not None and arm.balance.needs_images:
-                raise broken
-            result = train_classifier(config, data, arm, synthetic, done.folder / arm.folder)
-        except StorageError:
+
+@dataclass(frozen=True)
+class GANOutcome:
+    """{class: folder of its generated images}, or the error that arms in need of them meet."""
+
+    synthetic: dict[str, Path]
+    error: Exception | None = None
+
+
+def _run_seed(settings: Settings, arms: list[Arm], folder: Path) -> SeedOutcome:
+    """Run one seed: the split, the GAN that its arms share, the arms. A training that fails costs no other."""
+    outcome = SeedOutcome(folder / f"seed_{settings.seed}")
+    with outcome.timed("data"):
+        data = PreparedData.prepare(settings.data, settings.seed)
+        write_data_files(outcome.folder, data, count_generated_images(settings, data, arms))
+    with outcome.timed("gan"):
+        gans = {leak: _train_gan(settings, data, arms, outcome.folder, leak) for leak in (False, True)}
+    with outcome.timed("audit"):
+        for leak, gan in gans.items():
+            folders = {outcome.folder / arm.folder: arm for arm in arms if arm.leak == leak}
+            audit_arms(settings, data, folders, gan.synthetic, leak)
+    with outcome.timed("classifiers"):
+        for number, arm in enumerate(arms, start=1):
+            log.info("--- seed %d, arm %d of %d: %s", settings.seed, number, len(arms), arm.name)
+            _train_arm(settings, data, arm, gans[arm.leak], outcome)
+    return outcome
+
+
+def _train_gan(settings: Settings, data: PreparedData, arms: list[Arm], folder: Path, leak: bool) -> GANOutcome:
+    """Train the GAN of the arms that leak, or of those that don't; only the arms that need it meet its error."""
+    gan_folder = folder / ("gan_leak" if leak else "gan")
+    try:
+        arms = [arm for arm in arms if arm.leak == leak]
+        return GANOutcome(get_or_make_generated_images(settings, data, arms, gan_folder, leak))
+    except StorageError:
+        raise
+    except Exception as error:
+        if settings.trainer.is_distributed:
             raise
-        except Exception as error:
-            if config.trainer.several:
-                raise  # it may have broken one rank alone, for which the others would wait
-            log.exception("seed %d, %s failed", config.seed, arm.name)
-            done.failed[training(config.seed, arm.name)] = f"{type(error).__name__}: {error}"
-        else:
-            done.results.append(result)
-            log.info("%s", describe(result))
-    done.work["classifiers"] = time.monotonic() - started
-    return done
+        return GANOutcome({}, error)
 
 
-def _run_seed_in_a_process(config: Config, arms: list[Arm], folder: Path) -> Done:
-    """_run_seed where Hydra has set up nothing: log lines name their seed."""
+def _train_arm(settings: Settings, data: PreparedData, arm: Arm, gan: GANOutcome, outcome: SeedOutcome) -> None:
+    """Train an arm, and add its result or its failure to the outcome.
+
+    Raises StorageError: the next arm would find the disk full as well. On several devices any error is raised: it may
+    have occurred on one rank alone, and the others would wait for that.
+    """
+    try:
+        if gan.error is not None and arm.balance.needs_generated_images:
+            raise gan.error
+        result = train_classifier(settings, data, arm, gan.synthetic, outcome.folder / arm.folder)
+    except StorageError:
+        raise
+    except Exception as error:
+        if settings.trainer.is_distributed:
+            raise
+        log.exception("seed %d, %s failed", settings.seed, arm.name)
+        outcome.failed[training_key(settings.seed, arm.name)] = f"{type(error).__name__}: {error}"
+    else:
+        outcome.results.append(result)
+        log.info("%s", describe_result(result))
+
+
+def _run_seed_in_process(settings: Settings, arms: list[Arm], folder: Path) -> SeedOutcome:
+    """Run one seed in a process in which Hydra has set up nothing; log lines name the seed."""
     _end_with_parent()
+    ignore_expected_warnings()
     keep_freed_memory()
-    line = logging.Formatter(f"seed {config.seed}: %(message)s")
     console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(line)
+    console.setFormatter(logging.Formatter(f"seed {settings.seed}: %(message)s"))
     logging.root.handlers = [console]
     logging.root.setLevel(logging.INFO)
-    return _run_seed(config, arms, folder)
+    return _run_seed(settings, arms, folder)
 
 
 @cache
 def _end_with_parent() -> None:
-    """A study that was killed leaves its processes, which would write beside those of the next start."""
+    """End this process when its parent ends: else the processes of a killed study would write beside the next ones."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -186,18 +228,3 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _synthetic(
-    config: Config, data: ImageData, arms: list[Arm], folder: Path, leak: bool
-) -> tuple[dict[str, Path], Exception | None]:
-    """find_synthetic for the arms that leak or don't, or what broke it, which only the arms in need are to meet."""
-    needy = [arm for arm in arms if arm.leak == leak]
-    try:
-        return find_synthetic(config, data, needy, folder / ("gan_leak" if leak else "gan"), leak), None
-    except StorageError:
-        raise
-    except Exception as error:
-        if config.trainer.several:
-            raise
-        return {}, error

@@ -1,0 +1,116 @@
+"""What the measures of a class's generated images mean: pass, warn or fail, and why. All limits stand here."""
+
+from fer_experiments.audit.finding import SEVERITY, Finding, Status
+from fer_experiments.audit.measures import ClassMeasures, DiversityRatios, LabelAgreement, NotMeasured
+from fer_experiments.audit.shortcut_probe import NORMAL_95, ShortcutProbe
+from fer_experiments.evaluation.generated.memorisation import HeldOutCopies, Memorisation
+from fer_experiments.evaluation.generated.prdc import PRDC
+
+AUROC_WARN, AUROC_FAIL = 0.6, 0.9
+MEMORISED_WARN, MEMORISED_FAIL = 2.0, 10.0  # times the share of held-out images that lie as near
+UNLIKELY = 0.01  # a share passes if chance gives one as large with at least this probability
+CT_WARN = -3.0  # probability 1 in 700 if the generator draws from the real distribution; blurred images lie near too
+LEAKED_WARN, LEAKED_FAIL = 2.0, 5.0  # times the share of training images that lie as near to held-out ones
+DIVERSITY_WARN, DIVERSITY_FAIL = 0.75, 0.5  # the mean distance of two images, as a multiple of real images'
+COVERED_WARN, COVERED_FAIL = 0.75, 0.25  # as a multiple of the coverage by as many real images
+LABELS_WARN, LABELS_FAIL = 0.1, 0.25  # how many fewer generated than real images are assigned to their class
+
+
+def make_findings(measures: ClassMeasures) -> dict[str, Finding]:
+    """Return {check: finding} for the measures of one class."""
+    return {
+        "leakage": _check_leakage(measures.held_out_copies),
+        "memorisation": _check_memorisation(measures.memorisation),
+        "collapse": _check_collapse(measures.diversity),
+        "labels": _check_labels(measures.labels),
+        "shortcut": _check_shortcut(measures.probe),
+        "coverage": _check_coverage(measures.likeness),
+    }
+
+
+def grade(value: float, warn: float, fail: float) -> Status:
+    """Return the status of a value. Large values are bad if warn < fail, else small ones."""
+    if warn > fail:
+        value, warn, fail = -value, -warn, -fail
+    return "fail" if value >= fail else "warn" if value >= warn else "pass"
+
+
+def _explain_missing(measure: NotMeasured) -> Finding:
+    return Finding("warn", f"Not measured: {measure.not_measured}.", is_measured=False)
+
+
+def _check_leakage(measure: HeldOutCopies | NotMeasured) -> Finding:
+    if isinstance(measure, NotMeasured):
+        return _explain_missing(measure)
+    message = (
+        f"{measure.share:.0%} of them are nearer to one of {measure.images} validation and test images than "
+        f"{measure.expected:.0%} of the training images are, and nearer to it than to any training image."
+    )
+    return Finding(_grade_share(measure, LEAKED_WARN, LEAKED_FAIL), message)
+
+
+def _grade_share(measure: HeldOutCopies | Memorisation, warn: float, fail: float) -> Status:
+    """Grade a share as a multiple of the expected one. A share that chance may explain passes."""
+    status = grade(measure.share / measure.expected, warn, fail)
+    return status if measure.chance < UNLIKELY else "pass"
+
+
+def _check_memorisation(measure: Memorisation | NotMeasured) -> Finding:
+    if isinstance(measure, NotMeasured):
+        return _explain_missing(measure)
+    by_share = _grade_share(measure, MEMORISED_WARN, MEMORISED_FAIL)
+    by_ct: Status = "warn" if measure.ct < CT_WARN else "pass"
+    message = (
+        f"{measure.share:.0%} of them are nearer to a training image, or to its mirror image, than "
+        f"{measure.expected:.0%} of held-out images are; C_T is {measure.ct:.1f} (under {CT_WARN:.0f}: nearer than "
+        f"chance explains); {measure.authenticity:.0%} are authentic, and {measure.real_authenticity:.0%} of held-out "
+        "images."
+    )
+    return Finding(max(by_share, by_ct, key=SEVERITY.index), message)
+
+
+def _check_collapse(measure: DiversityRatios | NotMeasured) -> Finding:
+    if isinstance(measure, NotMeasured):
+        return _explain_missing(measure)
+    message = (
+        f"Two generated images differ {measure.pixels:.2f} times as much as two held-out ones in pixels, and "
+        f"{measure.features:.2f} times as much in the reference classifier's features."
+    )
+    return Finding(grade(min(measure.pixels, measure.features), DIVERSITY_WARN, DIVERSITY_FAIL), message)
+
+
+def _check_labels(measure: LabelAgreement) -> Finding:
+    generated, real, n, m = measure.agreement, measure.held_out, measure.images, measure.held_out_images
+    error = NORMAL_95 * (generated * (1 - generated) / n + real * (1 - real) / m) ** 0.5
+    message = (
+        f"The reference classifier assigns {generated:.0%} of them to their class, and {real:.0%} of {m} held-out "
+        f"images (its balanced accuracy is {measure.balanced_accuracy:.0%} on validation)."
+    )
+    if real - NORMAL_95 * (real * (1 - real) / m) ** 0.5 <= measure.chance:
+        return Finding("warn", f"{message} It does not know the class itself.", is_measured=False)
+    deficit = real - generated
+    status: Status = (
+        "fail" if deficit - error > LABELS_FAIL else "warn" if deficit > max(LABELS_WARN, error) else "pass"
+    )
+    return Finding(status, message)
+
+
+def _check_shortcut(measure: ShortcutProbe | NotMeasured) -> Finding:
+    if isinstance(measure, NotMeasured):
+        return _explain_missing(measure)
+    message = (
+        f"A small network tells them from real training images with AUROC {measure.auroc:.2f} "
+        f"({measure.low:.2f} to {measure.high:.2f}; 0.5: not at all)."
+    )
+    return Finding(grade(measure.auroc, AUROC_WARN, AUROC_FAIL), message)
+
+
+def _check_coverage(measure: PRDC | NotMeasured) -> Finding:
+    if isinstance(measure, NotMeasured):
+        return _explain_missing(measure)
+    message = (
+        f"{measure.coverage:.0%} of {measure.real} held-out images have a generated image near them; with as many "
+        f"real images {measure.expected_coverage:.0%} would. Precision {measure.precision:.2f}, recall "
+        f"{measure.recall:.2f}, density {measure.density:.2f}."
+    )
+    return Finding(grade(measure.coverage / measure.expected_coverage, COVERED_WARN, COVERED_FAIL), message)

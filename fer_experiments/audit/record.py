@@ -1,0 +1,70 @@
+"""audit.json: the measures and the findings of generated images. Reports read it without importing torch."""
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from fer_experiments.audit.finding import Finding
+from fer_experiments.json_record import JSONRecord
+
+Headline = dict[str, float | None]
+"""{name: the most important number of a measure}; None if it was not measured."""
+
+
+class AuditRecord(JSONRecord):
+    """The audit of one class's generated images. audit/class_audit.py gives `measures` their type.
+
+    Attributes:
+        label: the class.
+        generated: how many images there are to audit.
+        synthetic: their folder; manifest: the hash of its manifest, None if it has none.
+        problem: why the audit failed, "" if it did not.
+        measures, headline, checks: all measures, the most important of their numbers, and {check: finding}.
+        seconds: how long the audit took.
+    """
+
+    file_name: ClassVar[str] = "audit.json"
+    description: ClassVar[str] = "an audit"
+
+    label: str
+    generated: int
+    synthetic: str
+    manifest: str | None = None
+    problem: str = ""
+    measures: Any = None
+    headline: Headline = Field(default_factory=dict)
+    checks: dict[str, Finding] = Field(default_factory=dict)
+    seconds: float | None = None
+
+    def describe_checks(self) -> str:
+        """Return "shortcut: fail, labels: warn; all else pass", or that all checks pass."""
+        bad = [f"{name}: {finding.status}" for name, finding in self.checks.items() if finding.status != "pass"]
+        return f"{', '.join(bad)}; all else pass" if bad else "all checks pass"
+
+
+class FolderAuditRecord(JSONRecord):
+    """The audit of a folder of generated images.
+
+    Attributes:
+        synthetic: the folder.
+        split, split_hash: the split.csv that it was audited against.
+        generated: how many images there are.
+        headline: means over the classes, weighted by their generated images, and the usefulness.
+        learned_from_generated, learned_from_real: metrics on validation of a classifier that was trained on the
+            generated images alone, and of the reference classifier; {"not_measured": reason} if it was not trained.
+        checks: {check: the worst finding of the classes}.
+        classes: {class: its audit}.
+    """
+
+    file_name: ClassVar[str] = "audit.json"
+    description: ClassVar[str] = "an audit"
+
+    synthetic: str
+    split: str
+    split_hash: str
+    generated: int
+    headline: Headline
+    learned_from_generated: dict[str, Any]
+    learned_from_real: dict[str, Any]
+    checks: dict[str, Finding]
+    classes: dict[str, AuditRecord]

@@ -1,0 +1,28 @@
+"""The settings on which the audits of a run depend."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_experiments.classifier import ClassifierConfig
+from fer_experiments.trainer import TrainerConfig
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """The parts of a run's configuration that its audits use.
+
+    Attributes:
+        reference_classifier: the network and the training of the classifier that measures generated images.
+        trainer: the device and the precision of its training.
+        classifier_image_size: the side of the images that the run's own classifiers see, in pixels.
+        gan_image_size: the side of the images that the run's GAN makes, in pixels.
+        inception: the weights of InceptionV3; None to measure distances in the reference classifier's features.
+        seed: the seed of the run.
+    """
+
+    reference_classifier: ClassifierConfig
+    trainer: TrainerConfig
+    classifier_image_size: int
+    gan_image_size: int
+    inception: Path | None
+    seed: int

@@ -1,0 +1,1 @@
+"""Drawn faces: data that needs no download."""

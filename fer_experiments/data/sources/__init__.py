@@ -1,0 +1,9 @@
+"""The data sources that conf/data/ names, a file for each."""
+
+from fer_experiments.data.sources.base import DataSource
+from fer_experiments.data.sources.drawn_faces import DrawnFaces
+from fer_experiments.data.sources.fer2013 import FER2013
+from fer_experiments.data.sources.folder import Folder
+from fer_experiments.data.sources.mma import MMA
+
+__all__ = ["FER2013", "MMA", "DataSource", "DrawnFaces", "Folder"]

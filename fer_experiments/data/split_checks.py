@@ -1,0 +1,109 @@
+"""What a split needs of the data and of its keys; each check raises ConfigError and names the remedy."""
+
+import pandas as pd
+
+from fer_experiments.data.sources.base import PARTS, DataSource
+from fer_experiments.errors import ConfigError
+
+MAX_LISTED = 10  # unreadable images in a message
+
+
+def check_readable(index: pd.DataFrame, source: DataSource) -> None:
+    """Raise ConfigError if images can't be read and data.skip_corrupt is off."""
+    corrupt = index[index["error"] != ""]
+    if corrupt.empty or source.skip_corrupt:
+        return
+    listed = "\n".join(f"  {row.path}: {row.error}" for row in corrupt.head(MAX_LISTED).itertuples())
+    more = f"\n  and {len(corrupt) - MAX_LISTED} more" if len(corrupt) > MAX_LISTED else ""
+    raise ConfigError(
+        f"data: {len(corrupt)} of {len(index)} images can't be read; mend or remove them, or leave them out "
+        f"with data.skip_corrupt=true\n{listed}{more}"
+    )
+
+
+def check_class_keys(available: list[str], source: DataSource) -> None:
+    """Raise ConfigError if data.classes or data.counts name a class that is not available, or contradict each other."""
+    for key, names in (("classes", source.classes), ("counts", source.counts)):
+        unknown = sorted(set(names or ()) - set(available))
+        if unknown:
+            raise ConfigError(f"data.{key}: no class {', '.join(unknown)}; the data has {', '.join(available)}")
+    if source.classes is not None and source.counts is not None:
+        extra = sorted(set(source.counts) - set(source.classes))
+        if extra:
+            raise ConfigError(
+                f"data.counts: {', '.join(extra)} is not in data.classes={source.classes}; "
+                "give counts for those, or data.counts=null"
+            )
+
+
+def check_classes(classes: tuple[str, ...], source: DataSource) -> None:
+    """Raise ConfigError if there are fewer than two classes, or data.minority is not one of them."""
+    if len(classes) < 2:
+        raise ConfigError(f"data: one class only ({', '.join(classes)}); a classifier needs two or more")
+    if source.minority is not None and source.minority not in classes:
+        raise ConfigError(f"data.minority={source.minority}: is not one of {', '.join(classes)}")
+
+
+def check_parts(available: set[str], source: DataSource) -> None:
+    """Raise ConfigError if data.parts names a part that the source does not have, or one part twice."""
+    parts = source.parts or {}
+    for part, source_part in parts.items():
+        if source_part is not None and source_part not in available:
+            raise ConfigError(
+                f"data.parts={{{part}: {source_part}}}: the source has no part {source_part}; it has "
+                f"{', '.join(sorted(available))}"
+            )
+    used = [source_part for source_part in parts.values() if source_part]
+    if len(used) != len(set(used)):
+        raise ConfigError(f"data.parts={parts}: one part of the source can't be two parts here")
+
+
+def check_test_counts(test: pd.DataFrame, test_counts: dict[str, int], classes: tuple[str, ...]) -> None:
+    """Raise ConfigError if data.test_counts lacks a class, has an unknown one, or exceeds the test images."""
+    for problem, names in (
+        ("no class", set(test_counts) - set(classes)),
+        ("no count for", set(classes) - set(test_counts)),
+    ):
+        if names:
+            raise ConfigError(
+                f"data.test_counts: {problem} {', '.join(sorted(names))}; give one count for each of "
+                f"{', '.join(classes)}, or data.test_counts=null"
+            )
+    for name, count in test_counts.items():
+        available = int((test["label"] == name).sum())
+        if count > available:
+            raise ConfigError(
+                f"data.test_counts={{{name}: {count}}}: there are {available} test images of {name}; give fewer, or "
+                "carve more out of train with data.parts={test: null} and data.test_fraction"
+            )
+
+
+def check_counts(available: dict[str, int], valid: dict[str, int], source: DataSource) -> None:
+    """Raise ConfigError if data.counts exceeds the training images of a class.
+
+    available: {class: images} of the part train; valid: {class: images of it that are needed for validation}.
+    """
+    for name, count in (source.counts or {}).items():
+        remaining = max(0, available[name] - valid[name])
+        if count > remaining:
+            beside = f" beside {valid[name]} for validation (data.valid_fraction={source.valid_fraction})"
+            raise ConfigError(
+                f"data.counts={{{name}: {count}}}: there are {remaining} training images of {name}"
+                + (beside if valid[name] else "")
+            )
+
+
+def check_complete(table: pd.DataFrame, classes: tuple[str, ...], source_parts: set[str]) -> None:
+    """Raise ConfigError if a part of the split lacks a class.
+
+    source_parts: the parts that came with the source; the others were carved out of train.
+    """
+    for part in PARTS:
+        labels = set(table.loc[table["split"] == part, "label"])
+        missing = [name for name in classes if name not in labels]
+        if missing:
+            carve = f", or carve the part out of train with data.parts={{{part}: null}}"
+            raise ConfigError(
+                f"data: the class {', '.join(missing)} has no images for {part}; add some, or choose other classes "
+                "with data.classes" + (carve if part in source_parts - {"train"} else "")
+            )

@@ -1,0 +1,31 @@
+"""The confusion matrix as a figure, drawn without a display."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def escape_text(text: str) -> str:
+    """Return text that matplotlib shows literally: $ starts no formula, unprintable characters become U+FFFD."""
+    printable = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return printable.replace("$", r"\$")
+
+
+def draw_confusion_matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
+    """Draw confusion (K, K): rows are true classes, columns predicted ones, shaded by the share of the row."""
+    counts = np.asarray(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 1.6 + 0.7 * len(classes)
+    figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    names = [escape_text(name) for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(classes)), names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    for row, column in np.ndindex(counts.shape):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize=9)
+    return figure

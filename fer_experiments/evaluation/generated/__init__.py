@@ -1,0 +1,1 @@
+"""Measures of generated images as pure functions of features or pixels."""

@@ -1,0 +1,78 @@
+"""Scores of predictions, the influence of each image on them, and their variance over test images."""
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1"]
+METRIC_NAMES: tuple[Metric, ...] = get_args(Metric)
+
+Array = NDArray[Any]
+
+
+def score(predictions: Array, labels: Array, metric: Metric = "balanced_accuracy") -> Array:
+    """predictions (S, N) class indices, labels (N,) -> scores (S,) in [0, 1].
+
+    balanced_accuracy is the mean recall of the classes that labels has, macro_f1 the mean of their F1. Raises
+    ValueError for shapes or values that `check_predictions` refuses.
+    """
+    predictions, labels = check_predictions(predictions, labels, metric)
+    return score_with_influence(predictions, labels, metric)[0]
+
+
+def check_predictions(predictions: Array, labels: Array, metric: str) -> tuple[Array, Array]:
+    """Return both as arrays.
+
+    Raises ValueError unless predictions (S, N) and labels (N,) are class indices that fit each other, and the metric
+    is one of METRIC_NAMES.
+    """
+    predictions, labels = np.asarray(predictions), np.asarray(labels)
+    if metric not in METRIC_NAMES:
+        raise ValueError(f"metric={metric}: must be one of {', '.join(METRIC_NAMES)}")
+    if predictions.ndim != 2 or labels.ndim != 1 or predictions.shape[1] != len(labels) or not predictions.size:
+        raise ValueError(
+            f"predictions {predictions.shape}, labels {labels.shape}: must be (seeds, images) and (images,), not empty"
+        )
+    for name, values in (("predictions", predictions), ("labels", labels)):
+        if not np.issubdtype(values.dtype, np.integer) or values.min() < 0:
+            raise ValueError(f"{name}: must be class indices, whole numbers from 0 on, not {values.dtype}")
+    return predictions, labels
+
+
+def score_with_influence(predictions: Array, labels: Array, metric: Metric) -> tuple[Array, Array]:
+    """predictions (S, N), labels (N,) -> scores (S,), and the influence (S, N) of each image on its score.
+
+    The influence is what the score gains as the image's weight in it grows. For a mean it is exact; for F1 it is the
+    first order (the infinitesimal jackknife, Jaeckel 1972).
+    """
+    is_right = (predictions == labels).astype(float)
+    if metric == "accuracy":
+        return is_right.mean(1), is_right / labels.size
+    scores, influence = np.zeros(len(predictions)), np.zeros(predictions.shape)
+    classes = np.unique(labels)
+    for label in classes:
+        members = labels == label
+        if metric == "balanced_accuracy":
+            scores += is_right[:, members].mean(1)
+            influence[:, members] = is_right[:, members] / members.sum()
+        else:
+            predicted = predictions == label
+            size = (members.sum() + predicted.sum(1))[:, None]
+            f1 = 2 * is_right[:, members].sum(1, keepdims=True) / size
+            scores += f1[:, 0]
+            influence += (2 * is_right * members - f1 * (members.astype(float) + predicted)) / size
+    return scores / len(classes), influence / len(classes)
+
+
+def variance_over_images(influence: Array, labels: Array) -> Array:
+    """influence (..., N), labels (N,) -> variance (...) of the score over test sets with as many images of each class.
+
+    The jackknife's estimate, stratified by class.
+    """
+    total = np.zeros(influence.shape[:-1])
+    for label in np.unique(labels):
+        in_class = influence[..., labels == label]
+        count = in_class.shape[-1]
+        total += in_class.var(-1) * count**2 / max(count - 1, 1)
+    return total

@@ -1,0 +1,19 @@
+"""How every command ends: with an exit status, after Ctrl-C as well."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+INTERRUPTED_STATUS = 130  # what shells report for a process that Ctrl-C stopped
+
+
+def run_command_line(command: Callable[[], int | None]) -> NoReturn:
+    """Run `command` and end the process with the exit status that it returns (None is 0).
+
+    Ctrl-C ends the process with INTERRUPTED_STATUS and one line instead of a traceback.
+    """
+    try:
+        sys.exit(command())
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(INTERRUPTED_STATUS)

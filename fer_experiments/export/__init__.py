@@ -1,0 +1,1 @@
+"""Trained networks in formats that other programs read."""

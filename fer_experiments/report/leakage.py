@@ -1,0 +1,47 @@
+"""What a training should not have used: its own files, compared with the split."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from fer_experiments.data.synthetic import MANIFEST
+from fer_experiments.evaluation.predictions import Predictions
+from fer_experiments.evaluation.result import Result
+
+
+def find_leaks(result: Result, folder: Path) -> list[str]:
+    """Return what is wrong with the images of the training in `folder`: "was trained on validation or test images".
+
+    Raises OSError, ValueError or KeyError if its files can't be read.
+    """
+    split = _read_csv(_find_file(folder, "split.csv"))
+    training = _read_csv(folder / "training.csv")
+    paths = training.loc[training["origin"] == "real", "path"]
+    real = split[split["path"].isin(paths)]
+    held_out = split[split["split"] != "train"]
+    measured = {value for part in ("valid", "test") for value in Predictions.load(folder, part).content_hash}
+    leaks = []
+    if not paths.isin(split["path"]).all():
+        leaks.append("was trained on images that split.csv does not list")
+    if set(held_out["content_hash"]) != measured:
+        leaks.append("was measured on other images than split.csv lists for validation and test")
+    if (real["split"] != "train").any():
+        leaks.append("was trained on validation or test images")
+    if real["content_hash"].isin([*held_out["content_hash"], *measured]).any():
+        leaks.append("was trained on images whose pixel-identical copies are in validation or test")
+    files = training.loc[training["origin"] == "generated", "path"]
+    for manifest in {Path(file).parent.parent / MANIFEST for file in files}:
+        if set(_read_csv(manifest)["split_hash"]) != {result.split_hash}:
+            leaks.append(f"its generated images come from another split ({manifest})")
+    return leaks
+
+
+def _find_file(folder: Path, name: str) -> Path:
+    """Return the training's own file, or the one that all arms of its seed share."""
+    return folder / name if (folder / name).is_file() else folder.parent / name
+
+
+@lru_cache(maxsize=64)
+def _read_csv(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")

@@ -1,0 +1,1 @@
+"""The sections of the page: one file for each, which builds the values of its template in report/templates/."""

@@ -1,0 +1,141 @@
+"""What the GANs generated and how their training went: sample grids, curves, alarms, and the audits of the images."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fer_experiments.audit.record import AuditRecord
+from fer_experiments.evaluation.result import Result
+from fer_experiments.report.figures.history_plot import history_plot
+from fer_experiments.report.figures.pictures import Picture, draw_picture, load_picture
+from fer_experiments.report.gan_files import find_gan_folders, read_alarms
+from fer_experiments.report.section import ReportContext, Values
+from fer_experiments.report.study_record import StudyRecord
+
+MAX_GRIDS = 12
+CURVES = {
+    "loss": {"gan/loss_discriminator": "discriminator", "gan/loss_generator": "generator"},
+    "discriminator's score: 1 is real": {
+        "gan/score_real": "real images",
+        "gan/score_generated": "generated images",
+    },
+}
+MEASURES = {
+    "label_agreement": "assigned to their class by the reference classifier",
+    "kid": "KID against held-out images",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "memorised_fraction": "nearer to a training image than 5 % of held-out images are",
+    "ct": "C_T (negative: copies, or blur)",
+    "authenticity": "authenticity",
+}
+
+
+class AuditView(NamedTuple):
+    """The audit of one class's images. folder: relative to the study's; measures: (name, value)."""
+
+    folder: str
+    label: str
+    nearest: Picture | None
+    measures: list[tuple[str, str]]
+
+
+class GANView(NamedTuple):
+    """One GAN.
+
+    folder: relative to the study's; grid_count: how many grids there are in the folder; alarms: of its training;
+    problem: why there are no curves, or "".
+    """
+
+    folder: str
+    title: str
+    grids: list[Picture]
+    grid_count: int
+    curves: list[Picture]
+    audits: list[AuditView]
+    alarms: list[str]
+    problem: str
+
+
+def build_values(context: ReportContext) -> Values | None:
+    gans = load_gans(context.record, context.folder)
+    return {"gans": gans} if gans else None
+
+
+def load_gans(record: StudyRecord, folder: Path) -> list[GANView]:
+    """Load the GANs of the first seed that left samples, of the study in `folder`.
+
+    They are in seed_N/gan, or in seed_N/gan/CLASS for each class; an arm that has its own has it in seed_N/ARM/gan.
+    """
+    for seed in record.seeds:
+        results = [result for result in record.results if result.seed == seed]
+        places = find_gan_folders(record.model_copy(update={"seeds": [seed], "results": results}), folder)
+        gan_folders = [samples.parent for place in places for samples in sorted(place.glob("**/samples"))]
+        arms = {record.folder_of(result, folder) / "gan": result.arm for result in results}
+        if gan_folders:
+            return [_load_gan(gan_folder, folder, arms.get(gan_folder, "")) for gan_folder in gan_folders]
+    return []
+
+
+def _load_gan(gan_folder: Path, study: Path, arm: str) -> GANView:
+    """Load one GAN. arm: the arm that it was trained in; "" if arms share it."""
+    paths = sorted((gan_folder / "samples").glob("epoch_*.png"), key=_epoch_of)
+    title, curves, problem = "", [], ""
+    try:
+        result = Result.load(gan_folder)
+    except ValueError as error:
+        problem = str(error).splitlines()[0]
+    else:
+        counts = [
+            f"{name}: {number} training images, {result.generated.get(name, 0)} generated"
+            for name, number in result.real.items()
+        ]
+        title = f"{arm}: {', '.join(counts)}" if arm else ", ".join(counts)
+        curves = [
+            draw_picture(history_plot([result.history], lines, x="step"), name, f"GAN: {name} by step")
+            for name, lines in CURVES.items()
+        ]
+    names = (AuditRecord.file_name, "nearest.png")
+    audit_folders = sorted({file.parent for name in names for file in gan_folder.glob(f"**/{name}")})
+    return GANView(
+        folder=_relative(gan_folder, study),
+        title=title,
+        grids=_load_grids(paths),
+        grid_count=len(paths),
+        curves=curves,
+        audits=[_load_audit(audit_folder, study) for audit_folder in audit_folders],
+        alarms=read_alarms(gan_folder),
+        problem=problem,
+    )
+
+
+def _load_grids(paths: list[Path]) -> list[Picture]:
+    """Load at most MAX_GRIDS of the sample grids: the first, the last, and some evenly between them."""
+    places = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), MAX_GRIDS)).round().astype(int))
+    epochs = [(paths[place], f"epoch {_epoch_of(paths[place])}") for place in places]
+    grids = [load_picture(path, epoch, f"Generated images after {epoch}") for path, epoch in epochs]
+    return [grid for grid in grids if grid is not None]
+
+
+def _load_audit(audit_folder: Path, study: Path) -> AuditView:
+    alt = "Generated images, each above the training image that is nearest to it"
+    nearest = load_picture(audit_folder / "nearest.png", "", alt)
+    try:
+        audit = AuditRecord.load(audit_folder)
+    except ValueError:
+        return AuditView(_relative(audit_folder, study), "", nearest, [])
+    values = ((text, audit.headline.get(name)) for name, text in MEASURES.items())
+    measures = [(text, f"{value:.3g}") for text, value in values if value is not None]
+    return AuditView(_relative(audit_folder, study), audit.label, nearest, measures)
+
+
+def _relative(place: Path, folder: Path) -> str:
+    return (place.relative_to(folder) if place.is_relative_to(folder) else place).as_posix()
+
+
+def _epoch_of(path: Path) -> int:
+    return int("".join(re.findall(r"\d", path.stem)) or 0)

@@ -1,0 +1,122 @@
+"""The tables of a study: every result, the means of each arm, and every comparison."""
+
+import math
+
+import pandas as pd
+
+from fer_experiments.evaluation.result import Result
+from fer_experiments.evaluation.verdict import ArmVerdict
+from fer_experiments.report.findings import Findings
+from fer_experiments.report.study_record import StudyRecord
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "loss", "ece")
+
+
+def build_results_table(record: StudyRecord) -> pd.DataFrame:
+    """Return one row for each finished arm and seed: counts, steps, and metrics on test, NaN if undefined."""
+    return pd.DataFrame([_result_row(result) for result in record.results])
+
+
+def _result_row(result: Result) -> dict[str, str | float | None]:
+    test = result.metrics["test"]
+    return {
+        "arm": result.arm,
+        "seed": result.seed,
+        "real": sum(result.real.values()),
+        "repeated": sum(result.repeated.values()),
+        "generated": sum(result.generated.values()),
+        "interpolated": sum(result.interpolated.values()),
+        "optimizer_steps": result.optimizer_steps,
+        "selected_epoch": result.selected_epoch,
+        **{name: _nan_if_none(test.get(name)) for name in METRICS},  # results of earlier versions lack some
+        **{f"recall_{name}": _nan_if_none(value) for name, value in test["recall"].items()},
+        **{f"precision_{name}": _nan_if_none(value) for name, value in test.get("precision", {}).items()},
+        "test_images": test["images"],
+        "split_hash": result.split_hash,
+        "seconds": round(result.seconds, 1),
+    }
+
+
+def build_summary_table(record: StudyRecord) -> pd.DataFrame:
+    """Return one row for each arm, in the study's order: the means over its seeds, as text."""
+    table = build_results_table(record)
+    rows = []
+    for arm in record.arms:
+        arm_rows = table[table["arm"] == arm] if len(table) else table
+        if arm_rows.empty:
+            rows.append({"arm": arm, "seeds": "0"})
+            continue
+        mean = arm_rows.mean(numeric_only=True)
+        first = record.results_of(arm)[0]
+        rows.append(
+            {
+                "arm": arm,
+                "seeds": str(len(arm_rows)),
+                "training images": describe_training_images(first),
+                "accuracy": _format(mean["accuracy"], ".2%"),
+                "balanced accuracy": _format(mean["balanced_accuracy"], ".2%"),
+                "macro F1": _format(mean["macro_f1"], ".2%"),
+                "AUROC": _format(mean["auroc"], ".4f"),
+                "loss": _format(mean["loss"], ".4f"),
+                "ECE": _format(mean["ece"], ".4f"),
+                **{f"recall {name}": _format(mean[f"recall_{name}"], ".2%") for name in first.classes},
+            }
+        )
+    return pd.DataFrame(rows).fillna("")
+
+
+def build_comparisons_table(findings: Findings) -> pd.DataFrame:
+    """Return one row for each comparison, as text. An arm's verdict stands in the row of its first comparison.
+
+    A second comparison has its own verdict in brackets.
+    """
+    rows = []
+    for arm in sort_generated_first(findings.arms):
+        for number, pair in enumerate(arm.pairs):
+            comparison = pair.comparison
+            rows.append(
+                {
+                    "arm": pair.arm,
+                    "against": pair.against,
+                    "verdict": arm.verdict if number == 0 else f"({comparison.verdict})",
+                    "difference": _format_points(comparison.difference),
+                    "interval": f"{_format_points(comparison.low)} to {_format_points(comparison.high)}",
+                    "p (Holm)": f"{pair.interval_p_value:.3g}",
+                    "sign-flip p (Holm)": f"{pair.sign_flip_p_value:.3g}",
+                    "P(better)": f"{comparison.probability_of_outperforming:.0%}",
+                    "fixed / broken": f"{comparison.fixed:.0f} / {comparison.broken:.0f}",
+                    "resolvable": f"{100 * comparison.resolvable:.1f}",
+                    "seeds": str(comparison.seeds),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def sort_generated_first(verdicts: list[ArmVerdict]) -> list[ArmVerdict]:
+    """Return the verdicts on arms with generated images, then those on simple arms."""
+    return sorted(verdicts, key=lambda verdict: not verdict.generated)
+
+
+def describe_training_images(result: Result) -> str:
+    """Return "angry 820 + 80 generated, happy 900"."""
+    parts = []
+    for name in result.classes:
+        part = f"{name} {result.real[name]}"
+        part += f" + {result.generated[name]} generated" if result.generated.get(name) else ""
+        part += f" + {result.repeated[name]} repeated" if result.repeated.get(name) else ""
+        part += f" + {result.interpolated[name]} interpolated" if result.interpolated.get(name) else ""
+        parts.append(part)
+    return ", ".join(parts)
+
+
+def _nan_if_none(value: float | None) -> float:
+    """Return NaN, an empty cell of the file, for a value that is undefined or not recorded."""
+    return math.nan if value is None else value
+
+
+def _format(value: float, form: str) -> str:
+    return "" if math.isnan(value) else format(value, form)
+
+
+def _format_points(share: float) -> str:
+    return f"{100 * share:+.1f}"

@@ -1,0 +1,99 @@
+"""The files and the console table that say what a study found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fer_experiments.atomic_write import atomic_write
+from fer_experiments.progress import show_activity
+from fer_experiments.report.findings import Findings, compute_findings
+from fer_experiments.report.page import write_page
+from fer_experiments.report.sections.answer import describe_answer, describe_other_arms
+from fer_experiments.report.sections.sweep_curves import CURVES_FILE, build_curves_table
+from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.report.tables import (
+    build_comparisons_table,
+    build_results_table,
+    build_summary_table,
+    sort_generated_first,
+)
+from fer_experiments.runs.sweep_progress import SweepProgress
+
+CONSOLE_WIDTH = 160  # characters, unless a terminal has its own
+
+
+def write_report(
+    record: StudyRecord, folder: Path, out: Path | None = None, sweeps: Sequence[SweepProgress] = ()
+) -> None:
+    """Write comparison.csv, comparison.md, verdict.json and report.html; print the table and the answer.
+
+    If a number was swept, write curves.csv as well.
+
+    Args:
+        record: the study.
+        folder: where the study's files are read.
+        out: where the report is written; None: in `folder`.
+        sweeps: the progress of the sweeps that the trainings belong to.
+    """
+    out = out or folder
+    with show_activity("writing the report"):
+        summary = build_summary_table(record)
+        findings = compute_findings(record, folder)
+        answer = f"{describe_answer(record, findings)} {describe_other_arms(findings)}".strip()
+        findings.save(out, record.question)
+        _write_tables(record, findings, out)
+        _write_markdown(answer, summary, findings, out / "comparison.md")
+        write_page(record, findings, folder, out, sweeps)
+    _print_table(summary, f"Test results, {len(record.seeds)} seed(s)", answer)
+
+
+def _write_tables(record: StudyRecord, findings: Findings, out: Path) -> None:
+    curves = build_curves_table(record, findings)
+    _write_csv(build_results_table(record), out / "comparison.csv")
+    if len(curves):
+        _write_csv(curves, out / CURVES_FILE)
+
+
+def _write_csv(table: pd.DataFrame, file: Path) -> None:
+    with atomic_write(file) as temporary:
+        table.to_csv(temporary, index=False, errors="surrogateescape")
+
+
+def _write_markdown(answer: str, summary: pd.DataFrame, findings: Findings, file: Path) -> None:
+    """Write the answer, both tables, and a line for each verdict."""
+    parts = [answer, _format_markdown(summary), _format_markdown(build_comparisons_table(findings))]
+    parts += [
+        f"- {verdict.arm}: {verdict.verdict}. {verdict.explanation}" for verdict in sort_generated_first(findings.arms)
+    ]
+    markdown = "\n\n".join(part for part in parts if part) + "\n"
+    with atomic_write(file) as temporary:
+        temporary.write_text(markdown, encoding="utf-8", errors="surrogateescape")
+
+
+def _format_markdown(table: pd.DataFrame) -> str:
+    escaped = table.rename(columns=_escape_bars).map(lambda value: _escape_bars(str(value)))
+    return escaped.to_markdown(index=False, disable_numparse=True) if len(escaped) else ""
+
+
+def _escape_bars(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _print_table(table: pd.DataFrame, title: str, answer: str) -> None:
+    console_table = Table(title=title)
+    for column in table.columns:
+        console_table.add_column(escape(printable(str(column))), overflow="fold")
+    for row in table.itertuples(index=False):
+        console_table.add_row(*(escape(printable(str(value))) for value in row))
+    console = Console(width=None if Console().is_terminal else CONSOLE_WIDTH)
+    console.print(console_table)
+    console.print(escape(printable(answer)))
+
+
+def printable(text: str) -> str:
+    """Return a text with backslash codes for invalid characters, as of a folder's name in another encoding."""
+    return text.encode("utf-8", "backslashreplace").decode()

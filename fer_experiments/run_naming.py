@@ -1,0 +1,120 @@
+"""The names of run folders: what a run does and a hash of its configuration, so that the same command finds its folder.
+
+conf/config.yaml names the resolvers at the end. This module is imported wherever a configuration with them is composed:
+by the command line, and in other processes by unpickling Hydra's callbacks.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fer_experiments.job_kinds import job_kind
+
+# Where files are kept, how progress is shown and how many processes work: none of these changes a result.
+KEYS_NOT_HASHED = ("rerun", "train.workers", "data.cache_dir", "data.workers", "trainer.progress")
+MAX_BYTES = {"job": 200, "sweep": 80}  # of a folder's name; file systems allow 255
+UNSAFE_CHARACTERS = re.compile(r"[^\w.,=+@-]+")  # in a folder's name, on some system or in some tool
+
+
+def config_hash(config: DictConfig) -> str:
+    """Return 8 hexadecimal digits of a job's resolved configuration, without Hydra's own and KEYS_NOT_HASHED."""
+    return _digest(hashed_values(config))
+
+
+def hashed_values(config: DictConfig) -> dict[str, Any]:
+    """Return {full key: value} of everything that is hashed; lists are values.
+
+    An interpolation that can't be resolved stays as it is written.
+    """
+    task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    try:
+        node = OmegaConf.to_container(task, resolve=True)
+    except OmegaConfBaseException:  # the job itself reports it, and needs a folder to do so
+        node = OmegaConf.to_container(task, resolve=False)
+    return {key: value for key, value in _flatten("", node) if key not in KEYS_NOT_HASHED}
+
+
+def is_hashed(override: str) -> bool:
+    """Whether an override, as typed ("key=value"), changes what a job does."""
+    return override_key(override) not in KEYS_NOT_HASHED
+
+
+def override_key(override: str) -> str:
+    """Return the key of an override: "trainer.max_epochs" of "+trainer.max_epochs=3"."""
+    return override.lstrip("+~").partition("=")[0]
+
+
+def run_name(_root_: DictConfig) -> str:
+    """Name a single run: "oversample+traditional,seed=0-1a2b3c4d"; a study is named by its seeds alone."""
+    choices = _root_.hydra.runtime.choices
+    return _join_name([*job_kind(choices).name_parts(choices), f"seed={_describe_seeds(_root_)}"], config_hash(_root_))
+
+
+def job_name(_root_: DictConfig) -> str:
+    """Name a job of a sweep by the keys in which its jobs can differ: "gan.epochs=100,seed=0-1a2b3c4d".
+
+    TensorBoard shows this name. It has no number, so that a larger sweep finds the job's folder again.
+    """
+    parts = _visible_overrides(_root_, _sweep_cache(_root_).get("fixed", ())) or _visible_overrides(_root_)
+    return _join_name(parts, config_hash(_root_))
+
+
+def sweep_name(_root_: DictConfig) -> str:
+    """Name a sweep by its overrides. Its jobs don't know these, so Hydra's cache keeps the name, as that of ${now:}."""
+    cache = _sweep_cache(_root_)
+    if not cache:
+        overrides = sorted(filter(is_hashed, _root_.hydra.overrides.task))
+        params = OmegaConf.select(_root_, "hydra.sweeper.params")
+        params = OmegaConf.to_container(params) if isinstance(params, DictConfig) else params
+        digest = _digest([overrides, params, hashed_values(_root_)])
+        cache["name"] = _join_name(_visible_overrides(_root_) or ["sweep"], digest, MAX_BYTES["sweep"])
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        cache["fixed"] = [override_key(each.get_key_element()) for each in parsed if not each.is_sweep_override()]
+    return str(cache["name"])
+
+
+def _sweep_cache(config: DictConfig) -> dict[str, Any]:
+    """Return what a sweep shares with its jobs: its "name", and as "fixed" the overridden keys that have one value."""
+    return OmegaConf.get_cache(config)["sweep_name"]
+
+
+def _visible_overrides(config: DictConfig, fixed: Collection[str] = ()) -> list[str]:
+    """Return the overrides that stand in a name, sorted, those of the data last, because long names are cut."""
+    hidden = [*config.hydra.job.config.override_dirname.exclude_keys, *fixed]
+    visible = [override for override in config.hydra.overrides.task if override_key(override) not in hidden]
+    return sorted(visible, key=lambda override: ("data." in override, override))
+
+
+def _describe_seeds(config: DictConfig) -> str:
+    """Return "0", "0..4" or "3,5"; a value that is no seed is shown as it is, for the job to refuse."""
+    first, seeds = config.get("seed"), OmegaConf.select(config, "train.seeds")
+    if isinstance(seeds, ListConfig):
+        return ",".join(map(str, seeds))
+    is_range = isinstance(first, int) and isinstance(seeds, int) and seeds > 1
+    return f"{first}..{first + seeds - 1}" if is_range else str(first)
+
+
+def _join_name(parts: Sequence[str], digest: str, max_bytes: int = MAX_BYTES["job"]) -> str:
+    text = UNSAFE_CHARACTERS.sub("_", ",".join(parts)).encode()[: max_bytes - len(digest) - 1]
+    return "-".join([part for part in (text.decode(errors="ignore").strip("_"), digest) if part])
+
+
+def _flatten(prefix: str, node: Any) -> list[tuple[str, Any]]:
+    """Return (full key, value) of every leaf; an empty dict is a leaf."""
+    if not isinstance(node, dict) or not node:
+        return [(prefix, node)]
+    return [pair for key, value in node.items() for pair in _flatten(f"{prefix}.{key}" if prefix else str(key), value)]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+for resolver in (run_name, job_name, sweep_name):
+    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

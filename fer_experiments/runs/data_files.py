@@ -1,0 +1,41 @@
+"""The files that describe the data of a run: split.csv, data.json, near_duplicates.csv and its picture."""
+
+import json
+import logging
+from pathlib import Path
+
+from fer_experiments.atomic_write import atomic_write
+from fer_experiments.data.duplicates import find_near_duplicates
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.distributed import on_rank_zero
+from fer_experiments.progress import show_activity
+
+log = logging.getLogger(__name__)
+
+
+@on_rank_zero
+def write_data_files(folder: Path, data: PreparedData, generated: dict[str, int]) -> None:
+    """Write split.csv, data.json, near_duplicates.csv and, if there are any, near_duplicates.png.
+
+    generated: {class: images that the run generates}.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    data.split.save(folder / "split.csv")
+    with show_activity("looking for nearly identical images"):
+        near_duplicates = find_near_duplicates(data.cache.images, data.split)
+    near_duplicates.save(folder, data.cache.images)
+    if near_duplicates.pairs:
+        log.info(
+            "%d pairs of nearly identical images lie in different parts: see near_duplicates.csv", near_duplicates.pairs
+        )
+    content = {
+        "split_hash": data.split.hash,
+        "classes": list(data.classes),
+        "generated": generated,
+        **data.split.report,
+        "near_duplicates": near_duplicates.summary(),
+        "cache": str(data.cache.folder),
+        "cache_bytes": data.cache.bytes,
+    }
+    with atomic_write(folder / "data.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=True))

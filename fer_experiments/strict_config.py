@@ -1,0 +1,139 @@
+"""What a YAML file configures: a frozen object with typed, range-checked fields. Defaults stand in the YAML alone."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from hydra.utils import get_object
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from fer_experiments.errors import ConfigError
+from fer_experiments.renamed_keys import present_name
+
+PACKAGE = Path(__file__).resolve().parent
+# A wheel carries conf/ inside the package; in a checkout it lies beside the package.
+CONF_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
+TARGET = re.compile(r"^\s*_target_: (\S+)", re.MULTILINE)
+
+
+class StrictConfig(BaseModel):
+    """The base of every class that a `_target_` in conf/ names. Unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _to_path(value: Any) -> Any:
+    return Path(value).expanduser() if isinstance(value, str) and value.strip() else value
+
+
+UserPath = Annotated[Path, BeforeValidator(_to_path)]
+"""A path as a user types it, with ~ for the home directory."""
+
+
+def build_config(group: str, node: Any) -> Any:
+    """Build the object that `node`, a plain dict with `_target_`, describes.
+
+    Raises ConfigError, which names each wrong key as `group.key`.
+    """
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise ConfigError(f"{group}: expected a configuration with _target_, got {node!r}; see conf/{group}/")
+    arguments = {key: value for key, value in node.items() if key != "_target_"}
+    target = locate_target(f"{group}._target_", node["_target_"])
+    try:
+        return target(**arguments)
+    except ValidationError as error:
+        raise ConfigError("\n".join(describe_errors(group, error, getattr(target, "model_fields", {})))) from None
+    except TypeError as error:
+        raise ConfigError(f"{group}: {node['_target_']} does not take these keys: {error}") from None
+
+
+def locate_target(key: str, name: Any) -> Any:
+    """Return the callable that `name` ("package.module.Class") names. Raises ConfigError if there is none."""
+    try:
+        target = get_object(name)
+    except Exception as error:  # Hydra raises whatever the import raises
+        raise ConfigError(f"{key}={name}: can't be imported: {error}") from None
+    if not callable(target):
+        raise ConfigError(f"{key}={name}: is not a class or function")
+    return target
+
+
+def describe_errors(group: str, error: ValidationError, fields: Iterable[str]) -> list[str]:
+    """Describe each of pydantic's errors in one line: the full key, the value and what is allowed.
+
+    fields: the keys that the group has.
+    """
+    lines = []
+    for item in error.errors():
+        if item["type"] == "value_error" and not item["loc"]:  # a check of several fields, whose message names them
+            lines.append(f"{group}: {item['ctx']['error']}")
+            continue
+        key = ".".join([group, *map(str, item["loc"])]).lstrip(".")
+        if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
+            lines.append(f"{key}: {_explain_unknown_key(key, fields)}")
+        elif item["type"] == "missing":
+            lines.append(f"{key}: is required")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{key}={item['input']!r}: {message[0].lower()}{message[1:]}")
+    return lines
+
+
+def _explain_unknown_key(key: str, fields: Iterable[str]) -> str:
+    """Say what the key is called now, if it was renamed, else which keys there are and which of them is close."""
+    present = present_name(key)
+    if present is not None:
+        return f"is now {present}"
+    names = sorted(fields)
+    close = difflib.get_close_matches(key.rpartition(".")[2], names, n=1)
+    suggestion = f"; did you mean {close[0]}?" if close else ""
+    return f"unknown key{suggestion} (keys here: {', '.join(names) or 'none'})"
+
+
+def check_targets_are_known(where: str, node: Any) -> None:
+    """Raise ConfigError if a configuration that was read from a file names code that conf/ does not name.
+
+    An interpolation could still name code when it is resolved, and the configuration of a run has none: it was resolved
+    when it was written. node: the configuration as plain containers; where: the file, for the message.
+    """
+    if any("${" in text for text in _list_strings(node)):
+        raise ConfigError(f"{where}: has an interpolation (${{...}}), which the configuration of a run does not have")
+    known = {name for file in CONF_DIR.rglob("*.yaml") for name in TARGET.findall(file.read_text())}
+    foreign = sorted({str(name) for name in _list_targets(node)} - known)
+    if foreign:
+        raise ConfigError(
+            f"{where}: names code that is not part of this program, {', '.join(foreign)}; it is not run unless you say "
+            "so: if the file is yours, or you trust whoever wrote it, add --trust"
+        )
+
+
+def _list_targets(node: Any) -> Iterable[Any]:
+    if isinstance(node, Mapping):
+        yield from (value for key, value in node.items() if key == "_target_")
+    if isinstance(node, Mapping | list):
+        for value in node.values() if isinstance(node, Mapping) else node:
+            yield from _list_targets(value)
+
+
+def _list_strings(node: Any) -> Iterable[str]:
+    """Return every key and value that is a string."""
+    if isinstance(node, Mapping):
+        yield from (str(key) for key in node)
+    if isinstance(node, Mapping | list):
+        for value in node.values() if isinstance(node, Mapping) else node:
+            yield from _list_strings(value)
+    elif isinstance(node, str):
+        yield node
+
+
+def check_signature(key: str, node: Mapping[str, Any], *supplied: str) -> None:
+    """Raise ConfigError unless the callable of `node["_target_"]` takes the node's keys and `supplied` as well."""
+    target = locate_target(f"{key}._target_", node.get("_target_"))
+    arguments = {name: value for name, value in node.items() if name != "_target_"}
+    try:
+        inspect.signature(target).bind(**arguments, **dict.fromkeys(supplied))
+    except TypeError as error:
+        raise ConfigError(f"{key}: {node.get('_target_')}: {error}") from None

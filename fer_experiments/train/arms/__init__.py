@@ -1,0 +1,1 @@
+"""The arms of a comparison: their names, their training images, their training."""

@@ -1,0 +1,153 @@
+"""Arms by name: "dcgan+traditional" is conf/balance/dcgan.yaml with conf/augment/traditional.yaml.
+
+"dcgan+traditional [balance.add=200]" gives that arm a setting of its own, as does "joint [joint.head=acgan]".
+"dcgan+traditional@leak" is the arm with the leak on purpose (data/leak.py).
+"""
+
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from fer_experiments.balance import Joint
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.arm_name import LEAK_SUFFIX, ArmName
+from fer_experiments.joint import JointConfig
+from fer_experiments.strict_config import build_config
+from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.joint import check_joint
+from fer_experiments.train.settings import Settings, to_container
+
+JOINT_TARGET = f"{JointConfig.__module__}.{JointConfig.__qualname__}"
+ARM_GROUPS = ("balance", "augment", "joint")  # the groups in which arms differ
+
+
+def compose_arms(names: list[str], settings: Settings) -> list[Arm]:
+    """Compose the named arms. An arm without + has the run's augment.
+
+    What the run changes in its own balance and augment (balance.sampling_strategy=0.95) reaches every arm that has such
+    a key and no setting of its own for it. Needs Hydra to be set up.
+
+    Raises ConfigError for an unknown name, suffix or setting, for two arms that are the same, and for a change that
+    reaches no arm.
+    """
+    choices = settings.context.choices
+    changes = {
+        group: _find_changes(group, choices[group], config.model_dump())
+        for group, config in (("balance", settings.balance), ("augment", settings.augment))
+    }
+    arms = []
+    reached: set[tuple[str, str]] = set()
+    for name in names:
+        parsed = _parse(name)
+        options = {"balance": parsed.balance, "augment": parsed.augment or choices["augment"]}
+        nodes = {group: _load_option(group, option, f"train.arms: {name}") for group, option in options.items()}
+        for group, node in nodes.items():
+            shared = {key: value for key, value in changes[group].items() if key in node}
+            node.update(shared)
+            reached |= {(group, key) for key in shared}
+        arms.append(_build_arm(name, parsed, nodes, settings))
+        check_joint(settings, arms[-1])
+    _check_folders_differ(arms)
+    for group, values in changes.items():
+        for key in values:
+            if (group, key) not in reached:
+                raise ConfigError(f"{group}.{key} is set, but no arm of train.arms={names} has {key}")
+    return arms
+
+
+def full_name(name: str, settings: Settings) -> str:
+    """Return the arm's name with its augmentation, the run's if the name has none."""
+    parsed = _parse(name)
+    return str(replace(parsed, augment=parsed.augment or settings.context.choices["augment"]))
+
+
+def _build_arm(name: str, parsed: ArmName, nodes: dict[str, dict[str, Any]], settings: Settings) -> Arm:
+    """Build the arm from the nodes of balance and augment and from the settings in its name."""
+    arm_settings = _parse_arm_settings(name, parsed)
+    balance, augment = (_build(name, group, nodes[group] | arm_settings[group]) for group in ("balance", "augment"))
+    joint = settings.joint if isinstance(balance, Joint) else None
+    if arm_settings["joint"]:
+        if joint is None:
+            raise ConfigError(f"train.arms: {name}: {parsed.balance} is not trained together with a GAN; use joint")
+        joint = _build(name, "joint", {"_target_": JOINT_TARGET, **joint.model_dump(), **arm_settings["joint"]})
+    return Arm(full_name(name, settings), balance, augment, joint, leak=parsed.leak)
+
+
+def _build(name: str, group: str, node: dict[str, Any]) -> Any:
+    try:
+        return build_config(group, node)
+    except ConfigError as error:
+        raise ConfigError(f"train.arms: {name}: {error}") from None
+
+
+def _parse(name: str) -> ArmName:
+    """Parse a name. Raises ConfigError for an unknown suffix, and for settings that are not written as they must be."""
+    parsed = ArmName.parse(name)
+    plain = str(replace(parsed, settings="", leak=False))
+    if "@" in plain:
+        arm, _, suffix = plain.partition("@")
+        raise ConfigError(
+            f"train.arms: {name}: unknown suffix @{suffix}; only {LEAK_SUFFIX} exists, as in {arm}{LEAK_SUFFIX}"
+        )
+    if set(plain) & set("[]") or (" [" in name and not name.removesuffix(LEAK_SUFFIX).endswith("]")):
+        raise ConfigError(
+            f"train.arms: {name}: an arm's settings are written as in {parsed.balance} [balance.KEY=VALUE]"
+        )
+    return parsed
+
+
+def _parse_arm_settings(name: str, parsed: ArmName) -> dict[str, dict[str, Any]]:
+    """Return {group: {key: value}} of the settings in an arm's name, parsed as on Hydra's command line."""
+    settings: dict[str, dict[str, Any]] = {group: {} for group in ARM_GROUPS}
+    for full_key, text in parsed.values.items():
+        group, _, key = full_key.partition(".")
+        if group not in ARM_GROUPS or not key:
+            raise ConfigError(
+                f"train.arms: {name}: {full_key}: an arm can have settings of its own for balance.KEY, augment.KEY "
+                "and joint.KEY only; what concerns the whole run is set outside train.arms"
+            )
+        try:
+            override = OverridesParser.create().parse_override(f"{full_key}={text}")
+        except HydraException as error:
+            raise ConfigError(
+                f"train.arms: {name}: {full_key}={text}: is not a value: {str(error).splitlines()[0]}"
+            ) from None
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"train.arms: {name}: {full_key}={text}: an arm takes one value; name an arm for each, or write a list "
+                "as [A, B]"
+            )
+        settings[group][key] = override.value()
+    return settings
+
+
+def _check_folders_differ(arms: list[Arm]) -> None:
+    names: dict[str, str] = {}
+    for arm in arms:
+        if arm.folder in names:
+            both = f"{names[arm.folder]} and {arm.name}"
+            raise ConfigError(f"train.arms: {both} would share the folder {arm.folder}; leave one out")
+        names[arm.folder] = arm.name
+
+
+def _find_changes(group: str, option: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return {key: value} of the run's own choice where it differs from its file."""
+    defaults = build_config(group, _load_option(group, option, group)).model_dump()
+    return {key: value for key, value in values.items() if defaults.get(key) != value}
+
+
+def _load_option(group: str, option: str, where: str) -> dict[str, Any]:
+    try:
+        return deepcopy(_compose(group, option))
+    except (HydraException, ValueError) as error:  # ValueError for a name that no file can have
+        raise ConfigError(f"{where}: conf/{group}/ has no {option}: {str(error).splitlines()[0]}") from None
+
+
+@cache  # a composition takes a tenth of a second
+def _compose(group: str, option: str) -> dict[str, Any]:
+    return dict(to_container(hydra.compose(f"{group}/{option}"))[group])

@@ -1,0 +1,214 @@
+"""The training of a classifier under one arm: trained, its epoch chosen on validation, measured on test."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from fer_experiments.atomic_write import atomic_write
+from fer_experiments.balance import TrainingPlan
+from fer_experiments.classifier.build import build_classifier
+from fer_experiments.classifier.module import MONITORED_METRIC, Classifier
+from fer_experiments.data.datamodule import ImageDataModule
+from fer_experiments.data.leak import leak_to_selection
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.distributed import on_rank_zero
+from fer_experiments.evaluation.metrics import classification_metrics
+from fer_experiments.evaluation.predictions import PREDICTIONS_FILE, Predictions, save_predictions
+from fer_experiments.evaluation.result import Result, Trained
+from fer_experiments.joint.module import JointClassifier
+from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.joint import build_joint, write_joint_gan
+from fer_experiments.train.arms.training_images import (
+    build_datamodule,
+    count_repeated,
+    count_used,
+    describe_counts,
+)
+from fer_experiments.train.settings import Settings
+from fer_experiments.trainer.callbacks.resume import Resume
+from fer_experiments.trainer.callbacks.sample_grid import SampleGrid
+from fer_experiments.trainer.callbacks.weight_average import WeightAverage
+from fer_experiments.trainer.device_name import device_name
+from fer_experiments.trainer.fingerprint import load_finished, training_fingerprint
+from fer_experiments.trainer.loggers.tensorboard import write_hyperparameters, write_test_results
+
+log = logging.getLogger(__name__)
+GAN_FOLDER = "gan"  # of the GAN of a single training, or of an arm that has its own
+Outputs = dict[str, tuple[Tensor, Tensor]]
+"""{part: logits (N, K) and labels (N,) in the order of split.csv}"""
+
+
+def train_classifier(
+    settings: Settings, data: PreparedData, arm: Arm, synthetic: dict[str, Path], folder: Path
+) -> Result:
+    """Train the arm's classifier; leave its checkpoints, predictions.npz and result.json in `folder`.
+
+    What an earlier start of this training left there is continued.
+
+    Args:
+        settings: the configuration.
+        data: the clean data. For a leaking arm the test images stand in for the validation images.
+        arm: what the classifier is trained under.
+        synthetic: {class: folder of the images of the run's GAN}.
+        folder: where the training is written.
+    """
+    if arm.leak:
+        data = leak_to_selection(data)
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    plan = arm.balance.plan(data.split.labels("train"), settings.seed)
+    images = build_datamodule(settings, data, arm, plan, synthetic)
+    fingerprint = classifier_fingerprint(settings, data, arm, images)
+    finished = load_finished(folder, fingerprint)
+    if finished is not None and (folder / PREDICTIONS_FILE).is_file():
+        log.info("%s is trained already", arm.name)
+        return finished
+    folder.mkdir(parents=True, exist_ok=True)
+    on_rank_zero(_write_training_table)(images, folder)
+    log.info("%s: %s", arm.name, describe_counts(data.split.labels("train"), plan))
+    model = _build_model(settings, data, arm, plan)
+    resume = Resume(folder, settings.classifier.checkpoint_every, fingerprint)
+    trainer = settings.trainer.build_trainer(
+        arm.name, settings.classifier.epochs, folder, [*_build_callbacks(settings, arm, folder), resume], validate=True
+    )
+    resume.fit(trainer, model, images)
+    steps = trainer.global_step // len(trainer.optimizers)
+    counts = _image_counts(data, plan, model)  # of the last epoch; _predict loads the best one
+    checkpoint = folder / "checkpoints" / f"{settings.classifier.checkpoint}.ckpt"
+    outputs = _predict(trainer, model, images, checkpoint)
+    result = Result(
+        job=Trained.CLASSIFIER,
+        arm=arm.name,
+        seed=settings.seed,
+        classes=list(data.classes),
+        **counts,
+        optimizer_steps=steps,
+        selected_epoch=_epoch_of(checkpoint),
+        metrics={part: classification_metrics(*output, data.classes) for part, output in outputs.items()},
+        history=model.history,
+        split_hash=data.split.clean_hash,
+        protocol="leak" if arm.leak else "clean",
+        fingerprint=fingerprint,
+        seconds=resume.seconds,
+        device=device_name(trainer),
+        precision=settings.trainer.arithmetic(trainer.strategy.root_device),
+    )
+    _log_to_tensorboard(settings, arm, result, trainer.logger, *outputs["test"])
+    on_rank_zero(save_predictions)(folder, with_content_hashes(data, outputs))
+    if isinstance(model, JointClassifier):
+        write_joint_gan(settings, data, model, result, folder / GAN_FOLDER)
+    on_rank_zero(result.save)(folder)
+    return result
+
+
+def classifier_fingerprint(settings: Settings, data: PreparedData, arm: Arm, images: ImageDataModule) -> str:
+    """Return the fingerprint of an arm's training on `images`."""
+    generated = images.train_set.generated
+    joint: dict[str, Any] = (
+        {} if arm.joint is None else {"joint": arm.joint.model_dump(), "gan": settings.gan.model_dump()}
+    )
+    return training_fingerprint(
+        settings.trainer,
+        data,
+        settings.seed,
+        arm=[arm.name, repr(arm.balance), repr(arm.augment)],
+        classifier=settings.classifier.model_dump(),
+        generated=None if generated is None else hashlib.sha256(generated.tobytes()).hexdigest(),
+        **joint,
+    )
+
+
+def _build_model(settings: Settings, data: PreparedData, arm: Arm, plan: TrainingPlan) -> Classifier:
+    if arm.joint is None:
+        return build_classifier(settings.classifier, data, plan, settings.seed)
+    return build_joint(settings, data, arm, plan, arm.joint)
+
+
+def _build_callbacks(settings: Settings, arm: Arm, folder: Path) -> list[lightning.Callback]:
+    """Return the callbacks that average the weights, draw the samples of the arm's own GAN, and keep the best epoch."""
+    callbacks: list[lightning.Callback] = []
+    if settings.classifier.ema is not None:
+        callbacks.append(WeightAverage(settings.classifier.ema))
+    if arm.joint is not None:
+        samples = folder / GAN_FOLDER / "samples"
+        callbacks.append(SampleGrid(samples, settings.gan.picture_epochs, settings.data.stored_channels))
+    callbacks.append(
+        ModelCheckpoint(
+            folder / "checkpoints",
+            filename="best",
+            monitor=MONITORED_METRIC,
+            mode="max",
+            save_weights_only=True,
+            enable_version_counter=False,
+        )
+    )
+    return callbacks
+
+
+def _predict(trainer: lightning.Trainer, model: Classifier, images: ImageDataModule, checkpoint: Path) -> Outputs:
+    """Predict validation and test images with the weights of a checkpoint."""
+    predictions = trainer.predict(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
+    assert predictions is not None
+    return {part: _join_batches(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
+
+
+def _join_batches(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    logits, labels = zip(*batches, strict=True)
+    return torch.cat(logits).float(), torch.cat(labels)
+
+
+def _image_counts(data: PreparedData, plan: TrainingPlan, model: Classifier) -> dict[str, dict[str, int]]:
+    """Return the counts of training images by origin, as fields of a Result."""
+    labels = data.split.labels("train")
+    generated = model.generated_by_class() if isinstance(model, JointClassifier) else plan.generated
+    return {
+        "real": count_used(labels, plan),
+        "generated": generated,
+        "repeated": count_repeated(labels, plan),
+        "interpolated": plan.interpolated,
+    }
+
+
+def _epoch_of(checkpoint: Path) -> int:
+    """Return the epoch of a checkpoint, counted from 1. Lightning counts from 0, and writes within the epoch."""
+    return int(torch.load(checkpoint, weights_only=True, map_location="cpu")["epoch"]) + 1
+
+
+def _log_to_tensorboard(
+    settings: Settings, arm: Arm, result: Result, logger: Any, logits: Tensor, labels: Tensor
+) -> None:
+    """Log the results on test, and the training's line in the table of hyperparameters."""
+    write_test_results(logger, result, logits, labels)
+    names = ("accuracy", "balanced_accuracy", "loss")
+    metrics = {f"test_{name}": result.metrics["test"][name] for name in names}
+    groups = {"gan": settings.gan, "classifier": settings.classifier, "joint": arm.joint or settings.joint}
+    write_hyperparameters(logger, result, groups, metrics)
+
+
+def _write_training_table(images: ImageDataModule, folder: Path) -> None:
+    with atomic_write(folder / "training.csv") as temporary:
+        images.training_table().to_csv(temporary, index=False, errors="surrogateescape")
+
+
+def with_content_hashes(data: PreparedData, outputs: Outputs) -> dict[str, Predictions]:
+    """Return {part: predictions with the content hashes of the images}."""
+    table = data.split.table
+    predictions = {}
+    for part, (logits, labels) in outputs.items():
+        hashes = table.loc[table["split"] == part, "content_hash"].to_numpy(dtype=str)
+        predictions[part] = Predictions(logits.numpy(), labels.numpy(), hashes, data.classes)
+    return predictions
+
+
+def describe_result(result: Result) -> str:
+    """Return the results on test in one line."""
+    test = result.metrics["test"]
+    return (
+        f"{result.arm}: test accuracy {test['accuracy']:.1%}, balanced accuracy {test['balanced_accuracy']:.1%}, "
+        f"loss {test['loss']:.4f} on {test['images']} images (epoch {result.selected_epoch}, {result.seconds:.0f} s)"
+    )

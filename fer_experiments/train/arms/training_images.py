@@ -1,0 +1,149 @@
+"""What a classifier is trained on: the planned real images, generated or interpolated ones, and their counts."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from fer_experiments.audit.rejection import Rejection
+from fer_experiments.balance import Generate, TrainingPlan
+from fer_experiments.data.datamodule import ImageDataModule
+from fer_experiments.data.dataset import INTERPOLATED, ImageDataset
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
+from fer_experiments.errors import ConfigError
+from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.joint import joint_datamodule
+from fer_experiments.train.gan.generated_images import get_or_train_gan
+from fer_experiments.train.settings import Settings
+
+
+def count_generated_images(settings: Settings, data: PreparedData, arms: Iterable[Arm]) -> dict[str, int]:
+    """Return {class: generated images} that are enough for every one of the arms."""
+    needed: Counter[str] = Counter()
+    for arm in arms:
+        planned = arm.balance.plan(data.split.labels("train"), settings.seed).generated
+        needed |= Counter(planned)  # the larger of both
+    return dict(needed)
+
+
+def get_or_make_generated_images(
+    settings: Settings, data: PreparedData, arms: Iterable[Arm], folder: Path, leak: bool = False
+) -> dict[str, Path]:
+    """Return {class: folder of its generated images} for the arms that need a GAN; it is trained if need be.
+
+    A GAN is trained for each class, or a conditional one for all classes.
+
+    Args:
+        settings: the configuration.
+        data: the clean data.
+        arms: either all of them leak, or none does.
+        folder: of the GAN, or of several with a folder each.
+        leak: whether the arms leak.
+
+    Raises:
+        ConfigError: gan.target_class is not the class of which images are needed.
+    """
+    arms = [arm for arm in arms if arm.balance.needs_generated_images]
+    needed = count_generated_images(settings, data, arms)
+    rejection = Rejection.from_strategies(arm.balance for arm in arms)
+    target = settings.gan.target_class
+    if needed and target is not None and set(needed) != {target}:
+        raise ConfigError(
+            f"gan.target_class={target}: balance needs generated images of {', '.join(sorted(needed))}, and a GAN is "
+            "trained for each of these classes. Use gan.target_class=null, or "
+            "balance.sampling_strategy={CLASS: TOTAL}"
+        )
+    if settings.gan.conditional:
+        if not needed:
+            return {}
+        images = get_or_train_gan(settings, data, needed, folder, leak=leak, rejection=rejection)
+        return dict.fromkeys(needed, images)
+    return {
+        label: get_or_train_gan(
+            settings,
+            data,
+            {label: count},
+            folder / label if len(needed) > 1 else folder,
+            leak=leak,
+            rejection=rejection,
+        )
+        for label, count in sorted(needed.items())
+    }
+
+
+def build_datamodule(
+    settings: Settings, data: PreparedData, arm: Arm, plan: TrainingPlan, synthetic: dict[str, Path]
+) -> ImageDataModule:
+    """Return the planned training images, generated ones injected, in as many steps an epoch for every arm.
+
+    synthetic: {class: folder of the images of the run's GAN}.
+    """
+    if arm.joint is not None:
+        return joint_datamodule(settings, data, plan, arm.joint)
+    config = settings.classifier
+    images = ImageDataModule(
+        data,
+        image_size=config.image_size,
+        batch_size=config.batch_size,
+        seed=settings.seed,
+        train_indices=plan.indices,
+        steps_per_epoch=data.steps_per_epoch(config.batch_size),
+        augment=arm.augment,
+    )
+    if plan.generated:
+        images.inject(load_generated(data, arm, plan, synthetic), injection=plan.injection)
+    if plan.interpolated:
+        images.inject(interpolate(settings, data, arm), INTERPOLATED)
+    return images
+
+
+def load_generated(data: PreparedData, arm: Arm, plan: TrainingPlan, synthetic: dict[str, Path]) -> GeneratedImages:
+    """Load the planned generated images from balance.synthetic, or from the folders of the run's GANs."""
+    assert isinstance(arm.balance, Generate)
+    reject, channels, split_hash = arm.balance.reject, data.source.stored_channels, data.split.hash
+    if arm.balance.synthetic is not None:
+        return read_synthetic(arm.balance.synthetic, plan.generated, split_hash, channels, reject)
+    return GeneratedImages.join(
+        [
+            read_synthetic(synthetic[label], {label: count}, split_hash, channels, reject)
+            for label, count in plan.generated.items()
+        ]
+    )
+
+
+def interpolate(settings: Settings, data: PreparedData, arm: Arm) -> GeneratedImages:
+    """Let the arm's strategy interpolate training images, at the size that a GAN's images would have."""
+    rows, labels = data.split.rows("train"), data.split.labels("train")
+    side = data.source.bottleneck or data.cache.images.shape[1]
+    real = ImageDataset(data.cache.images, rows, data.class_indices(labels), side)
+    pixels = real[list(range(len(real)))][0].permute(0, 2, 3, 1).numpy()
+    images, names = arm.balance.interpolate(pixels, labels, settings.seed)
+    return GeneratedImages(images, names, np.array([f"{arm.name}/{place}" for place in range(len(names))]))
+
+
+def count_used(labels: np.ndarray, plan: TrainingPlan) -> dict[str, int]:
+    """Return {class: real training images that are used at least once}. labels (N,): of the training part."""
+    return dict(sorted(Counter(labels[np.unique(plan.indices)].tolist()).items()))
+
+
+def count_repeated(labels: np.ndarray, plan: TrainingPlan) -> dict[str, int]:
+    """Return {class: places that repeat a real image}, without classes that have none."""
+    extra = Counter(labels[plan.indices].tolist())
+    extra.subtract(count_used(labels, plan))
+    return {name: number for name, number in sorted(extra.items()) if number > 0}
+
+
+def describe_counts(labels: np.ndarray, plan: TrainingPlan) -> str:
+    """Return "820 angry + 80 generated, 900 happy"."""
+    additions = {
+        "generated": plan.generated,
+        "repeated": count_repeated(labels, plan),
+        "interpolated": plan.interpolated,
+    }
+    parts = []
+    for name, number in count_used(labels, plan).items():
+        extra = [f" + {counts[name]} {kind}" for kind, counts in additions.items() if counts.get(name)]
+        parts.append(f"{number} {name}{''.join(extra)}")
+    return ", ".join(parts)

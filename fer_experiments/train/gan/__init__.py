@@ -1,0 +1,1 @@
+"""The training of a GAN: shared between jobs, followed, and turned into images."""

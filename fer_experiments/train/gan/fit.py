@@ -1,0 +1,172 @@
+"""The training of a GAN, and what it leaves before images are drawn from it."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+import numpy as np
+
+from fer_experiments.audit.feature_extractor import build_feature_extractor
+from fer_experiments.audit.reference_training import get_or_train_reference_classifier
+from fer_experiments.balance.sampling import repeat_small_classes
+from fer_experiments.data.datamodule import ImageDataModule
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.distributed import on_rank_zero
+from fer_experiments.evaluation.result import Result, Trained
+from fer_experiments.gan import GANConfig
+from fer_experiments.gan.health import Health
+from fer_experiments.gan.module import DCGAN
+from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.train.gan.health import write_health
+from fer_experiments.train.gan.track_kid import KIDToValidation, TrackKID
+from fer_experiments.train.settings import Settings
+from fer_experiments.trainer.callbacks.resume import LAST_CHECKPOINT, Resume
+from fer_experiments.trainer.callbacks.sample_grid import SampleGrid
+from fer_experiments.trainer.device_name import device_name
+from fer_experiments.trainer.loggers.tensorboard import HPARAM_METRICS, write_hyperparameters
+
+BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
+log = logging.getLogger(__name__)
+
+
+def fit_gan(
+    settings: Settings,
+    data: PreparedData,
+    clean_data: PreparedData,
+    classes: list[str],
+    fingerprint: str,
+    folder: Path,
+) -> Result:
+    """Train the GAN; leave checkpoints, samples, health.json and result.json in `folder`.
+
+    What an earlier start of this training left there is continued.
+
+    Args:
+        settings: the configuration.
+        data: the training images; under a leak the test images as well.
+        clean_data: the data without a leak, which determine the number of steps.
+        classes: on whose images the GAN is trained.
+        fingerprint: of the training (train/gan/sharing.py).
+        folder: where the GAN is written.
+    """
+    gan = settings.gan
+    resume = Resume(folder, gan.checkpoint_every, fingerprint)
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    steps = -(-len(training_places(gan, clean_data, classes)) // gan.batch_size)
+    places = training_places(gan, data, classes)
+    images = gan_datamodule(settings, data, places, steps)
+    model = build_gan(settings, data, classes)
+    kid_callbacks = _build_kid_callbacks(settings, data, classes, folder)
+    sample_grid = SampleGrid(folder / "samples", gan.picture_epochs, data.source.stored_channels)
+    name = describe_gan(classes)
+    trainer = settings.trainer.build_trainer(
+        name, gan.epochs_for(steps), folder, [sample_grid, *kid_callbacks, resume], validate=False
+    )
+    real = count_real(data, places)
+    log.info("%s: %d images, %d epochs", name, sum(real.values()), trainer.max_epochs or 0)
+    resume.fit(trainer, model, images)
+
+    generator = TrainedGenerator.load(chosen_checkpoint(gan, folder))
+    health = write_health(gan, data, generator, model.history, trainer.global_step // 2, folder)
+    result = Result(
+        job=Trained.GAN,
+        arm="gan",
+        seed=settings.seed,
+        classes=list(data.classes),
+        real=real,
+        generated={},
+        repeated={},
+        optimizer_steps=trainer.global_step,
+        selected_epoch=trainer.current_epoch if gan.checkpoint == "last" else kid_callbacks[0].best_epoch,
+        metrics={},
+        history=model.history,
+        split_hash=data.split.clean_hash,
+        protocol="clean" if data is clean_data else "leak",
+        fingerprint=fingerprint,
+        seconds=resume.seconds,
+        device=device_name(trainer),
+        precision=settings.trainer.arithmetic(trainer.strategy.root_device),
+    )
+    _log_to_tensorboard(trainer, settings, result, health)
+    on_rank_zero(result.save)(folder)
+    return result
+
+
+def _log_to_tensorboard(trainer: lightning.Trainer, settings: Settings, result: Result, health: Health) -> None:
+    """Log the diversity of the samples, and the training's line in the table of hyperparameters."""
+    assert trainer.logger is not None
+    diversities = {f"gan/{name}": value for name, value in health.values.items() if name.startswith("diversity")}
+    trainer.logger.log_metrics(diversities, step=trainer.global_step // 2)
+    last = {name.removeprefix("gan/"): value for name, value in result.history[-1].items()}
+    metrics = {name: last[name] for name in HPARAM_METRICS if name in last}
+    groups = {"gan": settings.gan, "classifier": settings.classifier, "joint": settings.joint}
+    write_hyperparameters(trainer.logger, result, groups, metrics)
+
+
+def gan_datamodule(settings: Settings, data: PreparedData, places: np.ndarray, steps: int) -> ImageDataModule:
+    """Return the training images at `places`, in `steps` batches an epoch."""
+    return ImageDataModule(
+        data,
+        image_size=settings.gan.image_size,
+        batch_size=settings.gan.batch_size,
+        seed=settings.seed,
+        train_indices=places,
+        steps_per_epoch=steps,
+    )
+
+
+def describe_gan(classes: list[str]) -> str:
+    """Return "GAN of angry, happy"."""
+    return f"GAN of {', '.join(classes)}"
+
+
+def chosen_checkpoint(gan: GANConfig, folder: Path) -> Path:
+    """Return the checkpoint whose generator makes the images."""
+    return folder / (LAST_CHECKPOINT if gan.checkpoint == "last" else BEST_CHECKPOINT)
+
+
+def _build_kid_callbacks(settings: Settings, data: PreparedData, classes: list[str], folder: Path) -> list[TrackKID]:
+    """Return the callback of gan.kid_every, or no callback."""
+    if settings.gan.kid_every is None:
+        return []
+    reference = get_or_train_reference_classifier(settings.audit_settings, data)
+    extractor = build_feature_extractor(settings.audit_settings, reference)
+    distance = KIDToValidation(settings.gan, data, extractor, classes)
+    return [TrackKID(distance, settings.gan.kid_every, folder / BEST_CHECKPOINT)]
+
+
+def classes_to_train(gan: GANConfig, data: PreparedData, needed: dict[str, int]) -> list[str]:
+    """Return the classes on which the GAN is trained: all if it is conditional, else the one that is needed."""
+    assert gan.conditional or len(needed) == 1
+    return list(data.classes) if gan.conditional else list(needed)
+
+
+def training_places(gan: GANConfig, data: PreparedData, classes: Sequence[str]) -> np.ndarray:
+    """Return places (N,) in the training part; with gan.labels=balanced those of small classes are repeated."""
+    labels = data.split.labels("train")
+    if gan.conditional and gan.labels == "balanced":
+        return repeat_small_classes("all", labels, seed=0)
+    return np.flatnonzero(np.isin(labels, classes))
+
+
+def count_real(data: PreparedData, places: np.ndarray) -> dict[str, int]:
+    """Return {class: training images} of those at `places`, without repeats."""
+    names, counts = np.unique(data.split.labels("train")[np.unique(places)], return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def build_gan(settings: Settings, data: PreparedData, classes: list[str]) -> DCGAN:
+    """Build an untrained GAN of the classes."""
+    conditional = settings.gan.conditional
+    return DCGAN(
+        settings.gan,
+        channels=data.source.channels,
+        classes=classes if conditional else None,
+        provenance={
+            "class": None if conditional else classes[0],
+            "split_hash": data.split.hash,
+            "stored_channels": data.source.stored_channels,
+            "seed": settings.seed,
+        },
+    )

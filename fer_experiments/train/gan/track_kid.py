@@ -1,0 +1,92 @@
+"""KID of a GAN's images against real ones while it trains, and the checkpoint of the best generator."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+from torch import Tensor
+
+from fer_experiments.audit.class_images import GENERATED, HELD_OUT, ClassImages
+from fer_experiments.audit.feature_extractor import FeatureExtractor
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.generated.kid import MIN_IMAGES, kernel_inception_distance
+from fer_experiments.gan import GANConfig
+from fer_experiments.gan.module import DCGAN
+from fer_experiments.gan.networks import Generator
+from fer_experiments.gan.sampling import sample
+
+FIRST_LATENT_SEED = 10**6  # of seeds from which no training image is generated
+SAMPLES = 200  # of each class
+NO_IMAGES = np.empty((0, 1, 1, 1), dtype=np.uint8)
+
+
+class KIDToValidation:
+    """KID of SAMPLES generated images of each class against its real validation images."""
+
+    def __init__(self, gan: GANConfig, data: PreparedData, extractor: FeatureExtractor, classes: list[str]) -> None:
+        """Compute the features of the real images.
+
+        Raises ConfigError if a class has too few validation images.
+        """
+        self.gan, self.data, self.extractor, self.classes = gan, data, extractor, classes
+        counts = data.split.counts("valid")
+        too_small = [label for label in classes if counts.get(label, 0) < MIN_IMAGES]
+        if too_small:
+            raise ConfigError(
+                f"gan.kid_every={gan.kid_every}: {', '.join(too_small)} has fewer than {MIN_IMAGES} validation images "
+                "to measure a distance from; use gan.kid_every=null, or a larger data.valid_fraction"
+            )
+        self.real = {label: self._features(label, HELD_OUT, NO_IMAGES) for label in classes}
+
+    def __call__(self, generator: Generator) -> dict[str, float]:
+        """Return {class: KID}."""
+        seeds = range(FIRST_LATENT_SEED, FIRST_LATENT_SEED + SAMPLES)
+        distances = {}
+        for place, label in enumerate(self.classes):
+            label_index = place if self.gan.conditional else None
+            images = sample(generator, seeds, self.data.source.stored_channels, label_index)
+            features = self._features(label, GENERATED, images)
+            distances[label] = kernel_inception_distance(self.real[label], features).value
+        return distances
+
+    def _features(self, label: str, part: str, images: np.ndarray) -> Tensor:
+        class_images = ClassImages(self.data, label, images)
+        return class_images.map(part, self.extractor.image_size, self.extractor.features)
+
+
+class TrackKID(lightning.Callback):
+    """Measure KID every so many epochs and after the last one; keep the checkpoint with the least mean over classes.
+
+    Attributes:
+        file: the checkpoint.
+        best_epoch: its epoch, counted from 1; 0 before the first measurement.
+    """
+
+    def __init__(self, distance: KIDToValidation, every: int, file: Path) -> None:
+        self.distance, self.every, self.file = distance, every, file
+        self.least_kid, self.best_epoch = math.inf, 0
+
+    def state_dict(self) -> dict[str, float]:
+        return {"least_kid": self.least_kid, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.least_kid, self.best_epoch = state_dict["least_kid"], state_dict["best_epoch"]
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every and epoch != trainer.max_epochs:
+            return
+        assert isinstance(pl_module, DCGAN)
+        distances = trainer.strategy.broadcast(self.distance(pl_module.sampler))  # all ranks take the same for the best
+        mean = sum(distances.values()) / len(distances)
+        values = {"gan/kid": mean, **{f"gan/kid/{label}": value for label, value in distances.items()}}
+        pl_module.write_history()  # this epoch's row, which would otherwise be written after the callbacks
+        pl_module.history[-1] |= values
+        if trainer.logger is not None:
+            trainer.logger.log_metrics(values, step=pl_module.global_step // 2)
+        if mean < self.least_kid:
+            self.least_kid, self.best_epoch = mean, epoch
+            trainer.save_checkpoint(self.file, weights_only=True)

@@ -1,0 +1,98 @@
+"""How the command line runs a job: once in its folder, under a lock, with a status."""
+
+import logging
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from fer_experiments.atomic_write import remove_partial
+from fer_experiments.distributed import global_rank, on_rank_zero
+from fer_experiments.runs.start import log_waiting, start_job, write_hydra_folder
+from fer_experiments.runs.status import LOCK_FILE, Status, hold_lock
+from fer_experiments.runs.sweep_progress import SweepPlan
+from fer_experiments.train.config import Config, save_config
+from fer_experiments.train.launch import check_batch_sizes, launch_ranks
+from fer_experiments.train.settings import RunContext
+from fer_experiments.train.sweep_objective import check_direction
+from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
+from fer_experiments.trainer.memory import keep_freed_memory
+
+log = logging.getLogger(__name__)
+
+
+def run_job(composed: DictConfig) -> float | None:
+    """Run the job of the composed configuration in Hydra's output directory, unless it has finished there before.
+
+    Returns the job's objective if a sweeper searches for the best one. This is where Hydra's own configuration is read;
+    everything below gets what it needs as arguments.
+    """
+    ignore_expected_warnings()
+    hydra: Any = HydraConfig.instance().cfg
+    node = hydra.hydra
+    folder, choices = Path(node.runtime.output_dir), dict(node.runtime.choices)
+    is_search = choices["hydra/sweeper"] != "basic"
+    if is_search:
+        check_direction(node.sweeper)
+        config = Config.read(composed, RunContext(choices))
+        config.train.check_objective(config)
+    with launch_ranks(composed, node):
+        _run_once(composed, hydra, folder)
+    return config.train.objective(folder) if is_search else None
+
+
+def _run_once(composed: DictConfig, hydra: DictConfig, folder: Path) -> None:
+    """Run the job in one process at a time: another process that wants the same job waits, and finds it done."""
+    is_first = global_rank() == 0
+    with hold_lock(folder / LOCK_FILE, lambda: log_waiting(folder)) if is_first else nullcontext():
+        status = _start(composed, hydra, folder)
+        if status is None:
+            return
+        try:
+            _run(composed, hydra, folder, status)
+        except Exception as error:
+            _save_on_rank_zero(status.ended(error), folder)
+            raise
+        _save_on_rank_zero(status.ended(), folder)
+
+
+@on_rank_zero
+def _start(composed: DictConfig, hydra: DictConfig, folder: Path) -> Status | None:
+    remove_partial(folder)
+    status = start_job(composed, hydra.hydra.overrides.task, folder)
+    if status is not None:
+        status.save(folder)
+        write_hydra_folder(composed, hydra, folder)
+    return status
+
+
+def _save_on_rank_zero(status: Status, folder: Path) -> None:
+    """Save the status without waiting for other ranks, which may have been killed."""
+    if global_rank() == 0:
+        status.save(folder)
+
+
+def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) -> None:
+    """Check the configuration, then run its job."""
+    node = hydra.hydra
+    retrain_gans_before = _start_of_command(node, status) if composed.rerun else 0.0
+    config = Config.read(composed, RunContext(dict(node.runtime.choices), retrain_gans_before))
+    check_batch_sizes(config)
+    config.train.check(config)
+    keep_freed_memory()
+    on_rank_zero(save_config)(composed, folder)
+    started = time.monotonic()
+    log.info("%s, writing to %s", node.job.name, folder)
+    config.train.run(config, folder)
+    log.info("done in %.0f s: %s", time.monotonic() - started, folder)
+
+
+def _start_of_command(node: DictConfig, status: Status) -> float:
+    """Return when the sweep of the job was started, or the job itself if it is alone, in seconds since 1970."""
+    if node.mode == RunMode.MULTIRUN:
+        return SweepPlan.load(Path(node.sweep.dir)).started
+    return status.started

@@ -1,0 +1,113 @@
+"""The composed configuration as typed objects, all of it but the job (train/config.py)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import Field, PrivateAttr
+
+from fer_experiments.audit.settings import AuditSettings
+from fer_experiments.augment import Augment
+from fer_experiments.balance import Strategy
+from fer_experiments.classifier import ClassifierConfig
+from fer_experiments.classifier.head import find_last_linear
+from fer_experiments.data.sources import DataSource
+from fer_experiments.errors import ConfigError
+from fer_experiments.gan import GANConfig
+from fer_experiments.joint import JointConfig
+from fer_experiments.strict_config import StrictConfig
+from fer_experiments.trainer import TrainerConfig
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a job knows of its run beside the configuration.
+
+    choices: {group: chosen file of conf/}. retrain_gans_before: kept GANs that are older than this, in seconds since
+    1970, are trained again (rerun=true).
+    """
+
+    choices: Mapping[str, str] = field(default_factory=dict)
+    retrain_gans_before: float = 0.0
+
+
+class Settings(StrictConfig):
+    """The groups of conf/ as objects. `context` is no key: it is given by whoever reads the configuration."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    accelerator: Literal["auto", "cpu", "gpu"]
+    data: DataSource
+    balance: Strategy
+    augment: Augment
+    gan: GANConfig
+    classifier: ClassifierConfig
+    joint: JointConfig
+    reference_classifier: ClassifierConfig
+    trainer: TrainerConfig
+    _context: RunContext = PrivateAttr(default_factory=RunContext)
+
+    @property
+    def context(self) -> RunContext:
+        return self._context
+
+    def with_context(self, context: RunContext) -> "Self":
+        """Return a copy that belongs to this run."""
+        copy = self.model_copy()
+        copy._context = context
+        return copy
+
+    def with_seed(self, seed: int) -> "Self":
+        """Return a copy with another seed."""
+        return self.model_copy(update={"seed": seed})
+
+    @property
+    def audit_settings(self) -> AuditSettings:
+        """What the audits of generated images depend on."""
+        return AuditSettings(
+            reference_classifier=self.reference_classifier,
+            trainer=self.trainer,
+            classifier_image_size=self.classifier.image_size,
+            gan_image_size=self.gan.image_size,
+            inception=self.gan.inception,
+            seed=self.seed,
+        )
+
+    def check_networks(self) -> None:
+        """Build the classifiers without memory or random draws, so that a wrong value shows before a GAN is trained.
+
+        Raises ConfigError.
+        """
+        networks = {}
+        for group, config in (("classifier", self.classifier), ("reference_classifier", self.reference_classifier)):
+            try:
+                with torch.device("meta"):
+                    networks[group] = config.build_network(2, self.data.channels)
+            except Exception as error:  # a user's network may raise anything
+                raise ConfigError(f"{group}.network={config.network}: {error}") from None
+        if find_last_linear(networks["reference_classifier"], 2) is None:
+            raise ConfigError(
+                f"reference_classifier.network={self.reference_classifier.network}: has no nn.Linear with as many "
+                "outputs as classes, whose inputs are the features; choose another network"
+            )
+        if self.reference_classifier.checkpoint != "last":
+            raise ConfigError(
+                f"reference_classifier.checkpoint={self.reference_classifier.checkpoint}: the reference classifier is "
+                "always that of the last epoch; use last"
+            )
+
+
+def to_container(composed: DictConfig) -> dict[str, Any]:
+    """Return plain containers with interpolations resolved. Raises ConfigError for a ??? that was not given."""
+    try:
+        node = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or "configuration"
+        raise ConfigError(f"{key}: {str(error).splitlines()[0]}; give it as {key}=VALUE") from None
+    assert isinstance(node, dict)
+    return {str(key): value for key, value in node.items()}

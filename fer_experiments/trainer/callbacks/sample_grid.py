@@ -1,0 +1,57 @@
+"""Grids of a GAN's samples from fixed noise, as PNG files and in TensorBoard (Figure 5 of Surono et al. 2023)."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning
+import numpy as np
+import torch
+from torchvision.utils import make_grid, save_image
+
+from fer_experiments.atomic_write import atomic_write
+from fer_experiments.gan.networks import Generator
+from fer_experiments.gan.sampling import sample
+
+GRID_IMAGES, GRID_COLUMNS = 64, 8
+
+
+class HasSampler(Protocol):
+    """A module with a generator. classes: their names if the generator is conditional, else None."""
+
+    classes: list[str] | None
+
+    @property
+    def sampler(self) -> Generator: ...
+
+
+class SampleGrid(lightning.Callback):
+    """Write samples/epoch_0100.png at the given epochs (counted from 1) and after the last one.
+
+    The grid of a conditional GAN has as many rows of each class, all from the same noise.
+    """
+
+    def __init__(self, folder: Path, epochs: list[int], stored_channels: int) -> None:
+        """Write into `folder`. stored_channels: 1 for grayscale pictures, else 3."""
+        self.folder, self.epochs, self.stored_channels = folder, set(epochs), stored_channels
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if not trainer.is_global_zero or (epoch not in self.epochs and epoch != trainer.max_epochs):
+            return
+        model: Any = pl_module
+        images = torch.from_numpy(sample_grid(model, self.stored_channels))
+        grid = make_grid(images.permute(0, 3, 1, 2).float() / 255, nrow=GRID_COLUMNS, padding=2)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self.folder / f"epoch_{epoch:04d}.png") as temporary:
+            save_image(grid, temporary)
+        if trainer.logger is not None:
+            trainer.logger.experiment.add_image("gan/samples", grid, epoch)  # type: ignore[attr-defined]
+
+
+def sample_grid(model: HasSampler, stored_channels: int) -> np.ndarray:
+    """Return (N, S, S, stored_channels) uint8: GRID_IMAGES of one class, or of every class as many full rows."""
+    if model.classes is None:
+        return sample(model.sampler, range(GRID_IMAGES), stored_channels)
+    rows = max(1, GRID_IMAGES // GRID_COLUMNS // len(model.classes))
+    seeds = range(rows * GRID_COLUMNS)
+    return np.concatenate([sample(model.sampler, seeds, stored_channels, n) for n in range(len(model.classes))])

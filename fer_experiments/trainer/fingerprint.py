@@ -1,0 +1,70 @@
+"""The fingerprint of a training: what it was trained on and how, so that its files are not taken for another's."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import fer_experiments
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.result import Result
+from fer_experiments.trainer.config import TrainerConfig
+
+
+def training_fingerprint(
+    trainer: TrainerConfig, data: PreparedData, seed: int, *, is_shared: bool = False, **settings: Any
+) -> str:
+    """Return 16 hexadecimal digits of everything on which the result of a training depends.
+
+    Args:
+        trainer: how the training is computed; what can't change its result has no part in the fingerprint.
+        data: the images and their split.
+        seed: the seed of the training.
+        is_shared: the trained network is kept in data.cache_dir for other runs, so that it also depends on what is
+            constant in one run: how the images were decoded, the device, and the version of torch.
+        settings: the configuration of the network and of its training.
+    """
+    content = settings | {
+        "seed": seed,
+        "split": data.split.hash,
+        "pixels": [data.cache.images.shape[1:], data.source.channels, data.source.bottleneck],
+        "trainer": [
+            trainer.max_epochs,
+            trainer.limit_batches,
+            trainer.precision,
+            trainer.tf32,
+            trainer.world_size,
+        ],
+    }
+    if is_shared:
+        content |= {
+            "cache": data.cache.folder.name,
+            "device": [trainer.accelerator != "cpu" and torch.cuda.is_available(), trainer.strategy],
+            "versions": [torch.__version__, fer_experiments.__version__],
+        }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def load_finished(folder: Path, fingerprint: str) -> Result | None:
+    """Return the result of the training with this fingerprint, or None if `folder` has none.
+
+    Raises ConfigError if the result in `folder` is another training's.
+    """
+    try:
+        result = Result.load(folder)
+    except ValueError:
+        return None
+    check_fingerprint(folder, result.fingerprint, fingerprint)
+    return result
+
+
+def check_fingerprint(folder: Path, written: str | None, fingerprint: str) -> None:
+    """Raise ConfigError unless the fingerprint that was written in `folder` is that of the present training."""
+    if written != fingerprint:
+        raise ConfigError(
+            f"{folder}: holds a training with other settings or images ({written}, this one is {fingerprint}); start "
+            "over with rerun=true, or name another folder with hydra.run.dir"
+        )

@@ -1,0 +1,64 @@
+"""A sweep leaves its report, whatever becomes of its jobs."""
+
+import atexit
+import subprocess
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from fer_experiments.report.hydra_callback import SweepReport, write_sweep_report
+from tests.results import build_study, save_study, write_sweep
+from tests.test_cli import TINY_FACES, TINY_NETWORKS, command
+
+
+def test_a_failed_job_costs_no_other_and_the_sweep_tells_of_it(tmp_path):
+    jobs = ["data.imbalance=1,2,4", "trainer=smoke", "classifier.epochs=1"]  # there are 20 and 12: 1 is impossible
+    line = ["-m", "train=cnn", *jobs, *TINY_NETWORKS, *TINY_FACES, "hydra.sweeper.max_batch_size=1"]
+    done = command(*line, where=tmp_path)
+    assert done.returncode == 1
+    (report,) = tmp_path.glob("multirun/cnn-faces/*/report.html")
+    assert (report.parent / "curves.csv").is_file()
+    assert "report of 2 finished trainings in" in done.stdout
+    assert "sweep: 1 of 3 jobs done, 1 failed, 1 waiting; about" in done.stdout
+    table = done.stdout[done.stdout.index(f"{report.parent.relative_to(tmp_path)}: 2 of 3 jobs done, 1 failed\n") :]
+    assert ": failed: ConfigError: data.imbalance=1.0: needs 20 images of angry beside 20 of happy" in table
+    assert "cnn-faces.log)" in table
+    again = command(*line, where=tmp_path)
+    assert again.returncode == 1
+    assert again.stdout.count("already finished (") == 2
+    assert again.stdout.count("and failed (ConfigError: data.imbalance=1.0") == 1
+    assert list(tmp_path.glob("multirun/cnn-faces/*")) == [report.parent]
+
+
+def test_the_report_is_written_at_exit_into_the_sweep_s_folder(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(atexit, "register", lambda *call: called.append(call))
+    hydra = {"sweep": {"dir": str(tmp_path)}, "sweeper": {"_target_": "some.Sweeper", "n_trials": 3}}
+    SweepReport().on_multirun_start(OmegaConf.create({"hydra": hydra}), config_name="config")
+    assert called == [(write_sweep_report, Path(tmp_path))]
+
+
+def test_a_process_that_ran_no_job_writes_it_too(tmp_path):
+    folder = write_sweep(tmp_path, a=100, b=300)
+    code = (
+        "import atexit, pathlib, sys; from fer_experiments.report.hydra_callback import write_sweep_report; "
+        "atexit.register(write_sweep_report, pathlib.Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert (folder / "report.html").is_file()
+
+
+def test_studies_and_classifiers_have_a_report(tmp_path):
+    save_study(tmp_path / "studies" / "0", build_study({"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0]))
+    for folder in (write_sweep(tmp_path / "classifiers", a=100, b=300), tmp_path / "studies"):
+        write_sweep_report(folder)
+        assert (folder / "report.html").is_file()
+
+
+def test_a_sweep_of_gans_has_none_and_says_so(tmp_path, capsys):
+    write_sweep_report(tmp_path)
+    assert f"report: no classifier was trained in {tmp_path}" in capsys.readouterr().err
+    write_sweep_report(tmp_path / "never_begun")
+    assert capsys.readouterr().err == ""
