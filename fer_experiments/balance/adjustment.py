@@ -1,4 +1,4 @@
-"""balance=balanced_softmax, balance=logit_adjustment, balance=logit_adjustment_post_hoc: log priors on the logits"""
+"""balance=balanced_softmax, balance=logit_adjustment, balance=logit_adjustment_post_hoc: log priors on the logits."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""balance=focal"""
+"""balance=focal: a loss in which well-classified images count less."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""balance=dcgan"""
+"""balance=dcgan: small classes are filled with generated images."""
 
 from typing import Annotated, ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""balance=joint"""
+"""balance=joint: a GAN that is trained together with the classifier generates images in every step."""
 
 from typing import ClassVar
 

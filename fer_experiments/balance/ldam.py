@@ -1,4 +1,4 @@
-"""balance=ldam_drw"""
+"""balance=ldam_drw: larger margins for smaller classes, and weights late in the training."""
 
 from typing import Annotated
 

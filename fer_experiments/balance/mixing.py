@@ -1,4 +1,4 @@
-"""balance=mixup, balance=remix"""
+"""balance=mixup, balance=remix: images of a batch are mixed in pairs."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""balance=none"""
+"""balance=none: the baseline, every training image once."""
 
 import numpy as np
 

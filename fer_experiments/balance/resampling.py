@@ -1,4 +1,4 @@
-"""balance=oversample, balance=undersample"""
+"""balance=oversample, balance=undersample: images of small classes repeated, or images of large ones left out."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""balance=smote"""
+"""balance=smote: images interpolated between neighbours of a class."""
 
 from typing import Annotated, ClassVar
 

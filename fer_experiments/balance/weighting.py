@@ -1,4 +1,4 @@
-"""balance=class_weight, balance=class_balanced, balance=drw: weights of the classes in the loss"""
+"""balance=class_weight, balance=class_balanced, balance=drw: weights of the classes in the loss."""
 
 from abc import abstractmethod
 from typing import Annotated, ClassVar

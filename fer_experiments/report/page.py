@@ -32,7 +32,7 @@ REPORT_FILE = "report.html"
 # In the order of the page. The first is its header, which has the navigation; a new section is one more line.
 SECTIONS = (
     Section("answer", "Answer", "answer.html.j2", answer.build_values),
-    Section("swept", "Curves", "sweep_curves.html.j2", sweep_curves.build_values),
+    Section("sweep", "Curves", "sweep_curves.html.j2", sweep_curves.build_values),
     Section("verdicts", "Verdicts", "verdicts.html.j2", verdicts.build_values),
     Section("results", "Results", "results.html.j2", results.build_values),
     Section("checks", "Checks", "checks.html.j2", checks.build_values),

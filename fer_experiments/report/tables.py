@@ -9,7 +9,15 @@ from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.study_record import StudyRecord
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "loss", "ece")
+# {metric of result.json: (title in the summary, format)}
+METRICS = {
+    "accuracy": ("accuracy", ".2%"),
+    "balanced_accuracy": ("balanced accuracy", ".2%"),
+    "macro_f1": ("macro F1", ".2%"),
+    "auroc": ("AUROC", ".4f"),
+    "loss": ("loss", ".4f"),
+    "ece": ("ECE", ".4f"),
+}
 
 
 def build_results_table(record: StudyRecord) -> pd.DataFrame:
@@ -53,12 +61,7 @@ def build_summary_table(record: StudyRecord) -> pd.DataFrame:
                 "arm": arm,
                 "seeds": str(len(arm_rows)),
                 "training images": describe_training_images(first),
-                "accuracy": _format(mean["accuracy"], ".2%"),
-                "balanced accuracy": _format(mean["balanced_accuracy"], ".2%"),
-                "macro F1": _format(mean["macro_f1"], ".2%"),
-                "AUROC": _format(mean["auroc"], ".4f"),
-                "loss": _format(mean["loss"], ".4f"),
-                "ECE": _format(mean["ece"], ".4f"),
+                **{title: _format(mean[metric], form) for metric, (title, form) in METRICS.items()},
                 **{f"recall {name}": _format(mean[f"recall_{name}"], ".2%") for name in first.classes},
             }
         )
