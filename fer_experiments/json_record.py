@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from fer_experiments.atomic_write import atomic_write
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing_extensions import Self
 
 
 class JSONRecord(BaseModel):

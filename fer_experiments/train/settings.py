@@ -22,7 +22,7 @@ from fer_experiments.strict_config import StrictConfig
 from fer_experiments.trainer import TrainerConfig
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
