@@ -91,7 +91,7 @@ def test_curves_csv_has_the_means_and_the_differences_from_the_named_arm(record,
     assert set(rows["against"].iloc[1:]) == {"none [data.imbalance=2]"}
     assert ((rows["low"] < rows["mean"]) & (rows["mean"] < rows["high"])).all()
     page = (tmp_path / "report.html").read_text()
-    assert 'id="swept"' in page
+    assert 'id="sweep"' in page
     assert "data.imbalance=2: minus none at 0, 50, 1000" in page
 
 
@@ -107,7 +107,7 @@ def test_without_predictions_there_are_no_curves(record, tmp_path):
     assert build_curves_table(record, compute_findings(record, tmp_path / "elsewhere")).empty
     write_report(record, tmp_path / "elsewhere", tmp_path)
     assert not (tmp_path / "curves.csv").exists()
-    assert 'id="swept"' not in (tmp_path / "report.html").read_text()
+    assert 'id="sweep"' not in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def _check_unchanged(source: DataSource, items: pd.DataFrame, folder: Path, erro
 
 
 def _check_space(source: DataSource, needed: int) -> None:
-    """Raise ConfigError if the disk has not so many free bytes: filled up under a memory map, it kills the process."""
+    """Raise ConfigError if the disk lacks so many free bytes; a full disk under a memory map kills the process."""
     free = shutil.disk_usage(source.cache_dir).free
     if needed > free:
         raise ConfigError(

@@ -79,6 +79,15 @@ class Generator(nn.Module):
         image_size: int = 64,
         classes: int | None = None,
     ) -> None:
+        """Build the network with random weights.
+
+        Args:
+            latent_dim: the length of z.
+            width: channels before the last block.
+            channels: of the images.
+            image_size: S, one of 32, 64 and 128.
+            classes: how many there are; None for a generator without classes.
+        """
         super().__init__()
         self.latent_dim, self.classes = latent_dim, classes
         widths = _inner_widths(width, image_size)

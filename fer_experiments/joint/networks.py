@@ -21,8 +21,7 @@ class Heads(NamedTuple):
 class Trunk(nn.Module):
     """images (B, channels, S, S) in [0, 1] -> logits (B, num_classes) of the real classes. S is 32, 64 or 128.
 
-    The discriminator of Table 1, and a layer for the classes beside its last one. With `contrast` this layer has 2K
-    outputs, of which the second half is for generated images of each class (Hou et al. 2022).
+    The discriminator of Table 1, and a layer for the classes beside its last one.
     """
 
     def __init__(
@@ -34,6 +33,16 @@ class Trunk(nn.Module):
         normalisation: Normalisation = "batch",
         contrast: bool = True,
     ) -> None:
+        """Build the network with random weights.
+
+        Args:
+            num_classes: K.
+            channels: of the images.
+            image_size: S.
+            width, normalisation: as in Discriminator.
+            contrast: give the layer for the classes 2K outputs, of which the second half is for generated images of
+                each class (Hou et al. 2022).
+        """
         super().__init__()
         self.num_classes = num_classes
         self.discriminator = Discriminator(width, channels, image_size, 1, None, normalisation)

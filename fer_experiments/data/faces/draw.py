@@ -136,7 +136,15 @@ def draw_skin(easel: Easel, person: Identity, act: dict[str, float], drop: float
 
 
 def draw_eyes(easel: Easel, person: Identity, act: dict[str, float], lean: float, gaze: np.ndarray) -> None:
-    """Draw the eyes and the brows; `lean` makes the two sides of the face differ."""
+    """Draw the eyes and the brows.
+
+    Args:
+        easel: the canvas.
+        person: whose eyes they are.
+        act: {action: its strength}, the expression.
+        lean: how much the right brow is raised above the left one, times act["raise"].
+        gaze: (2,), by how many eye widths the pupils are moved from the middle of the eyes.
+    """
     for side in (-1, 1):
         x, size = SPAN * person.eye_size, person.eye_size
         upper = size * np.clip(0.52 + 0.4 * act["eyes"] - 0.12 * act["squint"], 0.04, 1.1)

@@ -84,6 +84,13 @@ def build_joint(
     """Build the untrained classifier and its GAN.
 
     A trunk is trained as conf/gan trains a discriminator, another network as conf/classifier says.
+
+    Args:
+        settings: the configuration.
+        data: the images and their split.
+        arm: the arm, whose augmentation real and generated images get.
+        plan: the plan of the arm's strategy, whose objective is minimized.
+        joint: how both are trained together.
     """
     config, gan = settings.classifier, settings.gan
     size = classifier_image_size(settings, joint)
@@ -128,7 +135,12 @@ def write_joint_gan(
 ) -> None:
     """Write what train=dcgan leaves of a GAN: health, images of each class, their audits, result.json.
 
-    folder: the GAN's, inside that of the classifier, in which the checkpoint is. result: the classifier's.
+    Args:
+        settings: the configuration.
+        data: the images and their split.
+        model: the trained classifier and its GAN.
+        result: the classifier's.
+        folder: the GAN's, inside that of the classifier, in which the checkpoint is.
     """
     generator = TrainedGenerator.load(folder.parent / LAST_CHECKPOINT)
     history = _gan_history(model.history, result.optimizer_steps)

@@ -78,7 +78,12 @@ def build_datamodule(
 ) -> ImageDataModule:
     """Return the planned training images, generated ones injected, in as many steps an epoch for every arm.
 
-    synthetic: {class: folder of the images of the run's GAN}.
+    Args:
+        settings: the configuration.
+        data: the images and their split.
+        arm: the arm that is trained.
+        plan: the plan of the arm's strategy.
+        synthetic: {class: folder of the images of the run's GAN}.
     """
     if arm.joint is not None:
         return joint_datamodule(settings, data, plan, arm.joint)
