@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import Tensor
 from torch.utils.tensorboard.summary import hparams
@@ -37,11 +38,13 @@ HPARAM_METRICS = (  # those of a classifier are on test, those of a GAN at its e
 )
 
 
+@rank_zero_only
 def write_charts(logger: Any) -> None:
     """Write CHARTS. Call it at the start of a training, so that the page has the charts while the training runs."""
     logger.experiment.add_custom_scalars(CHARTS)
 
 
+@rank_zero_only
 def write_test_results(logger: Any, result: Result, logits: Tensor, labels: Tensor) -> None:
     """Write the confusion matrix and the precision-recall curves of a classifier on the test part.
 
@@ -55,6 +58,7 @@ def write_test_results(logger: Any, result: Result, logits: Tensor, labels: Tens
         writer.add_pr_curve(f"test/{name}", labels == place, logits.softmax(1)[:, place], step)
 
 
+@rank_zero_only
 def write_hyperparameters(
     logger: Any, result: Result, groups: dict[str, StrictConfig], metrics: dict[str, float]
 ) -> None:
