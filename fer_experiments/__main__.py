@@ -2,7 +2,6 @@
 
 import sys
 import traceback
-from collections.abc import Iterable
 from typing import NoReturn
 
 import hydra
@@ -15,9 +14,8 @@ import fer_experiments.run_naming  # noqa: F401 - registers the resolvers that c
 from fer_experiments.atomic_write import storage_error
 from fer_experiments.errors import ConfigError
 from fer_experiments.exit_status import INTERRUPTED_STATUS, run_command_line
+from fer_experiments.override_keys import explain_wrong_keys
 from fer_experiments.progress import show_activity
-from fer_experiments.renamed_keys import present_name
-from fer_experiments.run_naming import override_key
 from fer_experiments.strict_config import CONF_DIR
 
 
@@ -47,8 +45,8 @@ def main() -> NoReturn:
 
 
 def _run() -> None:
-    if renamed := list(_renamed_overrides(sys.argv[1:])):
-        print("\n".join(f"fer_experiments: {line}" for line in renamed), file=sys.stderr)
+    if wrong := list(explain_wrong_keys(sys.argv[1:])):
+        print("\n".join(f"fer_experiments: {line}" for line in wrong), file=sys.stderr)
         sys.exit(2)
     try:
         job()
@@ -60,15 +58,6 @@ def _run() -> None:
             print("fer_experiments: this can't be composed; a group takes a file's name: data=folder", file=sys.stderr)
             sys.exit(2)
         raise
-
-
-def _renamed_overrides(arguments: Iterable[str]) -> Iterable[str]:
-    """Say what each override with a former key is called now, before Hydra refuses it as unknown."""
-    for argument in arguments:
-        key = override_key(argument)
-        present = present_name(key) if "=" in argument else None
-        if present is not None:
-            yield f"{key} is now {present}"
 
 
 def _was_raised_composing(error: BaseException | None) -> bool:

@@ -73,7 +73,7 @@ def describe_errors(group: str, error: ValidationError, fields: Iterable[str]) -
             continue
         key = ".".join([group, *map(str, item["loc"])]).lstrip(".")
         if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-            lines.append(f"{key}: {_explain_unknown_key(key, fields)}")
+            lines.append(f"{key}: {explain_unknown_key(key, fields)}")
         elif item["type"] == "missing":
             lines.append(f"{key}: is required")
         else:
@@ -82,14 +82,15 @@ def describe_errors(group: str, error: ValidationError, fields: Iterable[str]) -
     return lines
 
 
-def _explain_unknown_key(key: str, fields: Iterable[str]) -> str:
+def explain_unknown_key(key: str, fields: Iterable[str]) -> str:
     """Say what the key is called now, if it was renamed, else which keys there are and which of them is close."""
     present = present_name(key)
     if present is not None:
         return f"is now {present}"
-    names = sorted(fields)
-    close = difflib.get_close_matches(key.rpartition(".")[2], names, n=1)
-    suggestion = f"; did you mean {close[0]}?" if close else ""
+    names = sorted(set(fields) - {"_target_"})
+    group, dot, name = key.rpartition(".")
+    close = difflib.get_close_matches(name, names, n=1)
+    suggestion = f"; did you mean {group}{dot}{close[0]}?" if close else ""
     return f"unknown key{suggestion} (keys here: {', '.join(names) or 'none'})"
 
 

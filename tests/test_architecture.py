@@ -32,6 +32,7 @@ GROUND_FLOOR = {
     "json_record",
     "progress",
     "random_streams",
+    "override_keys",
     "renamed_keys",
     "run_naming",
     "strict_config",

@@ -53,10 +53,10 @@ def test_jobs_side_by_side_share_the_cores(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("++gan.latnt_dim=5", "gan.latnt_dim: unknown key; did you mean latent_dim?"),
-        ("gan.latnt_dim=5", "Key 'latnt_dim' is not in struct"),  # these are Hydra's
+        ("++gan.latnt_dim=5", "gan.latnt_dim: unknown key; did you mean gan.latent_dim?"),
         ("data.grey=true", "fer_experiments: data.grey is now data.grayscale"),
         ("+judge.mirror_test=true", "judge.mirror_test is now reference_classifier.flip_test"),
+        ("classifier.network.dropot=0", "Key 'dropot' is not in struct"),  # these are Hydra's
         ("gan=dcgn", "Could not find 'gan/dcgn'"),
         ("gan.epochs=[", "no viable alternative at input '['"),
         ("--epochs", "unrecognized arguments: --epochs"),

@@ -37,7 +37,7 @@ def test_the_command_line_takes_them_in_quotes(read):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("dcgan [balance.ad=5]", r"balance\.ad: unknown key; did you mean add\?"),
+        ("dcgan [balance.ad=5]", r"balance\.ad: unknown key; did you mean balance\.add\?"),
         ("dcgan [balance.share=0.5]", r"balance\.share: is now balance\.generated_fraction"),
         ("none [balance.add=5]", r"balance\.add: unknown key"),
         ("dcgan+none [augment.flip=0.1]", r"augment\.flip: unknown key"),

@@ -44,7 +44,7 @@ def test_conf_and_package_have_the_same_rooms():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("++gan.latnt_dim=5", r"gan\.latnt_dim: unknown key; did you mean latent_dim\?"),
+        ("++gan.latnt_dim=5", r"gan\.latnt_dim: unknown key; did you mean gan\.latent_dim\?"),
         ("++anything=1", "anything: unknown key"),
         ("++gans_since=9e12", "gans_since: unknown key"),
         ("++context={choices: {}}", "context: unknown key"),
