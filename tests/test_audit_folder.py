@@ -1,5 +1,6 @@
 """Reference classifier, image scores and the audit of a folder: they notice planted faults, and none in real images."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 from PIL import Image
 
 from fer_experiments.__main__ import CONF_DIR
@@ -64,6 +66,16 @@ def prepared(run_folder):
     config, data = read_run(run_folder / "split.csv")
     settings = config.audit_settings
     return settings, data, get_or_train_reference_classifier(settings, data)
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "auto"])  # by accelerator=gpu, by trainer=gpu
+def test_a_run_of_a_gpu_can_be_read_without_one(run_folder, tmp_path, accelerator):
+    shutil.copytree(run_folder, tmp_path / "run")
+    config = OmegaConf.load(run_folder / "config.yaml")
+    config.accelerator, config.trainer.accelerator = accelerator, "gpu"
+    OmegaConf.save(config, tmp_path / "run" / "config.yaml")
+    read, _ = read_run(tmp_path / "run" / "split.csv")
+    assert (read.accelerator, read.trainer.accelerator) == ("auto", "auto")
 
 
 def real(data, part: str, label: str) -> list[np.ndarray]:

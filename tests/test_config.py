@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.errors import ConfigError
@@ -133,8 +134,18 @@ def test_gpu_without_a_gpu_says_what_to_use(read, monkeypatch):
         read("accelerator=gpu")
 
 
-def test_accelerator_reaches_the_trainer(read):
-    assert read("accelerator=cpu").trainer.accelerator == "cpu"
+@pytest.mark.parametrize("trainer", ["auto", "smoke", "ddp", "cpu"])
+def test_accelerator_reaches_the_trainer(read, trainer):
+    assert read(f"trainer={trainer}", "accelerator=cpu").trainer.accelerator == "cpu"
+
+
+def test_an_accelerator_that_the_trainer_would_ignore_is_refused(read, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert read("trainer=smoke", "accelerator=gpu").trainer.accelerator == "gpu"
+    with pytest.raises(ConfigError, match="accelerator=gpu: the trainer has accelerator=cpu; leave out accelerator"):
+        read("trainer=cpu", "accelerator=gpu")
+    with pytest.raises(ConfigError, match="accelerator=cpu: the trainer has accelerator=gpu; leave out accelerator"):
+        read("trainer=gpu", "accelerator=cpu")
 
 
 def test_counts_on_the_command_line_replace_the_default_ones(read):

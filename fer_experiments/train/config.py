@@ -48,6 +48,7 @@ class Config(Settings):
         try:
             if not errors:
                 config = cls(**(node | objects))
+                config.check_accelerator()
                 config.check_networks()
                 return config.with_context(context)
             unknown = sorted(set(node) - set(cls.model_fields))

@@ -41,8 +41,9 @@ def read_run(split: Path, trust: bool = False) -> tuple[Config, PreparedData]:
 
 def _for_any_device(loaded: DictConfig) -> DictConfig:
     """Let a run that was made on a GPU be read where there is none."""
-    if OmegaConf.select(loaded, "trainer.accelerator") == "gpu":
-        loaded.trainer.accelerator = "auto"
+    for key in ("accelerator", "trainer.accelerator"):
+        if OmegaConf.select(loaded, key) == "gpu":
+            OmegaConf.update(loaded, key, "auto")
     return loaded
 
 

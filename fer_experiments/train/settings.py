@@ -78,6 +78,14 @@ class Settings(StrictConfig):
             seed=self.seed,
         )
 
+    def check_accelerator(self) -> None:
+        """Raise ConfigError if trainer=cpu or trainer=gpu contradicts `accelerator`, which would have no effect."""
+        if self.accelerator not in ("auto", self.trainer.accelerator):
+            raise ConfigError(
+                f"accelerator={self.accelerator}: the trainer has accelerator={self.trainer.accelerator}; leave out "
+                "accelerator, or give a trainer that does not choose one, such as trainer=auto"
+            )
+
     def check_networks(self) -> None:
         """Build the classifiers without memory or random draws, so that a wrong value shows before a GAN is trained.
 
