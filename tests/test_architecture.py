@@ -36,6 +36,7 @@ GROUND_FLOOR = {
     "renamed_keys",
     "run_naming",
     "strict_config",
+    "trainer_arguments",
 }
 # Command lines and measurements, which may import any room; nothing imports them.
 ENTRIES = {"__main__", "bench", "export", "generate", "predict"}

@@ -28,6 +28,11 @@ from fer_experiments.strict_config import CONF_DIR
         ("clasifier.epochs=3", "clasifier.epochs: unknown key; did you mean classifier.epochs?"),
         ("sed=1", "sed: unknown key; did you mean seed?"),
         ("zzz=1", "zzz: unknown key; --help lists the groups"),
+        ("+trainer.limit_batch=1", "trainer.limit_batch: unknown key; did you mean trainer.limit_batches?"),
+        (
+            "+trainer.max_steps=1",
+            "trainer.max_steps: can't be set here: all arms are trained for as many optimizer steps",
+        ),
         ("gan.select=last", "gan.select is now gan.checkpoint"),
     ],
 )
@@ -41,6 +46,7 @@ def test_a_wrong_key_is_explained(override, message):
     [
         ["seed=1", "accelerator=cpu", "rerun=true", "experiment=paper", "~gan.zzz", "--zzz=1", "-m"],
         ["hydra.zzz=1", "hydra/launcher=joblib", "classifier@reference_classifier=cnn"],
+        ["+trainer.gradient_clip_val=1", "trainer.deterministic=true"],
         ["gan._target_=mine.GAN", "+gan.zzz=1"],
         ["--config-dir=mine", "+gan.zzz=1", "zzz=1"],
         ["hydra.searchpath=[file://mine]", "+gan.zzz=1"],

@@ -1,26 +1,32 @@
 """What conf/trainer/ configures, and Lightning's Trainer built from it."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import lightning
 import torch
+from lightning.pytorch.profilers import AdvancedProfiler, PyTorchProfiler, SimpleProfiler
 from pydantic import Field, model_validator
 
 from fer_experiments.distributed import global_rank
 from fer_experiments.strict_config import StrictConfig
 from fer_experiments.trainer.callbacks.cuda_graphs import CUDAGraphs
+from fer_experiments.trainer.callbacks.gradient_clipping import GradientClipping
 from fer_experiments.trainer.callbacks.progress import StageProgress
 from fer_experiments.trainer.callbacks.sync_statistics import SyncBatchNormStatistics
 from fer_experiments.trainer.callbacks.tf32 import AllowTF32
 from fer_experiments.trainer.checkpoint_io import AtomicCheckpointIO
 from fer_experiments.trainer.loggers.event_logger import EventLogger
+from fer_experiments.trainer_arguments import ADDABLE, REFUSED
 
 Positive = Annotated[int, Field(ge=1)]
+PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
+# These don't change what a training computes, and so have no part in its fingerprint.
+WITHOUT_EFFECT = {"detect_anomaly", "enable_model_summary", "inference_mode", "profiler"}
 
 
 class TrainerConfig(StrictConfig):
-    """The keys of conf/trainer/auto.yaml, which says what each of them does."""
+    """The keys of conf/trainer/auto.yaml, which explains them, and arguments of lightning.Trainer that may be added."""
 
     accelerator: Literal["auto", "cpu", "gpu"]
     devices: Positive
@@ -32,6 +38,23 @@ class TrainerConfig(StrictConfig):
     max_epochs: Positive | None
     limit_batches: Positive | None
     progress: bool
+
+    benchmark: bool | None = None
+    detect_anomaly: bool | None = None
+    deterministic: Literal["warn"] | bool | None = None
+    enable_model_summary: bool | None = None
+    gradient_clip_algorithm: Literal["norm", "value"] | None = None
+    gradient_clip_val: Annotated[float, Field(gt=0)] | None = None
+    inference_mode: bool | None = None
+    profiler: Literal["simple", "advanced", "pytorch"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _explain_refused_arguments(cls, keys: dict[str, Any]) -> dict[str, Any]:
+        refusals = [f"{name} can't be set here: {REFUSED[name]}" for name in keys if name in REFUSED]
+        if refusals:
+            raise ValueError("; ".join(refusals))
+        return keys
 
     @model_validator(mode="after")
     def _check_gpu_exists(self) -> "TrainerConfig":
@@ -52,6 +75,16 @@ class TrainerConfig(StrictConfig):
                 "trainer=ddp"
             )
         return self
+
+    @property
+    def added_arguments(self) -> dict[str, Any]:
+        """The arguments of lightning.Trainer that were added to those of auto.yaml."""
+        return {name: value for name in sorted(ADDABLE) if (value := getattr(self, name)) is not None}
+
+    @property
+    def arguments_with_effect(self) -> dict[str, Any]:
+        """Those of added_arguments that can change the result of a training."""
+        return {name: value for name, value in self.added_arguments.items() if name not in WITHOUT_EFFECT}
 
     @property
     def world_size(self) -> int:
@@ -90,6 +123,8 @@ class TrainerConfig(StrictConfig):
             first.append(SyncBatchNormStatistics())
         if self.cuda_graphs:
             first.append(CUDAGraphs(required=self.cuda_graphs is True))
+        if self.gradient_clip_val is not None:
+            first.append(GradientClipping(self.gradient_clip_val, self.gradient_clip_algorithm or "norm"))
         last: list[lightning.Callback] = [StageProgress(name)] if self.progress and global_rank() == 0 else []
         return lightning.Trainer(
             accelerator=self.accelerator,
@@ -108,6 +143,11 @@ class TrainerConfig(StrictConfig):
             plugins=[AtomicCheckpointIO()],
             default_root_dir=folder,
             enable_progress_bar=False,
-            enable_model_summary=False,
             log_every_n_steps=0,  # the modules gather their metrics and log means
+            benchmark=self.benchmark,
+            detect_anomaly=bool(self.detect_anomaly),
+            deterministic=self.deterministic,
+            enable_model_summary=bool(self.enable_model_summary),
+            inference_mode=self.inference_mode is not False,
+            profiler=None if self.profiler is None else PROFILERS[self.profiler](folder, "profile"),
         )

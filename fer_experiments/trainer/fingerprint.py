@@ -39,6 +39,8 @@ def training_fingerprint(
             trainer.world_size,
         ],
     }
+    if trainer.arguments_with_effect:
+        content["trainer_arguments"] = trainer.arguments_with_effect
     if is_shared:
         content |= {
             "cache": data.cache.folder.name,

@@ -1,0 +1,116 @@
+"""Arguments of lightning.Trainer that conf/trainer does not list."""
+
+import inspect
+
+import lightning
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.result import Result
+from fer_experiments.strict_config import CONF_DIR
+from fer_experiments.trainer import TrainerConfig
+from fer_experiments.trainer.callbacks.gradient_clipping import GradientClipping
+from fer_experiments.trainer_arguments import ADDABLE, REFUSED
+from tests.test_gan import fit, small_gan
+
+
+def test_every_argument_of_lightning_is_a_key_can_be_added_or_is_refused_with_a_reason():
+    keys = set(OmegaConf.load(CONF_DIR / "trainer" / "auto.yaml"))
+    assert set(TrainerConfig.model_fields) == (keys - {"_target_"}) | ADDABLE
+    assert set(TrainerConfig.model_fields) | set(REFUSED) >= set(inspect.signature(lightning.Trainer).parameters)
+
+
+@pytest.fixture
+def trainer(read, tmp_path):
+    """trainer(*overrides) -> the Trainer of a training."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+
+    def build(*overrides: str) -> lightning.Trainer:
+        return read(*overrides).trainer.build_trainer("test", 3, tmp_path, [], validate=True)
+
+    yield build
+    torch.use_deterministic_algorithms(deterministic)
+
+
+def test_they_reach_the_trainer(trainer):
+    built = trainer("+trainer.inference_mode=false", "+trainer.detect_anomaly=true", "+trainer.deterministic=warn")
+    assert not built.predict_loop.inference_mode
+    assert built._detect_anomaly
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def test_without_them_algorithms_are_as_they_were(trainer):
+    trainer("trainer=auto")
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+trainer.gradient_clp_val=1", r"\.gradient_clp_val: unknown key; did you mean trainer\.gradient_clip_val\?"),
+        ("+trainer.limit_batch=1", r"\.limit_batch: unknown key; did you mean trainer\.limit_batches\?"),
+        (
+            "+trainer.accumulate_grad_batches=2",
+            ": accumulate_grad_batches can't be set here: the modules optimize manually",
+        ),
+        ("+trainer.fast_dev_run=true", ": fast_dev_run can't be set here: use trainer.limit_batches or trainer=smoke"),
+        ("+trainer.max_steps=5", ": max_steps can't be set here: all arms are trained for as many optimizer steps"),
+        ("+trainer.gradient_clip_val=-1", r"\.gradient_clip_val=-1: input should be greater than 0"),
+        ("+trainer.gradient_clip_algorithm=sum", r"\.gradient_clip_algorithm='sum': input should be 'norm' or 'value'"),
+        ("+trainer.profiler=slow", r"\.profiler='slow': input should be 'simple', 'advanced' or 'pytorch'"),
+        ("+trainer.deterministic=maybe", r"\.deterministic.*='maybe'"),
+    ],
+)
+def test_what_cant_be_set_is_refused_with_the_reason(read, override, message):
+    with pytest.raises(ConfigError, match=f"trainer{message}"):
+        read(override)
+
+
+class GradientSizes(lightning.Callback):
+    """Notes the norm and the largest entry of each optimizer's gradients before its step."""
+
+    def __init__(self) -> None:
+        self.norms: list[float] = []
+        self.largest: list[float] = []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        gradients = [weight.grad for group in optimizer.param_groups for weight in group["params"]]
+        self.norms.append(float(nn.utils.get_total_norm(gradients)))
+        self.largest.append(max(float(gradient.abs().max()) for gradient in gradients))
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_of_both_networks_are_clipped(tmp_path, precision):
+    before, by_norm, by_value = GradientSizes(), GradientSizes(), GradientSizes()
+    callbacks = [before, GradientClipping(1e-2, "norm"), by_norm, GradientClipping(1e-4, "value"), by_value]
+    torch.manual_seed(0)
+    fit(small_gan(), tmp_path, epochs=1, callbacks=callbacks, precision=precision)
+    assert len(before.norms) == 2 * 3  # of both networks, in three batches
+    assert min(before.norms) > 1e-2
+    assert by_norm.norms == pytest.approx([1e-2] * 6, rel=1e-3)
+    assert by_value.largest == pytest.approx([1e-4] * 6)
+
+
+def test_clipping_changes_a_training_and_profiling_does_not(run, tmp_path):
+    plain, profiled, clipped = (
+        Result.load(run("train=cnn", *overrides, folder=tmp_path / name))
+        for name, overrides in (
+            ("plain", []),
+            ("profiled", ["trainer=profile", "trainer.max_epochs=2", "trainer.limit_batches=2"]),
+            ("clipped", ["+trainer.gradient_clip_val=1e-3"]),
+        )
+    )
+    assert "run_training_epoch" in (tmp_path / "profiled" / "fit-profile.txt").read_text()
+    assert profiled.history == plain.history != clipped.history
+    assert profiled.fingerprint == plain.fingerprint != clipped.fingerprint
+
+
+@pytest.mark.parametrize("option", ["debug", "deterministic"])
+@pytest.mark.parametrize("job", ["dcgan", "cnn"])
+def test_a_job_runs_under_every_trainer(run, trainer, job, option):
+    result = Result.load(run(f"train={job}", f"trainer={option}", "trainer.max_epochs=1", "trainer.limit_batches=2"))
+    assert result.optimizer_steps > 0
