@@ -45,9 +45,11 @@ def main() -> NoReturn:
 
 
 def _run() -> None:
+    options = {argument.partition("=")[0] for argument in sys.argv[1:]}
+    if options & {"-m", "--multirun"} and options & {"-c", "--cfg", "-i", "--info"}:  # Hydra ends in a traceback
+        _refuse("--cfg and --info show one job; leave out -m, and give each key one value")
     if wrong := list(explain_wrong_keys(sys.argv[1:])):
-        print("\n".join(f"fer_experiments: {line}" for line in wrong), file=sys.stderr)
-        sys.exit(2)
+        _refuse(*wrong)
     try:
         job()
     except SystemExit as exit_request:
@@ -55,9 +57,14 @@ def _run() -> None:
         if isinstance(cause, CompactHydraException):  # a wrong override or group, which Hydra has reported
             sys.exit(2)
         if _was_raised_composing(cause):  # data=null, which ends in a traceback inside Hydra
-            print("fer_experiments: this can't be composed; a group takes a file's name: data=folder", file=sys.stderr)
-            sys.exit(2)
+            _refuse("this can't be composed; a group takes a file's name: data=folder")
         raise
+
+
+def _refuse(*reasons: str) -> NoReturn:
+    """Print why the command is wrong, and exit with status 2."""
+    print("\n".join(f"fer_experiments: {reason}" for reason in reasons), file=sys.stderr)
+    sys.exit(2)
 
 
 def _was_raised_composing(error: BaseException | None) -> bool:

@@ -71,6 +71,16 @@ def test_a_mistake_ends_with_its_message_and_status_2(tmp_path, override, messag
     assert not list(tmp_path.glob("multirun/*/*/config.yaml"))
 
 
+@pytest.mark.parametrize("option", ["--cfg=job", "--info=defaults"])
+def test_the_configuration_of_one_job_is_shown(tmp_path, option):
+    done = command("gan.epochs=7", option, where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    sweep = command("-m", "gan.epochs=7,8", *option.split("="), where=tmp_path)
+    assert sweep.returncode == 2
+    assert sweep.stderr == "fer_experiments: --cfg and --info show one job; leave out -m, and give each key one value\n"
+
+
 @pytest.mark.parametrize("override", ["gan=null", "gan=[0]"])
 def test_a_group_that_is_no_name_ends_with_status_2_after_hydra_s_traceback(tmp_path, override):
     done = command(override, where=tmp_path)
