@@ -9,7 +9,7 @@ import yaml
 from fer_experiments.renamed_keys import present_name
 from fer_experiments.run_naming import override_key
 from fer_experiments.strict_config import CONF_DIR, explain_unknown_key
-from fer_experiments.trainer_arguments import ADDABLE, REFUSED
+from fer_experiments.trainer_arguments import ADDABLE
 
 FILES_OF_GROUP = {"reference_classifier": "classifier"}  # where it is not the folder of that name
 # With these a user adds files or classes, whose keys are not known here.
@@ -40,9 +40,7 @@ def _explain_unknown(key: str, arguments: Sequence[str]) -> Iterator[str]:
         yield f"{key}: unknown key; " + (f"did you mean {' or '.join(close)}?" if close else "--help lists the groups")
     elif rest and group in _groups() and f"{group}._target_" not in map(override_key, arguments):
         name = rest.partition(".")[0]
-        if group == "trainer" and name in REFUSED:
-            yield f"trainer.{name}: can't be set here: {REFUSED[name]}"
-        elif name not in _keys_of(group):
+        if name not in _keys_of(group):
             yield f"{group}.{name}: {explain_unknown_key(f'{group}.{name}', _keys_of(group))}"
 
 

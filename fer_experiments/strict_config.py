@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.renamed_keys import present_name
+from fer_experiments.trainer_arguments import REFUSED
 
 PACKAGE = Path(__file__).resolve().parent
 # A wheel carries conf/ inside the package; in a checkout it lies beside the package.
@@ -83,12 +84,14 @@ def describe_errors(group: str, error: ValidationError, fields: Iterable[str]) -
 
 
 def explain_unknown_key(key: str, fields: Iterable[str]) -> str:
-    """Say what the key is called now, if it was renamed, else which keys there are and which of them is close."""
+    """Say what the key is called now or why it can't be set, else which keys there are and which of them is close."""
     present = present_name(key)
     if present is not None:
         return f"is now {present}"
     names = sorted(set(fields) - {"_target_"})
     group, dot, name = key.rpartition(".")
+    if group == "trainer" and name in REFUSED:
+        return f"can't be set here: {REFUSED[name]}"
     close = difflib.get_close_matches(name, names, n=1)
     suggestion = f"; did you mean {group}{dot}{close[0]}?" if close else ""
     return f"unknown key{suggestion} (keys here: {', '.join(names) or 'none'})"

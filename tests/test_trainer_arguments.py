@@ -55,10 +55,13 @@ def test_without_them_algorithms_are_as_they_were(trainer):
         ("+trainer.limit_batch=1", r"\.limit_batch: unknown key; did you mean trainer\.limit_batches\?"),
         (
             "+trainer.accumulate_grad_batches=2",
-            ": accumulate_grad_batches can't be set here: the modules optimize manually",
+            r"\.accumulate_grad_batches: can't be set here: the modules optimize manually",
         ),
-        ("+trainer.fast_dev_run=true", ": fast_dev_run can't be set here: use trainer.limit_batches or trainer=smoke"),
-        ("+trainer.max_steps=5", ": max_steps can't be set here: all arms are trained for as many optimizer steps"),
+        (
+            "+trainer.fast_dev_run=true",
+            r"\.fast_dev_run: can't be set here: use trainer.limit_batches or trainer=smoke",
+        ),
+        ("+trainer.max_steps=5", r"\.max_steps: can't be set here: all arms are trained for as many optimizer steps"),
         ("+trainer.gradient_clip_val=-1", r"\.gradient_clip_val=-1: input should be greater than 0"),
         ("+trainer.gradient_clip_algorithm=sum", r"\.gradient_clip_algorithm='sum': input should be 'norm' or 'value'"),
         ("+trainer.profiler=slow", r"\.profiler='slow': input should be 'simple', 'advanced' or 'pytorch'"),

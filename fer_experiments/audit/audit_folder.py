@@ -50,12 +50,13 @@ def audit_folder(
     stored_size = data.cache.images.shape[1]
     generated = read_class_folders(folder, data.classes, data.source.stored_channels, stored_size)
     reference = get_or_train_reference_classifier(settings, data)
+    named_splits = read_split_hashes(folder)
     classes: dict[str, ClassAudit] = {}
     for label, count in generated.counts().items():
         images = generated.take(np.flatnonzero(generated.labels == label))
         audit = ClassAudit(label=label, generated=count, synthetic=str(folder))
         audit = complete_audit(audit, settings, data, reference, images, out / label)
-        classes[label] = _check_manifest(audit, read_split_hashes(folder), data.split.hash)
+        classes[label] = _check_manifest(audit, named_splits, data.split.hash)
     learned: dict[str, Any] = {"not_measured": "it was not requested"}
     if measure_usefulness:
         learned = train_reference_classifier(settings, data, generated).metrics

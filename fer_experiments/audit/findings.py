@@ -1,10 +1,15 @@
 """What the measures of a class's generated images mean: pass, warn or fail, and why. All limits stand here."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from fer_experiments.audit.finding import SEVERITY, Finding, Status
 from fer_experiments.audit.measures import ClassMeasures, DiversityRatios, LabelAgreement, NotMeasured
 from fer_experiments.audit.shortcut_probe import NORMAL_95, ShortcutProbe
 from fer_experiments.evaluation.generated.memorisation import HeldOutCopies, Memorisation
 from fer_experiments.evaluation.generated.prdc import PRDC
+
+T = TypeVar("T")
 
 AUROC_WARN, AUROC_FAIL = 0.6, 0.9
 MEMORISED_WARN, MEMORISED_FAIL = 2.0, 10.0  # times the share of held-out images that lie as near
@@ -19,12 +24,12 @@ LABELS_WARN, LABELS_FAIL = 0.1, 0.25  # how many fewer generated than real image
 def make_findings(measures: ClassMeasures) -> dict[str, Finding]:
     """Return {check: finding} for the measures of one class."""
     return {
-        "leakage": _check_leakage(measures.held_out_copies),
-        "memorisation": _check_memorisation(measures.memorisation),
-        "collapse": _check_collapse(measures.diversity),
+        "leakage": _check_if_measured(_check_leakage, measures.held_out_copies),
+        "memorisation": _check_if_measured(_check_memorisation, measures.memorisation),
+        "collapse": _check_if_measured(_check_collapse, measures.diversity),
         "labels": _check_labels(measures.labels),
-        "shortcut": _check_shortcut(measures.probe),
-        "coverage": _check_coverage(measures.likeness),
+        "shortcut": _check_if_measured(_check_shortcut, measures.probe),
+        "coverage": _check_if_measured(_check_coverage, measures.likeness),
     }
 
 
@@ -35,13 +40,14 @@ def grade(value: float, warn: float, fail: float) -> Status:
     return "fail" if value >= fail else "warn" if value >= warn else "pass"
 
 
-def _explain_missing(measure: NotMeasured) -> Finding:
-    return Finding("warn", f"Not measured: {measure.not_measured}.", is_measured=False)
-
-
-def _check_leakage(measure: HeldOutCopies | NotMeasured) -> Finding:
+def _check_if_measured(check: Callable[[T], Finding], measure: T | NotMeasured) -> Finding:
+    """Return what `check` finds, or a warning that says why there is no measure."""
     if isinstance(measure, NotMeasured):
-        return _explain_missing(measure)
+        return Finding("warn", f"Not measured: {measure.not_measured}.", is_measured=False)
+    return check(measure)
+
+
+def _check_leakage(measure: HeldOutCopies) -> Finding:
     message = (
         f"{measure.share:.0%} of them are nearer to one of {measure.images} validation and test images than "
         f"{measure.expected:.0%} of the training images are, and nearer to it than to any training image."
@@ -55,9 +61,7 @@ def _grade_share(measure: HeldOutCopies | Memorisation, warn: float, fail: float
     return status if measure.chance < UNLIKELY else "pass"
 
 
-def _check_memorisation(measure: Memorisation | NotMeasured) -> Finding:
-    if isinstance(measure, NotMeasured):
-        return _explain_missing(measure)
+def _check_memorisation(measure: Memorisation) -> Finding:
     by_share = _grade_share(measure, MEMORISED_WARN, MEMORISED_FAIL)
     by_ct: Status = "warn" if measure.ct < CT_WARN else "pass"
     message = (
@@ -69,9 +73,7 @@ def _check_memorisation(measure: Memorisation | NotMeasured) -> Finding:
     return Finding(max(by_share, by_ct, key=SEVERITY.index), message)
 
 
-def _check_collapse(measure: DiversityRatios | NotMeasured) -> Finding:
-    if isinstance(measure, NotMeasured):
-        return _explain_missing(measure)
+def _check_collapse(measure: DiversityRatios) -> Finding:
     message = (
         f"Two generated images differ {measure.pixels:.2f} times as much as two held-out ones in pixels, and "
         f"{measure.features:.2f} times as much in the reference classifier's features."
@@ -95,9 +97,7 @@ def _check_labels(measure: LabelAgreement) -> Finding:
     return Finding(status, message)
 
 
-def _check_shortcut(measure: ShortcutProbe | NotMeasured) -> Finding:
-    if isinstance(measure, NotMeasured):
-        return _explain_missing(measure)
+def _check_shortcut(measure: ShortcutProbe) -> Finding:
     message = (
         f"A small network tells them from real training images with AUROC {measure.auroc:.2f} "
         f"({measure.low:.2f} to {measure.high:.2f}; 0.5: not at all)."
@@ -105,9 +105,7 @@ def _check_shortcut(measure: ShortcutProbe | NotMeasured) -> Finding:
     return Finding(grade(measure.auroc, AUROC_WARN, AUROC_FAIL), message)
 
 
-def _check_coverage(measure: PRDC | NotMeasured) -> Finding:
-    if isinstance(measure, NotMeasured):
-        return _explain_missing(measure)
+def _check_coverage(measure: PRDC) -> Finding:
     message = (
         f"{measure.coverage:.0%} of {measure.real} held-out images have a generated image near them; with as many "
         f"real images {measure.expected_coverage:.0%} would. Precision {measure.precision:.2f}, recall "

@@ -17,7 +17,7 @@ from fer_experiments.trainer.callbacks.sync_statistics import SyncBatchNormStati
 from fer_experiments.trainer.callbacks.tf32 import AllowTF32
 from fer_experiments.trainer.checkpoint_io import AtomicCheckpointIO
 from fer_experiments.trainer.loggers.event_logger import EventLogger
-from fer_experiments.trainer_arguments import ADDABLE, REFUSED
+from fer_experiments.trainer_arguments import ADDABLE
 
 Positive = Annotated[int, Field(ge=1)]
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
@@ -48,14 +48,6 @@ class TrainerConfig(StrictConfig):
     inference_mode: bool | None = None
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _explain_refused_arguments(cls, keys: dict[str, Any]) -> dict[str, Any]:
-        refusals = [f"{name} can't be set here: {REFUSED[name]}" for name in keys if name in REFUSED]
-        if refusals:
-            raise ValueError("; ".join(refusals))
-        return keys
-
     @model_validator(mode="after")
     def _check_gpu_exists(self) -> "TrainerConfig":
         if self.accelerator == "gpu" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
@@ -77,14 +69,10 @@ class TrainerConfig(StrictConfig):
         return self
 
     @property
-    def added_arguments(self) -> dict[str, Any]:
-        """The arguments of lightning.Trainer that were added to those of auto.yaml."""
-        return {name: value for name in sorted(ADDABLE) if (value := getattr(self, name)) is not None}
-
-    @property
     def arguments_with_effect(self) -> dict[str, Any]:
-        """Those of added_arguments that can change the result of a training."""
-        return {name: value for name, value in self.added_arguments.items() if name not in WITHOUT_EFFECT}
+        """The added arguments of lightning.Trainer that can change the result of a training."""
+        values = {name: getattr(self, name) for name in sorted(ADDABLE - WITHOUT_EFFECT)}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def world_size(self) -> int:

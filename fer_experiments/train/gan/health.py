@@ -16,9 +16,9 @@ from fer_experiments.distributed import on_rank_zero
 from fer_experiments.gan import GANConfig
 from fer_experiments.gan.health import GAN_ADVICE, Advice, Health, examine_gan
 from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.report.gan_files import HEALTH_FILE
 
 log = logging.getLogger(__name__)
-HEALTH_FILE = "health.json"
 EXAMINED_IMAGES = 128  # of each class
 
 
