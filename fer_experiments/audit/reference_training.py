@@ -130,9 +130,8 @@ def _training_images(settings: AuditSettings, data: PreparedData, generated: Gen
 def _wrap_network(
     settings: AuditSettings, data: PreparedData, network: nn.Module, metrics: dict[str, Any]
 ) -> ReferenceClassifier:
-    uses_cuda = settings.trainer.accelerator != "cpu" and torch.cuda.is_available()
     return ReferenceClassifier(
-        network=network.to("cuda" if uses_cuda else "cpu").eval(),
+        network=network.to("cuda" if settings.trainer.uses_cuda else "cpu").eval(),
         classes=data.classes,
         channels=data.source.channels,
         image_size=settings.reference_classifier.image_size,

@@ -75,6 +75,11 @@ class TrainerConfig(StrictConfig):
         return {name: value for name, value in values.items() if value is not None}
 
     @property
+    def uses_cuda(self) -> bool:
+        """Whether trainings run on CUDA devices of this machine."""
+        return self.accelerator != "cpu" and torch.cuda.is_available()
+
+    @property
     def world_size(self) -> int:
         """How many devices there are on all nodes together."""
         return self.devices * self.num_nodes
@@ -125,7 +130,7 @@ class TrainerConfig(StrictConfig):
             limit_val_batches=self.limit_batches if validate else 0,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,  # the data module gives each rank its share; all validate on all images
-            sync_batchnorm=self.is_distributed and torch.cuda.is_available() and self.accelerator != "cpu",
+            sync_batchnorm=self.is_distributed and self.uses_cuda,
             callbacks=[*first, *callbacks, *last],
             logger=EventLogger(folder, name="", version="", default_hp_metric=False),
             plugins=[AtomicCheckpointIO()],

@@ -44,7 +44,7 @@ def training_fingerprint(
     if is_shared:
         content |= {
             "cache": data.cache.folder.name,
-            "device": [trainer.accelerator != "cpu" and torch.cuda.is_available(), trainer.strategy],
+            "device": [trainer.uses_cuda, trainer.strategy],
             "versions": [torch.__version__, fer_experiments.__version__],
         }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -15,13 +15,14 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import global_rank, on_rank_zero
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
+from fer_experiments.report.gan_files import HEALTH_FILE
 from fer_experiments.runs.status import hold_lock
 from fer_experiments.train.settings import Settings
 from fer_experiments.trainer.fingerprint import training_fingerprint
 
 log = logging.getLogger(__name__)
 VERSION = 1  # of the training and of the kept files; a new version trains anew
-KEPT_FILES = ("health.json", "samples/*.png", "checkpoints/*.ckpt")
+KEPT_FILES = (HEALTH_FILE, "samples/*.png", "checkpoints/*.ckpt")
 KEPT_IN_CHECKPOINTS = ("pytorch-lightning_version", "epoch", "global_step", "hyper_parameters")
 NOT_HASHED = {"pretrained", "target_class", "checkpoint_every"}
 NOT_HASHED_WITHOUT_KID = {"inception", "checkpoint"}  # they matter only if gan.kid_every is set
