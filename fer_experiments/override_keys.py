@@ -38,10 +38,11 @@ def _explain_unknown(key: str, arguments: Sequence[str]) -> Iterator[str]:
     if group not in _root_keys():
         close = list(_suggest_full_keys(group, rest))
         yield f"{key}: unknown key; " + (f"did you mean {' or '.join(close)}?" if close else "--help lists the groups")
-    elif rest and group in _groups() and f"{group}._target_" not in map(override_key, arguments):
-        name = rest.partition(".")[0]
-        if name not in _keys_of(group):
-            yield f"{group}.{name}: {explain_unknown_key(f'{group}.{name}', _keys_of(group))}"
+    elif rest and group in _groups():
+        name = f"{group}.{rest.partition('.')[0]}"
+        targets = {f"{group}._target_", f"{name}._target_"}  # a class that the user names has keys of its own
+        if name.partition(".")[2] not in _keys_of(group) and targets.isdisjoint(map(override_key, arguments)):
+            yield f"{name}: {explain_unknown_key(name, _keys_of(group))}"
 
 
 def _suggest_full_keys(name: str, rest: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fer_experiments.job_kinds import job_kind
 
 # Where files are kept, how progress is shown and how many processes work: none of these changes a result.
-KEYS_NOT_HASHED = ("rerun", "train.workers", "data.cache_dir", "data.workers", "trainer.progress")
+KEYS_NOT_HASHED = ("rerun", "tags", "train.workers", "data.cache_dir", "data.workers", "trainer.progress")
 MAX_BYTES = {"job": 200, "sweep": 80}  # of a folder's name; file systems allow 255
 UNSAFE_CHARACTERS = re.compile(r"[^\w.,=+@-]+")  # in a folder's name, on some system or in some tool
 

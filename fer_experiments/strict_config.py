@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from hydra.utils import get_object
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from hydra.utils import get_object, instantiate
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.renamed_keys import present_name
@@ -34,6 +34,16 @@ UserPath = Annotated[Path, BeforeValidator(_to_path)]
 """A path as a user types it, with ~ for the home directory."""
 
 
+def _check_target(node: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(node.get("_target_"), str):
+        raise ValueError("needs a _target_, the class of the object, as package.module.Class")
+    return node
+
+
+ObjectNodes = dict[str, Annotated[dict[str, Any], AfterValidator(_check_target)]]
+"""{name: the `_target_` of an object and its arguments}, as Hydra instantiates it."""
+
+
 def build_config(group: str, node: Any) -> Any:
     """Build the object that `node`, a plain dict with `_target_`, describes.
 
@@ -49,6 +59,24 @@ def build_config(group: str, node: Any) -> Any:
         raise ConfigError("\n".join(describe_errors(group, error, getattr(target, "model_fields", {})))) from None
     except TypeError as error:
         raise ConfigError(f"{group}: {node['_target_']} does not take these keys: {error}") from None
+
+
+def instantiate_node(key: str, node: Mapping[str, Any], expected: Any) -> Any:
+    """Build the object that a node's `_target_` and its other keys describe, by Hydra's `instantiate`.
+
+    Raises ConfigError if that fails, or builds something that is not of the class `expected`.
+    """
+    try:
+        built = instantiate(dict(node), _convert_="all")
+    except Exception as error:  # a constructor raises anything, such as ModuleNotFoundError for a missing package
+        cause = error.__cause__ or error
+        reason = str(cause).strip().splitlines() or [""]
+        raise ConfigError(f"{key}: can't be built: {type(cause).__name__}: {reason[0]}") from error
+    if not isinstance(built, expected):
+        raise ConfigError(
+            f"{key}._target_={node['_target_']}: builds a {type(built).__name__}; name Lightning's {expected.__name__}"
+        )
+    return built
 
 
 def locate_target(key: str, name: Any) -> Any:

@@ -5,10 +5,8 @@ _LENGTH = "all arms are trained for as many optimizer steps; use gan.epochs, gan
 _LIMIT = "use trainer.limit_batches or trainer=smoke"
 _EPOCH = "the best epoch is chosen among all, so each of them is validated"
 REFUSED = {  # {argument: why it can't be set, or what to use instead}
-    "accumulate_grad_batches": "the modules optimize manually, a batch in each step; use a larger gan.batch_size or "
-    "classifier.batch_size",
     "barebones": "it turns off the checkpoints from which a training continues",
-    "callbacks": _OURS,
+    "callbacks": "use +callbacks.NAME._target_=CLASS, or callbacks=early_stopping",
     "check_val_every_n_epoch": _EPOCH,
     "default_root_dir": "it is the folder of the training",
     "enable_autolog_hparams": "config.yaml has all settings",
@@ -19,8 +17,7 @@ REFUSED = {  # {argument: why it can't be set, or what to use instead}
     "limit_test_batches": "results are always measured on all images",
     "limit_train_batches": _LIMIT,
     "limit_val_batches": _LIMIT,
-    "log_every_n_steps": _OURS,
-    "logger": _OURS,
+    "logger": "use logger=csv, wandb, mlflow or many",
     "max_steps": _LENGTH,
     "max_time": _LENGTH,
     "min_epochs": _LENGTH,
@@ -35,6 +32,7 @@ REFUSED = {  # {argument: why it can't be set, or what to use instead}
     "val_check_interval": _EPOCH,
 }
 ADDABLE = {  # +trainer.deterministic=true
+    "accumulate_grad_batches",
     "benchmark",
     "detect_anomaly",
     "deterministic",

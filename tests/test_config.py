@@ -69,7 +69,7 @@ def test_conf_and_package_have_the_same_rooms():
         ("classifier.image_size=20", r"classifier\.network=.*need 22 pixels or more"),
         ("classifier.network._target_=no.such.Network", r"network.*_target_=no\.such\.Network: can't be imported"),
         ("seed=-1", r"seed=-1: .*greater than or equal to 0"),
-        ("accelerator=tpu", r"accelerator='tpu': .*'auto', 'cpu' or 'gpu'"),
+        ("accelerator=tpu", r"accelerator='tpu': .*'auto', 'cpu', 'gpu' or 'mps'"),
         ("data.channels=2", r"data\.channels=2: .*1 or 3"),
         ("data.valid_fraction=1.5", r"data\.valid_fraction=1\.5: .*less than 1"),
         ("data.parts={test: nowhere}", r"data\.parts.*'nowhere'"),

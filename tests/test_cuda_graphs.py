@@ -238,7 +238,7 @@ def test_steps_on_the_cpu_are_not_captured():
     model = build_classifier()
     trainer = fit(model, "cpu", [CUDAGraphs(required=False)])
     assert trainer.global_step == 2 * (WARM_UP_CALLS + 5)
-    assert "step" not in vars(model)
+    assert "compute_loss" not in vars(model)
 
 
 @pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
@@ -261,11 +261,10 @@ def test_capture_that_is_required_but_impossible_stops():
 
 
 @pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
-@pytest.mark.parametrize("build", [build_classifier, build_dcgan])
-def test_replayed_steps_are_counted_by_lightning(simulated, monkeypatch, build):
+def test_replayed_steps_are_counted_by_lightning(simulated, monkeypatch):
     monkeypatch.setattr(cuda_graphs, "why_not_capturable", lambda trainer: None)
     monkeypatch.setattr(SimulatedGraph, "work", lambda self: None, raising=False)
-    model = build()
+    model = build_dcgan()
     pair = [SGD([parameter], 0.1) for parameter in list(model.parameters())[:2]]
     monkeypatch.setattr(model, "configure_optimizers", lambda: pair)
 
@@ -277,6 +276,58 @@ def test_replayed_steps_are_counted_by_lightning(simulated, monkeypatch, build):
     model.step = step
     trainer = fit(model, "cpu", [CUDAGraphs(required=True)])
     assert trainer.global_step == 2 * (WARM_UP_CALLS + 5) * 2
+
+
+def record_loss(model):
+    """Let the model's compute_loss store in a SimulatedGraph how its loss and gradients are computed again."""
+    compute_loss, parameters = model.compute_loss, list(model.parameters())
+
+    def compute_or_record(*batch):
+        loss, metrics = compute_loss(*batch)
+        if SimulatedGraph.recording is not None:
+            outputs = [loss.detach(), *metrics.values()]
+
+            def work():
+                static_gradients = work.gradients = getattr(work, "gradients", [each.grad for each in parameters])
+                new_loss, new_metrics = compute_loss(*batch)
+                for static, new in zip(outputs, [new_loss, *new_metrics.values()], strict=True):
+                    static.copy_(new.detach())
+                for static, new in zip(static_gradients, torch.autograd.grad(new_loss, parameters), strict=True):
+                    static.copy_(new)
+
+            SimulatedGraph.recording.work = work
+        return loss, metrics
+
+    model.compute_loss = compute_or_record
+
+
+@pytest.mark.parametrize("schedule", [None, "one_cycle"])
+def test_replayed_gradients_train_as_eager_ones_do(simulated, monkeypatch, schedule):
+    batches = [(torch.rand(8, 3, 22, 22), torch.arange(8) % 2) for _ in range(WARM_UP_CALLS + 2)]
+    batches.append((torch.rand(4, 3, 22, 22), torch.arange(4) % 2))
+    batches += batches[:2]
+    weights, histories = [], []
+    for callbacks in ([], [CUDAGraphs(required=True)]):
+        model = build_classifier(schedule=schedule)
+        if callbacks:
+            monkeypatch.setattr(cuda_graphs, "why_not_capturable", lambda trainer: None)
+            record_loss(model)
+        trainer = lightning.Trainer(
+            accelerator="cpu",
+            max_epochs=3,
+            gradient_clip_val=0.5,
+            logger=False,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(model, DataLoader(batches, batch_size=None), DataLoader(batches[:1], batch_size=None))
+        assert trainer.global_step == 3 * len(batches)
+        weights.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
+        histories.append(model.history)
+    assert torch.equal(*weights)
+    assert histories[0] == histories[1]
 
 
 class Noise(lightning.LightningDataModule):
@@ -306,7 +357,6 @@ def capturing(simulated, monkeypatch):
     monkeypatch.setattr(cuda_graphs, "why_not_capturable", lambda trainer: None)
     monkeypatch.setattr(SimulatedGraph, "work", lambda self: None, raising=False)
     model = build_classifier()
-    model.step = lambda *batch: {"train/loss": torch.zeros(())}
 
     def fit_on(data, required=False):
         lightning.Trainer(
@@ -354,9 +404,10 @@ def test_augmentation_that_draws_on_the_host_stops_if_capture_is_required(captur
 class TrainerOnCUDA:
     """Stands for a Trainer on one CUDA device, which need not exist, in `why_not_capturable`."""
 
-    world_size, lr_scheduler_configs = 1, ()
+    world_size, lr_scheduler_configs, precision, accumulate_grad_batches = 1, (), "32-true", 1
 
-    def __init__(self, optimizer, **changes):
+    def __init__(self, optimizer, automatic=False, **changes):
+        self.lightning_module = SimpleNamespace(automatic_optimization=automatic)
         self.strategy = SimpleNamespace(root_device=torch.device("cuda"))
         self.optimizers = [optimizer]
         vars(self).update(changes)
@@ -376,6 +427,18 @@ def test_steps_whose_host_values_a_graph_would_freeze_are_not_capturable():
     assert reason == "Adagrad counts its steps on the host, which a CUDA graph would not repeat"
 
 
+def test_an_eager_optimizer_has_no_host_values_that_a_graph_would_freeze():
+    adagrad = torch.optim.Adagrad(nn.Linear(2, 2).parameters(), 0.1)
+    trainer = TrainerOnCUDA(adagrad, automatic=True, lr_scheduler_configs=["schedule"])
+    assert cuda_graphs.why_not_capturable(trainer) is None
+
+
+@pytest.mark.parametrize(("key", "value"), [("precision", "16-mixed"), ("accumulate_grad_batches", 2)])
+def test_gradients_that_the_trainer_changes_on_the_host_are_not_capturable(key, value):
+    trainer = TrainerOnCUDA(SGD(nn.Linear(2, 2).parameters(), 0.1), automatic=True, **{key: value})
+    assert key in str(cuda_graphs.why_not_capturable(trainer))
+
+
 def test_steps_that_cant_be_captured_on_a_gpu_say_why(caplog):
     trainer = TrainerOnCUDA(torch.optim.Adagrad(nn.Linear(2, 2).parameters(), 0.1))
     CUDAGraphs(required=False).on_train_start(trainer, build_classifier())
@@ -385,20 +448,6 @@ def test_steps_that_cant_be_captured_on_a_gpu_say_why(caplog):
     ]
     with pytest.raises(RuntimeError, match=r"trainer\.cuda_graphs=true: Adagrad counts its steps on the host"):
         CUDAGraphs(required=True).on_train_start(trainer, build_classifier())
-
-
-@pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")
-def test_the_schedule_of_a_classifier_is_known_when_capture_is_decided(monkeypatch):
-    schedules = []
-
-    def why_not_capturable(trainer):
-        schedules.append(len(trainer.lr_scheduler_configs))
-        return "no"
-
-    monkeypatch.setattr(cuda_graphs, "why_not_capturable", why_not_capturable)
-    for schedule in (None, "cosine"):
-        fit(build_classifier(schedule=schedule), "cpu", [CUDAGraphs(required=False)])
-    assert schedules == [0, 1]
 
 
 @pytest.mark.filterwarnings("ignore:.*but have no `val_dataloader`.*")

@@ -21,6 +21,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.launch import _check_devices, _check_launcher, check_batch_sizes
+from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.config import TrainerConfig
 from tests.conftest import TINY_FACES, TINY_NETWORKS
 from tests.test_cli import command
@@ -64,7 +65,7 @@ def train(*overrides: str) -> dict:
             images = build_datamodule(config, data, Arm("arm", config.balance, config.augment), plan, {})
             model = build_classifier(config.classifier, data, plan, 0)
         folder = Path(os.environ["FER_EXPERIMENTS_CACHE"]) / f"{overrides[0]}{len(overrides)}"
-        trainer = config.trainer.build_trainer("test", 2, folder, [], validate="train=cnn" in overrides)
+        trainer = build_trainer(config.trainer, "test", 2, folder, validate="train=cnn" in overrides)
         trainer.fit(model, datamodule=images)
         return {
             "state": model.state_dict(),

@@ -34,6 +34,7 @@ from fer_experiments.strict_config import CONF_DIR
             "trainer.max_steps: can't be set here: all arms are trained for as many optimizer steps",
         ),
         ("gan.select=last", "gan.select is now gan.checkpoint"),
+        ("callbacks.early_stoping.patience=3", "callbacks.early_stoping: unknown key; did you mean callbacks.early_"),
     ],
 )
 def test_a_wrong_key_is_explained(override, message):
@@ -48,6 +49,7 @@ def test_a_wrong_key_is_explained(override, message):
         ["hydra.zzz=1", "hydra/launcher=joblib", "classifier@reference_classifier=cnn"],
         ["+trainer.gradient_clip_val=1", "trainer.deterministic=true"],
         ["gan._target_=mine.GAN", "+gan.zzz=1"],
+        ["+callbacks.mine._target_=my.Callback", "+callbacks.mine.x=1", "logger=[csv,wandb]", "logger.wandb.project=x"],
         ["--config-dir=mine", "+gan.zzz=1", "zzz=1"],
         ["hydra.searchpath=[file://mine]", "+gan.zzz=1"],
         ["data.counts={angry: 5}", "+data.counts.happy=3", "classifier.network.zzz=1", "gan=zzz"],

@@ -47,7 +47,7 @@ def test_an_activity_at_exit_is_shown_without_a_thread(console, monkeypatch):
     monkeypatch.setattr(threading.main_thread(), "is_alive", lambda: False)
     threads = threading.active_count()
     with progress.show_activity("writing the report"):
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
         assert ("writing the report" in text.getvalue()) == terminal
 
 

@@ -13,8 +13,10 @@ from fer_experiments.classifier.module import Classifier
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.gan.module import DCGAN
+from fer_experiments.joint.module import JointClassifier
 from fer_experiments.report.study_record import StudyRecord
-from fer_experiments.trainer.callbacks.resume import Resume
+from fer_experiments.trainer.callbacks.checkpoints import LastCheckpoint
+from fer_experiments.trainer.callbacks.exact_resume import ExactResume
 from fer_experiments.trainer.fingerprint import load_finished
 from tests.conftest import TINY_FACES, TINY_NETWORKS, forget_gans
 from tests.results import build_result as result_of
@@ -70,21 +72,23 @@ def killed(run, monkeypatch, tmp_path):
             [
                 (DCGAN, "training_step", 1),  # before any checkpoint
                 (DCGAN, "training_step", 8),  # in epoch 4, whose best.ckpt is newer than last.ckpt of epoch 2
-                (Resume, "on_train_epoch_end", 2),  # between best.ckpt and last.ckpt of epoch 4
+                (LastCheckpoint, "on_train_epoch_end", 2),  # between best.ckpt and last.ckpt of epoch 4
                 (Image.Image, "save", 4),  # while images are written
                 (Result, "save", 1),
             ],
             id="gan",
         ),
         pytest.param(
-            PLAIN, [(Classifier, "training_step", 6), (Resume, "on_train_epoch_end", 2)], id="plain classifier"
+            PLAIN, [(Classifier, "training_step", 6), (LastCheckpoint, "on_train_epoch_end", 2)], id="plain classifier"
         ),
-        pytest.param(RECIPE, [(Resume, "on_train_epoch_end", 3), (Classifier, "training_step", 3)], id="recipe"),
+        pytest.param(
+            RECIPE, [(LastCheckpoint, "on_train_epoch_end", 3), (Classifier, "training_step", 3)], id="recipe"
+        ),
         pytest.param(
             JOINT,
             [
-                (Classifier, "training_step", 5),
-                (Resume, "on_train_epoch_end", 2),
+                (JointClassifier, "training_step", 5),
+                (LastCheckpoint, "on_train_epoch_end", 2),
                 (Image.Image, "save", 5),  # while images are written
                 (Result, "save", 1),  # of the GAN
                 (Result, "save", 2),  # of the classifier
@@ -147,9 +151,9 @@ def test_the_folder_of_another_training_is_refused(tmp_path):
     ],
 )
 def test_a_checkpoint_that_cant_be_continued_from_is_refused(tmp_path, write, message):
-    resume = Resume(tmp_path, 1, "0123")
-    resume.file.parent.mkdir()
-    write(resume.file)
+    resume = ExactResume(tmp_path, "0123")
+    resume.last_checkpoint.parent.mkdir()
+    write(resume.last_checkpoint)
     with pytest.raises(ConfigError, match=message):
         resume.fit(SimpleNamespace(), SimpleNamespace(), SimpleNamespace())
 

@@ -12,7 +12,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from tensorboard import program
 
 from fer_experiments.trainer.loggers.event_logger import EventLogger
-from fer_experiments.trainer.loggers.tensorboard import write_charts, write_hyperparameters, write_test_results
+from fer_experiments.trainer.loggers.summary import log_outcome, log_test_results
+from fer_experiments.trainer.loggers.tensorboard import write_charts
 from tests.results import build_result
 
 ARMS = ["none", "dcgan"]
@@ -115,8 +116,8 @@ def test_it_shows_all_that_a_study_has_logged(ask):
 @pytest.mark.parametrize(("rank", "files"), [(0, 1), (1, 0)])
 def test_rank_zero_alone_writes(tmp_path, monkeypatch, rank, files):
     monkeypatch.setattr(rank_zero_only, "rank", rank)
-    logger, result = EventLogger(tmp_path, name="", version=""), build_result("none", 0, 0.5)
-    write_charts(logger)
-    write_test_results(logger, result, torch.zeros(2, 2), torch.tensor([0, 1]))
-    write_hyperparameters(logger, result, {}, {"test_accuracy": 0.5})
+    loggers, result = [EventLogger(tmp_path, name="", version="")], build_result("none", 0, 0.5)
+    write_charts(loggers)
+    log_test_results(loggers, result, torch.zeros(2, 2), torch.tensor([0, 1]))
+    log_outcome(loggers, result, {}, {"test_accuracy": 0.5})
     assert len(list(tmp_path.glob("events.*"))) == files

@@ -5,6 +5,7 @@ import inspect
 import lightning
 import pytest
 import torch
+import yaml
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -12,8 +13,10 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.strict_config import CONF_DIR
 from fer_experiments.trainer import TrainerConfig
+from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.callbacks.gradient_clipping import GradientClipping
 from fer_experiments.trainer_arguments import ADDABLE, REFUSED
+from tests.conftest import group_config
 from tests.test_gan import fit, small_gan
 
 
@@ -29,7 +32,7 @@ def trainer(read, tmp_path):
     deterministic = torch.are_deterministic_algorithms_enabled()
 
     def build(*overrides: str) -> lightning.Trainer:
-        return read(*overrides).trainer.build_trainer("test", 3, tmp_path, [], validate=True)
+        return build_trainer(read(*overrides).trainer, "test", 3, tmp_path)
 
     yield build
     torch.use_deterministic_algorithms(deterministic)
@@ -54,10 +57,6 @@ def test_without_them_algorithms_are_as_they_were(trainer):
         ("+trainer.gradient_clp_val=1", r"\.gradient_clp_val: unknown key; did you mean trainer\.gradient_clip_val\?"),
         ("+trainer.limit_batch=1", r"\.limit_batch: unknown key; did you mean trainer\.limit_batches\?"),
         (
-            "+trainer.accumulate_grad_batches=2",
-            r"\.accumulate_grad_batches: can't be set here: the modules optimize manually",
-        ),
-        (
             "+trainer.fast_dev_run=true",
             r"\.fast_dev_run: can't be set here: use trainer.limit_batches or trainer=smoke",
         ),
@@ -71,6 +70,44 @@ def test_without_them_algorithms_are_as_they_were(trainer):
 def test_what_cant_be_set_is_refused_with_the_reason(read, override, message):
     with pytest.raises(ConfigError, match=f"trainer{message}"):
         read(override)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["trainer.precision=16-mixed"], "precision=16-mixed: needs a CUDA device, because a CPU is hundreds of times"),
+        (
+            ["trainer.precision=16-mixed", "+trainer.gradient_clip_val=1"],
+            "precision=16-mixed: its gradients are scaled",
+        ),
+        (["accelerator=mps"], "accelerator=mps: torch finds no Apple GPU here"),
+        (["trainer.devices=[0,1]"], r"strategy=auto: 2 device\(s\) on 1 node\(s\) train by DDP; use trainer=ddp"),
+        (["trainer.devices=[]"], "devices"),
+        (["trainer.devices=0"], "devices"),
+    ],
+)
+def test_what_this_machine_cant_do_is_refused(read, monkeypatch, overrides, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=f"trainer.*{message}"):
+        read(*overrides)
+
+
+@pytest.mark.parametrize(
+    ("devices", "gpus", "count"), [("auto", 0, 1), ("auto", 3, 3), ("[2]", 3, 1), ("[0,2]", 3, 2), ("2", 3, 2)]
+)
+def test_devices_are_counted(monkeypatch, devices, gpus, count):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    config = group_config("trainer", "auto", accelerator="auto", devices=yaml.safe_load(devices))
+    assert config.device_count == config.world_size == count
+
+
+def test_half_precision_needs_cuda_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    config = group_config("trainer", "auto", accelerator="auto", precision="16-mixed")
+    config.check_devices()
+    assert config.arithmetic(torch.device("cuda")) == "16-mixed"
 
 
 class GradientSizes(lightning.Callback):

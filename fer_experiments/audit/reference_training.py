@@ -23,6 +23,7 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import GeneratedImages
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.metrics import classification_metrics
+from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.callbacks.weight_average import WeightAverage
 from fer_experiments.trainer.checkpoint_io import save_atomically
 from fer_experiments.trainer.fingerprint import training_fingerprint
@@ -83,7 +84,7 @@ def train_reference_classifier(
         images = _training_images(settings, data, generated)
         model = build_classifier(config, data, TrainingPlan(np.arange(0)), SEED)
         average = [] if config.ema is None else [WeightAverage(config.ema)]
-        trainer = single_device.build_trainer(name, config.epochs, Path(folder), [*average], validate=True)
+        trainer = build_trainer(single_device, name, config.epochs, Path(folder), average)
         log.info("%s: %d images, %d epochs", name, len(images.train_set), trainer.max_epochs or 0)
         trainer.fit(model, datamodule=images)
     classifier = _wrap_network(settings, data, model.network, {})

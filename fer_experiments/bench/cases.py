@@ -29,6 +29,8 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.samplers import EpochBatches
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.train.config import Config
+from fer_experiments.trainer.build import build_trainer
+from fer_experiments.trainer.loggers.build import build_loggers
 from fer_experiments.trainer.memory import keep_freed_memory
 
 SIZES = {"dcgan": 64, "classifier": 100}
@@ -123,7 +125,9 @@ def _train_with_lightning(model: str, clock: Clock, size: int, width: int) -> No
         config = compose_config().classifier
         module = Classifier(CNN(2, 3, size), config, classes=["a", "b"], objective=Objective(), provenance={})
     with tempfile.TemporaryDirectory() as folder:
-        trainer = compose_config().trainer.build_trainer("overhead", 1, Path(folder), [], validate=False)
+        jobs = compose_config()
+        loggers = build_loggers(jobs.logger, {"folder": folder})
+        trainer = build_trainer(jobs.trainer, "overhead", 1, Path(folder), (), loggers, validate=False)
         trainer.fit(module, clock)
 
 

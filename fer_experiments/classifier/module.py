@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from fer_experiments.augment import Mixing
 from fer_experiments.classifier.config import ClassifierConfig
 from fer_experiments.classifier.recipe import build_optimizer, build_schedule, flip_averaged_logits
-from fer_experiments.classifier.step import classification_step
+from fer_experiments.classifier.step import classification_loss
 from fer_experiments.errors import NonFiniteError
 from fer_experiments.evaluation.metrics import validation_metrics
 from fer_experiments.evaluation.step_means import StepMeans
@@ -20,7 +20,7 @@ MONITORED_METRIC = "valid/balanced_accuracy"
 
 
 class Classifier(lightning.LightningModule):
-    """Train a network with manual optimization.
+    """Train a network.
 
     Batches are images (B, C, S, S) in [0, 1], labels (B,) int64 and, if images differ in weight, weights (B,). Losses
     in logs and results are plain cross-entropies. predict_step returns (logits, labels).
@@ -55,9 +55,9 @@ class Classifier(lightning.LightningModule):
                 "classes": classes,
                 "provenance": provenance,
                 **(settings or {}),
-            }
+            },
+            logger=False,
         )
-        self.automatic_optimization = False
         self.network = network.to(memory_format=torch.channels_last)
         self.config, self.classes = config, classes
         self.objective: Any = objective
@@ -75,31 +75,30 @@ class Classifier(lightning.LightningModule):
         if self.config.schedule is None:
             return {"optimizer": optimizer}
         steps = int(self.trainer.estimated_stepping_batches)
-        return {"optimizer": optimizer, "lr_scheduler": build_schedule(self.config.schedule, optimizer, steps)}
+        schedule = build_schedule(self.config.schedule, optimizer, steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
         assert self.trainer.max_epochs is not None
         self.objective.start_epoch(self.current_epoch / self.trainer.max_epochs)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._step_means.add(self.step(*batch))
-        if self.config.schedule is not None:
-            schedules: Any = self.lr_schedulers()
-            for schedule in schedules if isinstance(schedules, list) else [schedules]:
-                schedule.step()  # Lightning does this in automatic optimization only
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor | None:
+        loss, metrics = self.compute_loss(*batch)
+        self._step_means.add(metrics)
+        return loss
 
-    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
-        """Update the network once; return the named scalars of the step, whose names are the same in every step."""
-        return classification_step(
+    def compute_loss(
+        self, images: Tensor, labels: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, and its metrics, {name: scalar}, whose names are the same in every step."""
+        return classification_loss(
             self.network,
-            self.optimizers(),
             images,
             labels,
             objective=self.objective,
             mixing=self.mixing,
             smoothing=self.config.label_smoothing,
             weights=weights,
-            backward=self.manual_backward,
             mean_over_devices=self.mean_over_devices,
         )
 

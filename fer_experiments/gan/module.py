@@ -16,8 +16,6 @@ from fer_experiments.gan.diffaugment import random_flip
 from fer_experiments.gan.networks import Discriminator, Generator
 from fer_experiments.gan.step import AdversarialObjective, adversarial_step
 
-STEPS_BETWEEN_LOGS = 50  # logging every step would double the overhead of Lightning
-
 
 class DCGAN(lightning.LightningModule, AveragedGenerator):
     """Train a generator and a discriminator in turn on batches (images (B, C, S, S) in [0, 1], labels (B,) int64).
@@ -44,7 +42,8 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
                 "channels": channels,
                 "classes": classes,
                 "provenance": provenance,
-            }
+            },
+            logger=False,
         )
         self.automatic_optimization = False
         self.gan, self.classes = gan, classes
@@ -71,7 +70,8 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         self._step_means.add(self.step(*batch))
         batch_size = len(batch[0]) * self.trainer.world_size
         self.follow_generator(batch_size, self.global_step // 2 * batch_size)
-        if len(self._step_means) >= STEPS_BETWEEN_LOGS:
+        trainer: Any = self.trainer  # Lightning sets log_every_n_steps without declaring it
+        if trainer.is_last_batch or len(self._step_means) >= trainer.log_every_n_steps:
             self.write_history()
 
     def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -93,22 +93,32 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         )
 
     def on_train_epoch_end(self) -> None:
-        self.write_history()
         # No loss shows the last update of an epoch. This runs before a checkpoint is written: the last stays good.
         if not has_finite_weights(self):
             self._raise_non_finite("a weight")
 
     def write_history(self) -> None:
-        """Append the means over the steps since the last call to `history`, and log them, if there were any steps."""
+        """Append the means over the steps since the last call to `history`, and log them, if there were any steps.
+
+        Each step's values would double the overhead of Lightning.
+        """
         means = self._step_means.compute(lambda values: self.trainer.strategy.reduce(values, reduce_op="mean"))
         if not means:
             return
         if not all(map(math.isfinite, means.values())):
             self._raise_non_finite("a loss")
-        step = self.global_step // 2
-        self.history.append({"step": step, "epoch": self.current_epoch + 1, **means})
-        if self.logger is not None:
-            self.logger.log_metrics({**means, "epoch": self.current_epoch + 1}, step=step)
+        self.history.append({"step": self.global_step // 2, "epoch": self.current_epoch + 1, **means})
+        self.log_now(means)
+
+    def log_now(self, values: dict[str, float]) -> None:
+        """Log values that callbacks can monitor, and give them to the loggers at the present step.
+
+        Lightning itself would give them to the loggers at multiples of log_every_n_steps only, whenever they were
+        measured.
+        """
+        self.log_dict(values, logger=False)
+        for logger in self.loggers:
+            logger.log_metrics({**values, "epoch": self.current_epoch + 1}, step=self.global_step // 2)
 
     def _raise_non_finite(self, name: str) -> None:
         raise NonFiniteError(

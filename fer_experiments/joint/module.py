@@ -75,6 +75,7 @@ class JointClassifier(Classifier, AveragedGenerator):
             provenance=provenance,
             settings={"gan": gan.model_dump(mode="json"), "channels": provenance["channels"]},
         )
+        self.automatic_optimization = False
         self.gan, self.joint, self.augment, self.in_class_loss = gan, joint, augment, in_class_loss
         self.image_size, channels = provenance["image_size"], provenance["channels"]
         self.generator = Generator(gan.latent_dim, gan.width, channels, gan.image_size, len(classes))
@@ -100,7 +101,10 @@ class JointClassifier(Classifier, AveragedGenerator):
         self.warm_up_factor.fill_(float(self.current_epoch >= self.joint.warm_up * self.trainer.max_epochs))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        super().training_step(batch, batch_idx)
+        self._step_means.add(self.step(*batch))
+        schedules: Any = self.lr_schedulers() or []  # Lightning steps them in automatic optimization only
+        for schedule in schedules if isinstance(schedules, list) else [schedules]:
+            schedule.step()
         steps = self.global_step // len(self.trainer.optimizers)
         self.follow_generator(len(batch[0]), steps * len(batch[0]))
 

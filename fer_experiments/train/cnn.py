@@ -13,6 +13,7 @@ from fer_experiments.train.arms.audit_arms import audit_arms
 from fer_experiments.train.arms.joint import check_joint
 from fer_experiments.train.arms.train_classifier import GAN_FOLDER, describe_result, train_classifier
 from fer_experiments.train.arms.training_images import count_generated_images, get_or_make_generated_images
+from fer_experiments.train.check_training import check_accumulation
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
@@ -25,12 +26,14 @@ class TrainCNN(Job):
 
     def check(self, settings: Settings) -> None:
         check_joint(settings, arm_of_run(settings))
+        check_accumulation(settings, [arm_of_run(settings)])
 
     def run(self, settings: Settings, folder: Path) -> None:
         data = PreparedData.prepare(settings.data, settings.seed)
         arm = arm_of_run(settings)
         write_data_files(folder, data, count_generated_images(settings, data, [arm]))
-        synthetic = get_or_make_generated_images(settings, data, [arm], folder / GAN_FOLDER)
+        gan_settings = settings.model_copy(update={"ckpt_path": None})  # which is the classifier's
+        synthetic = get_or_make_generated_images(gan_settings, data, [arm], folder / GAN_FOLDER)
         audit_arms(settings, data, {folder: arm}, synthetic)
         result = train_classifier(settings, data, arm, synthetic, folder)
         log.info("%s", describe_result(result))

@@ -49,6 +49,8 @@ class Config(Settings):
             if not errors:
                 config = cls(**(node | objects))
                 config.check_accelerator()
+                config.trainer.check_devices()
+                config.check_objects()
                 config.check_networks()
                 return config.with_context(context)
             unknown = sorted(set(node) - set(cls.model_fields))

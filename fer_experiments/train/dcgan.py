@@ -9,6 +9,7 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.runs.data_files import write_data_files
+from fer_experiments.train.check_training import check_accumulation_of_gan
 from fer_experiments.train.gan.generated_images import get_or_train_gan
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
@@ -20,6 +21,14 @@ DEFAULT_COUNT = 64  # images of a class for which balance needs none
 
 class TrainDCGAN(Job):
     """Train the GAN, write its images and audit them."""
+
+    def check(self, settings: Settings) -> None:
+        check_accumulation_of_gan(settings, "train=dcgan")
+        if settings.ckpt_path is not None and settings.gan.pretrained is not None:
+            raise ConfigError(
+                f"ckpt_path={settings.ckpt_path}: with gan.pretrained={settings.gan.pretrained} no GAN is trained; "
+                "leave out one of them"
+            )
 
     def run(self, settings: Settings, folder: Path) -> None:
         data = PreparedData.prepare(settings.data, settings.seed)

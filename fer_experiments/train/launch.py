@@ -25,11 +25,13 @@ def launch_ranks(composed: DictConfig, hydra: DictConfig) -> Iterator[None]:
     composed: the job's configuration; hydra: Hydra's own node. Raises ConfigError if the devices do not exist, or if
     the processes can't be started in this sweep.
     """
-    numbers = [OmegaConf.select(composed, f"trainer.{key}") for key in ("devices", "num_nodes")]
-    if not any(isinstance(number, int) and number > 1 for number in numbers):
+    if [OmegaConf.select(composed, f"trainer.{key}") for key in ("devices", "num_nodes")] == [1, 1]:
         yield
         return
     trainer: TrainerConfig = build_config("trainer", OmegaConf.to_container(composed.trainer, resolve=True))
+    if not trainer.is_distributed:
+        yield
+        return
     _check_devices(trainer)
     if hydra.mode == RunMode.MULTIRUN:
         _check_launcher(trainer, hydra.launcher)
@@ -55,7 +57,7 @@ def launch_ranks(composed: DictConfig, hydra: DictConfig) -> Iterator[None]:
 def _check_devices(trainer: TrainerConfig) -> None:
     available = torch.cuda.device_count()
     needs_gpus = trainer.accelerator == "gpu" or (trainer.accelerator == "auto" and available > 0)
-    if needs_gpus and trainer.devices > available:
+    if needs_gpus and trainer.device_count > available:
         raise ConfigError(
             f"trainer.devices={trainer.devices}: torch finds {available} GPU(s) here; use as many, or accelerator=cpu"
         )
@@ -68,7 +70,7 @@ def _check_launcher(trainer: TrainerConfig, launcher: DictConfig) -> None:
             f"trainer.devices={trainer.devices}: in a multirun each process of DDP would run the whole sweep; use "
             "trainer.devices=1, one run a command, or hydra/launcher=slurm"
         )
-    if (launcher.tasks_per_node, launcher.nodes) != (trainer.devices, trainer.num_nodes):
+    if (launcher.tasks_per_node, launcher.nodes) != (trainer.device_count, trainer.num_nodes):
         raise ConfigError(
             f"hydra.launcher.tasks_per_node={launcher.tasks_per_node}, hydra.launcher.nodes={launcher.nodes}: must "
             f"equal trainer.devices={trainer.devices} and trainer.num_nodes={trainer.num_nodes}, because Slurm starts "

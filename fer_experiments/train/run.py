@@ -80,7 +80,8 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     """Check the configuration, then run its job."""
     node = hydra.hydra
     retrain_gans_before = _start_of_command(node, status) if composed.rerun else 0.0
-    config = Config.read(composed, RunContext(dict(node.runtime.choices), retrain_gans_before))
+    run_folder = Path(node.sweep.dir) if node.mode == RunMode.MULTIRUN else folder
+    config = Config.read(composed, RunContext(dict(node.runtime.choices), retrain_gans_before, run_folder.resolve()))
     check_batch_sizes(config)
     config.train.check(config)
     keep_freed_memory()

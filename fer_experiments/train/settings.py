@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
@@ -18,7 +19,7 @@ from fer_experiments.data.sources import DataSource
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig
 from fer_experiments.joint import JointConfig
-from fer_experiments.strict_config import StrictConfig
+from fer_experiments.strict_config import ObjectNodes, StrictConfig, UserPath, check_signature
 from fer_experiments.trainer import TrainerConfig
 
 if TYPE_CHECKING:
@@ -30,18 +31,21 @@ class RunContext:
     """What a job knows of its run beside the configuration.
 
     choices: {group: chosen file of conf/}. retrain_gans_before: kept GANs that are older than this, in seconds since
-    1970, are trained again (rerun=true).
+    1970, are trained again (rerun=true). run_folder: of the single run, or of the sweep that the job belongs to.
     """
 
     choices: Mapping[str, str] = field(default_factory=dict)
     retrain_gans_before: float = 0.0
+    run_folder: Path | None = None
 
 
 class Settings(StrictConfig):
     """The groups of conf/ as objects. `context` is no key: it is given by whoever reads the configuration."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
-    accelerator: Literal["auto", "cpu", "gpu"]
+    accelerator: Literal["auto", "cpu", "gpu", "mps"]
+    tags: list[str]
+    ckpt_path: UserPath | None
     data: DataSource
     balance: Strategy
     augment: Augment
@@ -50,6 +54,8 @@ class Settings(StrictConfig):
     joint: JointConfig
     reference_classifier: ClassifierConfig
     trainer: TrainerConfig
+    callbacks: ObjectNodes
+    logger: ObjectNodes
     _context: RunContext = PrivateAttr(default_factory=RunContext)
 
     @property
@@ -77,6 +83,12 @@ class Settings(StrictConfig):
             inception=self.gan.inception,
             seed=self.seed,
         )
+
+    def check_objects(self) -> None:
+        """Raise ConfigError for a callback or logger whose class does not exist or takes other keys."""
+        for group, nodes in (("callbacks", self.callbacks), ("logger", self.logger)):
+            for name, node in nodes.items():
+                check_signature(f"{group}.{name}", node)
 
     def check_accelerator(self) -> None:
         """Raise ConfigError if trainer=cpu or trainer=gpu contradicts `accelerator`, which would have no effect."""

@@ -30,6 +30,7 @@ from fer_experiments.train.arms.audit_arms import audit_arms
 from fer_experiments.train.arms.compose import compose_arms, full_name
 from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
 from fer_experiments.train.arms.training_images import count_generated_images, get_or_make_generated_images
+from fer_experiments.train.check_training import check_accumulation, check_equal_cost
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
@@ -64,7 +65,8 @@ class Study(Job, Question):
             raise ConfigError(
                 f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
             )
-        compose_arms(self.arms, settings)
+        check_equal_cost(settings)
+        check_accumulation(settings, compose_arms(self.arms, settings))
 
     def run(self, settings: Settings, folder: Path) -> None:
         started = time.monotonic()

@@ -1,26 +1,18 @@
-"""What conf/trainer/ configures, and Lightning's Trainer built from it."""
+"""What conf/trainer/ configures (trainer/build.py builds Lightning's Trainer from it)."""
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import lightning
-import torch
-from lightning.pytorch.profilers import AdvancedProfiler, PyTorchProfiler, SimpleProfiler
 from pydantic import Field, model_validator
 
-from fer_experiments.distributed import global_rank
+from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import StrictConfig
-from fer_experiments.trainer.callbacks.cuda_graphs import CUDAGraphs
-from fer_experiments.trainer.callbacks.gradient_clipping import GradientClipping
-from fer_experiments.trainer.callbacks.progress import StageProgress
-from fer_experiments.trainer.callbacks.sync_statistics import SyncBatchNormStatistics
-from fer_experiments.trainer.callbacks.tf32 import AllowTF32
-from fer_experiments.trainer.checkpoint_io import AtomicCheckpointIO
-from fer_experiments.trainer.loggers.event_logger import EventLogger
 from fer_experiments.trainer_arguments import ADDABLE
 
+if TYPE_CHECKING:
+    import torch
+
 Positive = Annotated[int, Field(ge=1)]
-PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
+DeviceIndex = Annotated[int, Field(ge=0)]
 # These don't change what a training computes, and so have no part in its fingerprint.
 WITHOUT_EFFECT = {"detect_anomaly", "enable_model_summary", "inference_mode", "profiler"}
 
@@ -28,17 +20,19 @@ WITHOUT_EFFECT = {"detect_anomaly", "enable_model_summary", "inference_mode", "p
 class TrainerConfig(StrictConfig):
     """The keys of conf/trainer/auto.yaml, which explains them, and arguments of lightning.Trainer that may be added."""
 
-    accelerator: Literal["auto", "cpu", "gpu"]
-    devices: Positive
+    accelerator: Literal["auto", "cpu", "gpu", "mps"]
+    devices: Positive | Annotated[list[DeviceIndex], Field(min_length=1)] | Literal["auto"]
     num_nodes: Positive
     strategy: str
-    precision: Literal["32-true", "bf16-mixed"]
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     tf32: bool
     cuda_graphs: Literal["auto"] | bool
     max_epochs: Positive | None
     limit_batches: Positive | None
+    log_every_n_steps: Positive
     progress: bool
 
+    accumulate_grad_batches: Positive | None = None
     benchmark: bool | None = None
     detect_anomaly: bool | None = None
     deterministic: Literal["warn"] | bool | None = None
@@ -49,24 +43,46 @@ class TrainerConfig(StrictConfig):
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
 
     @model_validator(mode="after")
-    def _check_gpu_exists(self) -> "TrainerConfig":
-        if self.accelerator == "gpu" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
-            raise ValueError("accelerator=gpu: torch finds no GPU here; use accelerator=cpu or accelerator=auto")
-        return self
-
-    @model_validator(mode="after")
     def _check_strategy(self) -> "TrainerConfig":
         if self.strategy != "auto" and not self.strategy.startswith("ddp"):
             raise ValueError(
                 f"strategy={self.strategy}: models are trained on one device (auto) or by DDP (ddp...), since every "
                 "checkpoint holds the whole model; use strategy=auto or trainer=ddp"
             )
-        if self.is_distributed and self.strategy == "auto":
+        return self
+
+    @model_validator(mode="after")
+    def _check_precision(self) -> "TrainerConfig":
+        if self.precision == "16-mixed" and self.gradient_clip_val is not None:
             raise ValueError(
-                f"strategy={self.strategy}: {self.devices} device(s) on {self.num_nodes} node(s) train by DDP; use "
-                "trainer=ddp"
+                "precision=16-mixed: its gradients are scaled when they would be clipped; use precision=bf16-mixed, or "
+                "leave out gradient_clip_val"
             )
         return self
+
+    def check_devices(self) -> None:
+        """Raise ConfigError if the devices of this machine can't do what is configured. Imports torch."""
+        import torch
+
+        has_mps = torch.backends.mps.is_available()
+        if self.accelerator == "gpu" and not (torch.cuda.is_available() or has_mps):
+            raise ConfigError(
+                "trainer: accelerator=gpu: torch finds no GPU here; use accelerator=cpu or accelerator=auto"
+            )
+        if self.accelerator == "mps" and not has_mps:
+            raise ConfigError(
+                "trainer: accelerator=mps: torch finds no Apple GPU here; use accelerator=cpu or accelerator=auto"
+            )
+        if self.precision == "16-mixed" and not self.uses_cuda:
+            raise ConfigError(
+                "trainer: precision=16-mixed: needs a CUDA device, because a CPU is hundreds of times slower in half "
+                "precision; use precision=32-true or, on a CPU with AMX, bf16-mixed"
+            )
+        if self.is_distributed and self.strategy == "auto":
+            raise ConfigError(
+                f"trainer: strategy={self.strategy}: {self.device_count} device(s) on {self.num_nodes} node(s) train "
+                "by DDP; use trainer=ddp"
+            )
 
     @property
     def arguments_with_effect(self) -> dict[str, Any]:
@@ -77,70 +93,37 @@ class TrainerConfig(StrictConfig):
     @property
     def uses_cuda(self) -> bool:
         """Whether trainings run on CUDA devices of this machine."""
-        return self.accelerator != "cpu" and torch.cuda.is_available()
+        import torch
+
+        return self.accelerator in ("auto", "gpu") and torch.cuda.is_available()
+
+    @property
+    def device_count(self) -> int:
+        """How many devices there are on each node; devices=auto takes every GPU, or the one CPU."""
+        if isinstance(self.devices, list):
+            return len(self.devices)
+        if self.devices != "auto":
+            return self.devices
+        import torch
+
+        return torch.cuda.device_count() if self.uses_cuda else 1
 
     @property
     def world_size(self) -> int:
         """How many devices there are on all nodes together."""
-        return self.devices * self.num_nodes
+        return self.device_count * self.num_nodes
 
     @property
     def is_distributed(self) -> bool:
         """Whether a training runs on more than one device."""
         return self.world_size > 1
 
-    def arithmetic(self, device: torch.device) -> str:
-        """Return what a training on `device` computes in: "fp32", "fp32 (TF32)" or "bf16-mixed"."""
-        if self.precision == "bf16-mixed":
+    def arithmetic(self, device: "torch.device") -> str:
+        """Return what a training on `device` computes in: "fp32", "fp32 (TF32)", "bf16-mixed" or "16-mixed"."""
+        if self.precision != "32-true":
             return self.precision
         return "fp32 (TF32)" if self.tf32 and device.type == "cuda" else "fp32"
 
     def limit_epochs(self, epochs: int) -> int:
         """Return `epochs`, or max_epochs if that is less."""
         return epochs if self.max_epochs is None else min(epochs, self.max_epochs)
-
-    def build_trainer(
-        self, name: str, epochs: int, folder: Path, callbacks: list[lightning.Callback], validate: bool
-    ) -> lightning.Trainer:
-        """Build a Trainer.
-
-        Args:
-            name: what its progress is shown as.
-            epochs: the length of the training, which max_epochs may shorten.
-            folder: where checkpoints and TensorBoard's files are written.
-            callbacks: the callbacks of this training, which run after the Trainer's own.
-            validate: whether the module has a validation step.
-        """
-        first: list[lightning.Callback] = [AllowTF32(self.tf32)]
-        if self.is_distributed:
-            first.append(SyncBatchNormStatistics())
-        if self.cuda_graphs:
-            first.append(CUDAGraphs(required=self.cuda_graphs is True))
-        if self.gradient_clip_val is not None:
-            first.append(GradientClipping(self.gradient_clip_val, self.gradient_clip_algorithm or "norm"))
-        last: list[lightning.Callback] = [StageProgress(name)] if self.progress and global_rank() == 0 else []
-        return lightning.Trainer(
-            accelerator=self.accelerator,
-            devices=self.devices,
-            num_nodes=self.num_nodes,
-            strategy=self.strategy,
-            precision=self.precision,
-            max_epochs=self.limit_epochs(epochs),
-            limit_train_batches=self.limit_batches,
-            limit_val_batches=self.limit_batches if validate else 0,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,  # the data module gives each rank its share; all validate on all images
-            sync_batchnorm=self.is_distributed and self.uses_cuda,
-            callbacks=[*first, *callbacks, *last],
-            logger=EventLogger(folder, name="", version="", default_hp_metric=False),
-            plugins=[AtomicCheckpointIO()],
-            default_root_dir=folder,
-            enable_progress_bar=False,
-            log_every_n_steps=0,  # the modules gather their metrics and log means
-            benchmark=self.benchmark,
-            detect_anomaly=bool(self.detect_anomaly),
-            deterministic=self.deterministic,
-            enable_model_summary=bool(self.enable_model_summary),
-            inference_mode=self.inference_mode is not False,
-            profiler=None if self.profiler is None else PROFILERS[self.profiler](folder, "profile"),
-        )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from fer_experiments.trainer.config import TrainerConfig
 
 
 def training_fingerprint(
-    trainer: TrainerConfig, data: PreparedData, seed: int, *, is_shared: bool = False, **settings: Any
+    trainer: TrainerConfig,
+    data: PreparedData,
+    seed: int,
+    *,
+    is_shared: bool = False,
+    callbacks: Mapping[str, Any] | None = None,
+    ckpt_path: Path | None = None,
+    **settings: Any,
 ) -> str:
     """Return 16 hexadecimal digits of everything on which the result of a training depends.
 
@@ -25,6 +33,8 @@ def training_fingerprint(
         seed: the seed of the training.
         is_shared: the trained network is kept in data.cache_dir for other runs, so that it also depends on what is
             constant in one run: how the images were decoded, the device, and the version of torch.
+        callbacks: the user's, which may change anything.
+        ckpt_path: the checkpoint from which the training begins; None: it begins with random weights.
         settings: the configuration of the network and of its training.
     """
     content = settings | {
@@ -41,6 +51,10 @@ def training_fingerprint(
     }
     if trainer.arguments_with_effect:
         content["trainer_arguments"] = trainer.arguments_with_effect
+    if callbacks:
+        content["callbacks"] = callbacks
+    if ckpt_path is not None:
+        content["ckpt_path"] = _hash_file(ckpt_path)
     if is_shared:
         content |= {
             "cache": data.cache.folder.name,
@@ -48,6 +62,13 @@ def training_fingerprint(
             "versions": [torch.__version__, fer_experiments.__version__],
         }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _hash_file(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"ckpt_path={path}: can't be read: {error.strerror}") from None
 
 
 def load_finished(folder: Path, fingerprint: str) -> Result | None:

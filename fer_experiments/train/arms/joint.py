@@ -22,7 +22,7 @@ from fer_experiments.train.gan.generated_images import SYNTHETIC_FOLDER
 from fer_experiments.train.gan.health import write_health
 from fer_experiments.train.gan.rejection_sampling import draw_images
 from fer_experiments.train.settings import Settings
-from fer_experiments.trainer.callbacks.resume import LAST_CHECKPOINT
+from fer_experiments.trainer.callbacks.checkpoints import LAST_CHECKPOINT
 
 JOINT_ADVICE = Advice(
     longer="Set more classifier.epochs",

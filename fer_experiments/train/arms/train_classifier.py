@@ -7,7 +7,6 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from fer_experiments.atomic_write import atomic_write
@@ -30,13 +29,15 @@ from fer_experiments.train.arms.training_images import (
     count_used,
     describe_counts,
 )
+from fer_experiments.train.open_trainer import Training, open_trainer
 from fer_experiments.train.settings import Settings
-from fer_experiments.trainer.callbacks.resume import Resume
+from fer_experiments.trainer.callbacks.checkpoints import BestCheckpoint, LastCheckpoint, read_epoch
+from fer_experiments.trainer.callbacks.exact_resume import ExactResume
 from fer_experiments.trainer.callbacks.sample_grid import SampleGrid
 from fer_experiments.trainer.callbacks.weight_average import WeightAverage
 from fer_experiments.trainer.device_name import device_name
 from fer_experiments.trainer.fingerprint import load_finished, training_fingerprint
-from fer_experiments.trainer.loggers.tensorboard import write_hyperparameters, write_test_results
+from fer_experiments.trainer.loggers.summary import log_outcome, log_test_results
 
 log = logging.getLogger(__name__)
 GAN_FOLDER = "gan"  # of the GAN of a single training, or of an arm that has its own
@@ -72,33 +73,33 @@ def train_classifier(
     on_rank_zero(_write_training_table)(images, folder)
     log.info("%s: %s", arm.name, describe_counts(data.split.labels("train"), plan))
     model = _build_model(settings, data, arm, plan)
-    resume = Resume(folder, settings.classifier.checkpoint_every, fingerprint)
-    trainer = settings.trainer.build_trainer(
-        arm.name, settings.classifier.epochs, folder, [*_build_callbacks(settings, arm, folder), resume], validate=True
-    )
-    resume.fit(trainer, model, images)
-    steps = trainer.global_step // len(trainer.optimizers)
-    counts = _image_counts(data, plan, model)  # of the last epoch; _predict loads the best one
-    checkpoint = folder / "checkpoints" / f"{settings.classifier.checkpoint}.ckpt"
-    outputs = _predict(trainer, model, images, checkpoint)
-    result = Result(
-        job=Trained.CLASSIFIER,
-        arm=arm.name,
-        seed=settings.seed,
-        classes=list(data.classes),
-        **counts,
-        optimizer_steps=steps,
-        selected_epoch=_epoch_of(checkpoint),
-        metrics={part: classification_metrics(*output, data.classes) for part, output in outputs.items()},
-        history=model.history,
-        split_hash=data.split.clean_hash,
-        protocol="leak" if arm.leak else "clean",
-        fingerprint=fingerprint,
-        seconds=resume.seconds,
-        device=device_name(trainer),
-        precision=settings.trainer.arithmetic(trainer.strategy.root_device),
-    )
-    _log_to_tensorboard(settings, arm, result, trainer.logger, *outputs["test"])
+    resume = ExactResume(folder, fingerprint)
+    metric_prefixes = ("train/", "valid/") if arm.joint is None else ("train/", "valid/", "gan/", "joint/")
+    training = Training(arm.name, arm.name, metric_prefixes, settings.classifier.epochs, folder)
+    with open_trainer(settings, training, _build_callbacks(settings, arm, folder), resume) as trainer:
+        resume.fit(trainer, model, images, settings.ckpt_path)
+        steps = trainer.global_step // len(trainer.optimizers)
+        counts = _image_counts(data, plan, model)  # of the last epoch; _predict loads the best one
+        checkpoint = folder / "checkpoints" / f"{settings.classifier.checkpoint}.ckpt"
+        outputs = _predict(trainer, model, images, checkpoint)
+        result = Result(
+            job=Trained.CLASSIFIER,
+            arm=arm.name,
+            seed=settings.seed,
+            classes=list(data.classes),
+            **counts,
+            optimizer_steps=steps,
+            selected_epoch=read_epoch(checkpoint),
+            metrics={part: classification_metrics(*output, data.classes) for part, output in outputs.items()},
+            history=model.history,
+            split_hash=data.split.clean_hash,
+            protocol="leak" if arm.leak else "clean",
+            fingerprint=fingerprint,
+            seconds=resume.seconds,
+            device=device_name(trainer),
+            precision=settings.trainer.arithmetic(trainer.strategy.root_device),
+        )
+        _log_outcome(trainer, settings, arm, result, *outputs["test"])
     on_rank_zero(save_predictions)(folder, with_content_hashes(data, outputs))
     if isinstance(model, JointClassifier):
         write_joint_gan(settings, data, model, result, folder / GAN_FOLDER)
@@ -116,6 +117,8 @@ def classifier_fingerprint(settings: Settings, data: PreparedData, arm: Arm, ima
         settings.trainer,
         data,
         settings.seed,
+        callbacks=settings.callbacks,
+        ckpt_path=settings.ckpt_path,
         arm=[arm.name, repr(arm.balance), repr(arm.augment)],
         classifier=settings.classifier.model_dump(),
         generated=None if generated is None else hashlib.sha256(generated.tobytes()).hexdigest(),
@@ -130,23 +133,15 @@ def _build_model(settings: Settings, data: PreparedData, arm: Arm, plan: Trainin
 
 
 def _build_callbacks(settings: Settings, arm: Arm, folder: Path) -> list[lightning.Callback]:
-    """Return the callbacks that average the weights, draw the samples of the arm's own GAN, and keep the best epoch."""
+    """Return the callbacks that average the weights, draw the samples of the arm's own GAN, and write checkpoints."""
     callbacks: list[lightning.Callback] = []
     if settings.classifier.ema is not None:
         callbacks.append(WeightAverage(settings.classifier.ema))
     if arm.joint is not None:
         samples = folder / GAN_FOLDER / "samples"
         callbacks.append(SampleGrid(samples, settings.gan.picture_epochs, settings.data.stored_channels))
-    callbacks.append(
-        ModelCheckpoint(
-            folder / "checkpoints",
-            filename="best",
-            monitor=MONITORED_METRIC,
-            mode="max",
-            save_weights_only=True,
-            enable_version_counter=False,
-        )
-    )
+    callbacks.append(BestCheckpoint(folder, MONITORED_METRIC, "max"))
+    callbacks.append(LastCheckpoint(folder, settings.classifier.checkpoint_every))
     return callbacks
 
 
@@ -174,20 +169,15 @@ def _image_counts(data: PreparedData, plan: TrainingPlan, model: Classifier) -> 
     }
 
 
-def _epoch_of(checkpoint: Path) -> int:
-    """Return the epoch of a checkpoint, counted from 1. Lightning counts from 0, and writes within the epoch."""
-    return int(torch.load(checkpoint, weights_only=True, map_location="cpu")["epoch"]) + 1
-
-
-def _log_to_tensorboard(
-    settings: Settings, arm: Arm, result: Result, logger: Any, logits: Tensor, labels: Tensor
+def _log_outcome(
+    trainer: lightning.Trainer, settings: Settings, arm: Arm, result: Result, logits: Tensor, labels: Tensor
 ) -> None:
-    """Log the results on test, and the training's line in the table of hyperparameters."""
-    write_test_results(logger, result, logits, labels)
+    """Log the results on test. logits: (N, K) of the test images; labels: their classes (N,)."""
+    log_test_results(trainer.loggers, result, logits, labels)
     names = ("accuracy", "balanced_accuracy", "loss")
     metrics = {f"test_{name}": result.metrics["test"][name] for name in names}
     groups = {"gan": settings.gan, "classifier": settings.classifier, "joint": arm.joint or settings.joint}
-    write_hyperparameters(logger, result, groups, metrics)
+    log_outcome(trainer.loggers, result, groups, metrics)
 
 
 def _write_training_table(images: ImageDataModule, folder: Path) -> None:

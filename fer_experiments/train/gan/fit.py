@@ -20,13 +20,21 @@ from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.train.gan.health import write_health
 from fer_experiments.train.gan.track_kid import KIDToValidation, TrackKID
+from fer_experiments.train.open_trainer import Training, open_trainer
 from fer_experiments.train.settings import Settings
-from fer_experiments.trainer.callbacks.resume import LAST_CHECKPOINT, Resume
+from fer_experiments.trainer.callbacks.checkpoints import (
+    BEST_CHECKPOINT,
+    LAST_CHECKPOINT,
+    BestCheckpoint,
+    LastCheckpoint,
+    read_epoch,
+)
+from fer_experiments.trainer.callbacks.exact_resume import ExactResume
 from fer_experiments.trainer.callbacks.sample_grid import SampleGrid
 from fer_experiments.trainer.device_name import device_name
-from fer_experiments.trainer.loggers.tensorboard import HPARAM_METRICS, write_hyperparameters
+from fer_experiments.trainer.loggers.summary import log_outcome
+from fer_experiments.trainer.loggers.tensorboard import HPARAM_METRICS
 
-BEST_CHECKPOINT = Path("checkpoints", "best.ckpt")
 log = logging.getLogger(__name__)
 
 
@@ -51,57 +59,58 @@ def fit_gan(
         folder: where the GAN is written.
     """
     gan = settings.gan
-    resume = Resume(folder, gan.checkpoint_every, fingerprint)
+    resume = ExactResume(folder, fingerprint)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     steps = -(-len(training_places(gan, clean_data, classes)) // gan.batch_size)
     places = training_places(gan, data, classes)
     images = gan_datamodule(settings, data, places, steps)
     model = build_gan(settings, data, classes)
-    kid_callbacks = _build_kid_callbacks(settings, data, classes, folder)
-    sample_grid = SampleGrid(folder / "samples", gan.picture_epochs, data.source.stored_channels)
-    name = describe_gan(classes)
-    trainer = settings.trainer.build_trainer(
-        name, gan.epochs_for(steps), folder, [sample_grid, *kid_callbacks, resume], validate=False
-    )
-    real = count_real(data, places)
-    log.info("%s: %d images, %d epochs", name, sum(real.values()), trainer.max_epochs or 0)
-    resume.fit(trainer, model, images)
+    training = Training(describe_gan(classes), "gan", ("gan/",), gan.epochs_for(steps), folder)
+    callbacks = [
+        SampleGrid(folder / "samples", gan.picture_epochs, data.source.stored_channels),
+        *_build_kid_callbacks(settings, data, classes, folder),
+        LastCheckpoint(folder, gan.checkpoint_every),
+    ]
+    with open_trainer(settings, training, callbacks, resume) as trainer:
+        real = count_real(data, places)
+        log.info("%s: %d images, %d epochs", training.name, sum(real.values()), trainer.max_epochs or 0)
+        resume.fit(trainer, model, images, settings.ckpt_path)
 
-    generator = TrainedGenerator.load(chosen_checkpoint(gan, folder))
-    health = write_health(gan, data, generator, model.history, trainer.global_step // 2, folder)
-    result = Result(
-        job=Trained.GAN,
-        arm="gan",
-        seed=settings.seed,
-        classes=list(data.classes),
-        real=real,
-        generated={},
-        repeated={},
-        optimizer_steps=trainer.global_step,
-        selected_epoch=trainer.current_epoch if gan.checkpoint == "last" else kid_callbacks[0].best_epoch,
-        metrics={},
-        history=model.history,
-        split_hash=data.split.clean_hash,
-        protocol="clean" if data is clean_data else "leak",
-        fingerprint=fingerprint,
-        seconds=resume.seconds,
-        device=device_name(trainer),
-        precision=settings.trainer.arithmetic(trainer.strategy.root_device),
-    )
-    _log_to_tensorboard(trainer, settings, result, health)
-    on_rank_zero(result.save)(folder)
+        generator = TrainedGenerator.load(chosen_checkpoint(gan, folder))
+        health = write_health(gan, data, generator, model.history, trainer.global_step // 2, folder)
+        result = Result(
+            job=Trained.GAN,
+            arm="gan",
+            seed=settings.seed,
+            classes=list(data.classes),
+            real=real,
+            generated={},
+            repeated={},
+            optimizer_steps=trainer.global_step,
+            selected_epoch=read_epoch(chosen_checkpoint(gan, folder)),
+            metrics={},
+            history=model.history,
+            split_hash=data.split.clean_hash,
+            protocol="clean" if data is clean_data else "leak",
+            fingerprint=fingerprint,
+            seconds=resume.seconds,
+            device=device_name(trainer),
+            precision=settings.trainer.arithmetic(trainer.strategy.root_device),
+        )
+        _log_outcome(trainer, settings, result, health)
+        on_rank_zero(result.save)(folder)
     return result
 
 
-def _log_to_tensorboard(trainer: lightning.Trainer, settings: Settings, result: Result, health: Health) -> None:
-    """Log the diversity of the samples, and the training's line in the table of hyperparameters."""
-    assert trainer.logger is not None
+def _log_outcome(trainer: lightning.Trainer, settings: Settings, result: Result, health: Health) -> None:
+    """Log the diversity of the samples, and the numbers of the finished training."""
     diversities = {f"gan/{name}": value for name, value in health.values.items() if name.startswith("diversity")}
-    trainer.logger.log_metrics(diversities, step=trainer.global_step // 2)
+    for logger in trainer.loggers:
+        logger.log_metrics(diversities, step=trainer.global_step // 2)
     last = {name.removeprefix("gan/"): value for name, value in result.history[-1].items()}
     metrics = {name: last[name] for name in HPARAM_METRICS if name in last}
     groups = {"gan": settings.gan, "classifier": settings.classifier, "joint": settings.joint}
-    write_hyperparameters(trainer.logger, result, groups, metrics)
+    log_outcome(trainer.loggers, result, groups, metrics)
 
 
 def gan_datamodule(settings: Settings, data: PreparedData, places: np.ndarray, steps: int) -> ImageDataModule:
@@ -126,14 +135,16 @@ def chosen_checkpoint(gan: GANConfig, folder: Path) -> Path:
     return folder / (LAST_CHECKPOINT if gan.checkpoint == "last" else BEST_CHECKPOINT)
 
 
-def _build_kid_callbacks(settings: Settings, data: PreparedData, classes: list[str], folder: Path) -> list[TrackKID]:
-    """Return the callback of gan.kid_every, or no callback."""
+def _build_kid_callbacks(
+    settings: Settings, data: PreparedData, classes: list[str], folder: Path
+) -> list[lightning.Callback]:
+    """Return the callbacks of gan.kid_every, which measure KID and keep the best generator, or none."""
     if settings.gan.kid_every is None:
         return []
     reference = get_or_train_reference_classifier(settings.audit_settings, data)
     extractor = build_feature_extractor(settings.audit_settings, reference)
     distance = KIDToValidation(settings.gan, data, extractor, classes)
-    return [TrackKID(distance, settings.gan.kid_every, folder / BEST_CHECKPOINT)]
+    return [TrackKID(distance, settings.gan.kid_every), BestCheckpoint(folder, "gan/kid", "min")]
 
 
 def classes_to_train(gan: GANConfig, data: PreparedData, needed: dict[str, int]) -> list[str]:

@@ -37,6 +37,8 @@ def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) 
         data,
         settings.seed,
         is_shared=True,
+        callbacks=settings.callbacks,
+        ckpt_path=settings.ckpt_path,
         version=VERSION,
         gan=gan.model_dump(exclude=NOT_HASHED if gan.kid_every else NOT_HASHED | NOT_HASHED_WITHOUT_KID),
         reference_classifier=reference,

@@ -1,8 +1,4 @@
-"""KID of a GAN's images against real ones while it trains, and the checkpoint of the best generator."""
-
-import math
-from pathlib import Path
-from typing import Any
+"""KID of a GAN's images against real ones while it trains."""
 
 import lightning
 import numpy as np
@@ -58,22 +54,10 @@ class KIDToValidation:
 
 
 class TrackKID(lightning.Callback):
-    """Measure KID every so many epochs and after the last one; keep the checkpoint with the least mean over classes.
+    """Measure KID every so many epochs and after the last; log gan/kid, the mean over classes, and gan/kid/CLASS."""
 
-    Attributes:
-        file: the checkpoint.
-        best_epoch: its epoch, counted from 1; 0 before the first measurement.
-    """
-
-    def __init__(self, distance: KIDToValidation, every: int, file: Path) -> None:
-        self.distance, self.every, self.file = distance, every, file
-        self.least_kid, self.best_epoch = math.inf, 0
-
-    def state_dict(self) -> dict[str, float]:
-        return {"least_kid": self.least_kid, "best_epoch": self.best_epoch}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.least_kid, self.best_epoch = state_dict["least_kid"], state_dict["best_epoch"]
+    def __init__(self, distance: KIDToValidation, every: int) -> None:
+        self.distance, self.every = distance, every
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -83,10 +67,5 @@ class TrackKID(lightning.Callback):
         distances = trainer.strategy.broadcast(self.distance(pl_module.sampler))  # all ranks take the same for the best
         mean = sum(distances.values()) / len(distances)
         values = {"gan/kid": mean, **{f"gan/kid/{label}": value for label, value in distances.items()}}
-        pl_module.write_history()  # this epoch's row, which would otherwise be written after the callbacks
         pl_module.history[-1] |= values
-        if trainer.logger is not None:
-            trainer.logger.log_metrics(values, step=pl_module.global_step // 2)
-        if mean < self.least_kid:
-            self.least_kid, self.best_epoch = mean, epoch
-            trainer.save_checkpoint(self.file, weights_only=True)
+        pl_module.log_now(values)

@@ -1,4 +1,4 @@
-"""Gradient clipping for modules with manual optimization, which Lightning's Trainer refuses to clip."""
+"""Gradient clipping, for automatic and manual optimization alike."""
 
 from typing import Literal
 
@@ -8,10 +8,10 @@ from torch.optim import Optimizer
 
 
 class GradientClipping(lightning.Callback):
-    """Clip the gradients of each optimizer's weights before its step, as trainer.gradient_clip_val does elsewhere.
+    """Clip the gradients of each optimizer's weights before its step.
 
-    It doesn't call LightningModule.clip_gradients, which refuses fused optimizers under bf16-mixed because of a
-    gradient scaler, which this precision does not have.
+    Lightning's own clipping refuses modules with manual optimization and, as does LightningModule.clip_gradients, fused
+    optimizers under bf16-mixed: because of a gradient scaler, which this precision does not have.
     """
 
     def __init__(self, value: float, algorithm: Literal["norm", "value"]) -> None:

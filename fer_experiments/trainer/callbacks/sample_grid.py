@@ -1,4 +1,4 @@
-"""Grids of a GAN's samples from fixed noise, as PNG files and in TensorBoard (Figure 5 of Surono et al. 2023)."""
+"""Grids of a GAN's samples from fixed noise, as PNG files and in every logger (Figure 5 of Surono et al. 2023)."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from torchvision.utils import make_grid, save_image
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.gan.networks import Generator
 from fer_experiments.gan.sampling import sample
+from fer_experiments.trainer.loggers.pictures import log_picture
 
 GRID_IMAGES, GRID_COLUMNS = 64, 8
 
@@ -44,8 +45,7 @@ class SampleGrid(lightning.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.folder / f"epoch_{epoch:04d}.png") as temporary:
             save_image(grid, temporary)
-        if trainer.logger is not None:
-            trainer.logger.experiment.add_image("gan/samples", grid, epoch)  # type: ignore[attr-defined]
+        log_picture(trainer.loggers, "gan/samples", (grid * 255).round().byte().permute(1, 2, 0).numpy(), epoch)
 
 
 def sample_grid(model: HasSampler, stored_channels: int) -> np.ndarray:

@@ -32,6 +32,7 @@ class WeightAverage(lightning.Callback):
         self.average: AveragedModel | None = None
         self._training_weights: dict[str, Any] | None = None  # kept while the module holds the average
         self._loaded_state: dict[str, Any] | None = None  # from a checkpoint, until the training starts
+        self._last_step = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {} if self.average is None else {"average": self.average.state_dict(), "trained": self._training_weights}
@@ -61,7 +62,9 @@ class WeightAverage(lightning.Callback):
         batch_idx: int,
     ) -> None:
         assert self.average is not None
-        self.average.update_parameters(_network(pl_module))
+        if trainer.global_step != self._last_step:  # equal while trainer.accumulate_grad_batches gathers gradients
+            self._last_step = trainer.global_step
+            self.average.update_parameters(_network(pl_module))
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._swap_in_average(_network(pl_module))

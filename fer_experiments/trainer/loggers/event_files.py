@@ -1,16 +1,19 @@
 """TensorBoard's event files on the disk, so that a resumed training shows no step twice."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 EVENT_FILES = "events.out.tfevents.*"  # TensorBoard takes a folder that holds one for a run
 
 
-def sync_event_files(logger: Any, folder: Path) -> dict[str, int]:
+def sync_event_files(loggers: Iterable[Logger], folder: Path) -> dict[str, int]:
     """Write everything that was logged to the disk; return {name: bytes} of the event files in `folder`."""
-    logger.experiment.flush()
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.flush()
     sizes = {}
     for file in folder.glob(EVENT_FILES):
         with file.open("rb+") as stream:

@@ -1,14 +1,14 @@
 """What TensorBoard shows of a training beside its curves."""
 
 import json
-from typing import Any
+from collections.abc import Iterable, Mapping
 
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import Tensor
 from torch.utils.tensorboard.summary import hparams
 
-from fer_experiments.evaluation.confusion_figure import draw_confusion_matrix
 from fer_experiments.evaluation.result import Result
 from fer_experiments.strict_config import StrictConfig
 
@@ -39,35 +39,38 @@ HPARAM_METRICS = (  # those of a classifier are on test, those of a GAN at its e
 
 
 @rank_zero_only
-def write_charts(logger: Any) -> None:
+def write_charts(loggers: Iterable[Logger]) -> None:
     """Write CHARTS. Call it at the start of a training, so that the page has the charts while the training runs."""
-    logger.experiment.add_custom_scalars(CHARTS)
+    for logger in filter_tensorboard(loggers):
+        logger.experiment.add_custom_scalars(CHARTS)
 
 
 @rank_zero_only
-def write_test_results(logger: Any, result: Result, logits: Tensor, labels: Tensor) -> None:
-    """Write the confusion matrix and the precision-recall curves of a classifier on the test part.
+def write_curves(loggers: Iterable[Logger], result: Result, logits: Tensor, labels: Tensor) -> None:
+    """Write the precision-recall curves of a classifier on the test part.
 
     logits: (N, K) of the test images; labels: their classes (N,).
     """
-    writer, step = logger.experiment, result.selected_epoch
-    writer.add_figure(
-        "test/confusion_matrix", draw_confusion_matrix(result.metrics["test"]["confusion"], result.classes), step
-    )
-    for place, name in enumerate(result.classes):
-        writer.add_pr_curve(f"test/{name}", labels == place, logits.softmax(1)[:, place], step)
+    for logger in filter_tensorboard(loggers):
+        for place, name in enumerate(result.classes):
+            probabilities = logits.softmax(1)[:, place]
+            logger.experiment.add_pr_curve(f"test/{name}", labels == place, probabilities, result.selected_epoch)
 
 
-@rank_zero_only
+def filter_tensorboard(loggers: Iterable[Logger]) -> list[TensorBoardLogger]:
+    """Return those of the loggers that write for TensorBoard."""
+    return [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
+
+
 def write_hyperparameters(
-    logger: Any, result: Result, groups: dict[str, StrictConfig], metrics: dict[str, float]
+    logger: TensorBoardLogger, result: Result, groups: Mapping[str, StrictConfig], metrics: Mapping[str, float]
 ) -> None:
     """Write the training's line in the HParams table.
 
     TensorBoard takes the columns of all lines from whichever run it reads first, so every job writes the same columns.
 
     Args:
-        logger: Lightning's TensorBoardLogger.
+        logger: of the training.
         result: the finished training.
         groups: {group: settings whose keys become columns}.
         metrics: {name: value}, the names among HPARAM_METRICS.
@@ -89,7 +92,7 @@ def write_hyperparameters(
     logger.experiment.flush()
 
 
-def _hyperparameters(result: Result, groups: dict[str, StrictConfig]) -> dict[str, int | float | str]:
+def _hyperparameters(result: Result, groups: Mapping[str, StrictConfig]) -> dict[str, int | float | str]:
     """Return {column: value} of a training."""
     return {
         "job": result.job.value,

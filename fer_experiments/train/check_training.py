@@ -1,0 +1,44 @@
+"""What the trainings of a job can't do, known before any of them begins."""
+
+from collections.abc import Iterable
+
+from lightning.pytorch.callbacks import EarlyStopping, Timer
+
+from fer_experiments.errors import ConfigError
+from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.pruning import Pruning
+from fer_experiments.train.settings import Settings
+from fer_experiments.trainer.callbacks.build import build_callbacks
+
+
+def check_accumulation(settings: Settings, arms: Iterable[Arm]) -> None:
+    """Raise ConfigError if gradients are to be accumulated, and one of the arms needs a GAN to be trained."""
+    for arm in arms:
+        trains_gan = arm.joint is not None or (arm.balance.needs_generated_images and settings.gan.pretrained is None)
+        if trains_gan:
+            check_accumulation_of_gan(settings, arm.name)
+
+
+def check_accumulation_of_gan(settings: Settings, name: str) -> None:
+    """Raise ConfigError if gradients are to be accumulated where a GAN is trained. name: what needs the GAN."""
+    count = settings.trainer.accumulate_grad_batches
+    if count is not None and count > 1:
+        raise ConfigError(
+            f"trainer.accumulate_grad_batches={count}: {name} trains a GAN, which updates two networks in every "
+            "batch; leave it out and use a larger gan.batch_size, or gan.pretrained for a GAN that is trained already"
+        )
+
+
+def check_equal_cost(settings: Settings) -> None:
+    """Raise ConfigError for what would give the arms of a study different numbers of optimizer steps."""
+    if settings.ckpt_path is not None:
+        raise ConfigError(
+            f"ckpt_path={settings.ckpt_path}: a study trains every arm from random weights, with as many steps; use "
+            "train=dcgan, train=cnn or train=joint, or gan.pretrained for a GAN that is trained already"
+        )
+    for callback in build_callbacks(settings.callbacks, ("train/", "valid/")):
+        if isinstance(callback, EarlyStopping | Timer | Pruning):
+            raise ConfigError(
+                f"callbacks: {type(callback).__name__} would give the arms of a study different numbers of optimizer "
+                "steps; leave it out (classifier.checkpoint=best takes the best epoch), or use train=cnn"
+            )

@@ -1,0 +1,66 @@
+"""Stop the training of a sweep's job that does worse than the jobs before it, as Optuna's pruners decide."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lightning
+
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.result import Result
+from fer_experiments.runs.sweep_progress import SweepPlan
+
+if TYPE_CHECKING:
+    from optuna import Trial
+    from optuna.pruners import BasePruner
+
+log = logging.getLogger(__name__)
+
+
+class Pruning(lightning.Callback):
+    """Report a metric to an Optuna pruner after each epoch, and stop the training if the pruner says so.
+
+    Hydra's Optuna sweeper does not hand its trials to the jobs, so that the pruner compares the training with those of
+    the jobs in the same sweep that have ended, by the histories in their result.json. A training that is stopped is
+    measured as any other, and the sweeper gets its value.
+    """
+
+    def __init__(self, monitor: str, mode: str, pruner: "BasePruner") -> None:
+        """mode: "max" if more of `monitor` is better, else "min"."""
+        self.monitor, self.mode, self.pruner = monitor, mode, pruner
+        self.trial: Trial | None = None
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        import optuna
+
+        folder = Path(trainer.default_root_dir)
+        if not (folder.parent / SweepPlan.file_name).is_file():
+            raise ConfigError(
+                f"callbacks: {type(self).__name__} compares a training with those of the other jobs of a sweep, and "
+                f"{folder} is none of a sweep's jobs; add -m with the keys to search, or use callbacks=early_stopping"
+            )
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(direction="maximize" if self.mode == "max" else "minimize", pruner=self.pruner)
+        for values in self._read_earlier_values(folder):
+            best = max(values.values()) if self.mode == "max" else min(values.values())
+            study.add_trial(optuna.trial.create_trial(value=best, intermediate_values=values))
+        self.trial = study.ask()
+
+    def _read_earlier_values(self, folder: Path) -> Iterator[dict[int, float]]:
+        """Give {epoch: value} of each other job of the sweep that has ended and has measured the metric."""
+        for file in sorted(folder.parent.glob(f"*/{Result.file_name}")):
+            history = Result.load(file.parent).history if file.parent != folder else []
+            values = {int(row["epoch"]): row[self.monitor] for row in history if self.monitor in row}
+            if values:
+                yield values
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        value = trainer.callback_metrics.get(self.monitor)
+        if value is None or self.trial is None:
+            return
+        epoch = trainer.current_epoch + 1
+        self.trial.report(float(value), epoch)
+        if self.trial.should_prune():
+            log.info("stopped after epoch %d: %s is %.3f, too low beside earlier jobs", epoch, self.monitor, value)
+            trainer.should_stop = True

@@ -1,0 +1,57 @@
+"""The checkpoints of a training, which Lightning's ModelCheckpoint writes: the last one and the best one."""
+
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+BEST_CHECKPOINT, LAST_CHECKPOINT = Path("checkpoints", "best.ckpt"), Path("checkpoints", "last.ckpt")
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Write the weights to checkpoints/best.ckpt whenever a metric is better than in all epochs before."""
+
+    def __init__(self, folder: Path, monitor: str, mode: str) -> None:
+        """Write into `folder`. mode: "max" if more of `monitor` is better, else "min"."""
+        file = folder / BEST_CHECKPOINT
+        super().__init__(
+            file.parent,
+            filename=file.stem,
+            monitor=monitor,
+            mode=mode,
+            save_weights_only=True,
+            enable_version_counter=False,
+        )
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self.monitor in trainer.callback_metrics:  # KID is not measured in the first epochs
+            super().on_train_epoch_end(trainer, pl_module)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Write checkpoints/last.ckpt, from which a training continues, every so many epochs and after the last one."""
+
+    def __init__(self, folder: Path, every: int) -> None:
+        """Write into `folder` after every `every`-th epoch."""
+        self.file, self.every = folder / LAST_CHECKPOINT, every
+        super().__init__(
+            self.file.parent,
+            filename=self.file.stem,
+            every_n_epochs=every,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        is_last = trainer.should_stop or epoch == trainer.max_epochs
+        if is_last and epoch % self.every:
+            trainer.save_checkpoint(self.file)
+        else:
+            super().on_train_epoch_end(trainer, pl_module)
+
+
+def read_epoch(checkpoint: Path) -> int:
+    """Return the epoch of a checkpoint, counted from 1. Lightning counts from 0, and writes within the epoch."""
+    return int(torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True)["epoch"]) + 1

@@ -1,0 +1,202 @@
+"""Callbacks that conf/callbacks names, and the metrics that they can monitor."""
+
+from typing import ClassVar
+
+import lightning
+import pandas as pd
+import pytest
+import torch
+
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.result import Result
+from fer_experiments.runs.sweep_progress import SweepPlan
+from fer_experiments.train.gan.sharing import gan_fingerprint
+from fer_experiments.trainer.callbacks.build import build_callbacks
+from tests.conftest import forget_gans
+from tests.results import build_result
+
+TARGET = f"+callbacks.note._target_={__name__}"
+BRIEF = ["reference_classifier.epochs=1", "data.valid_fraction=0.4"]
+
+
+class NoteMetrics(lightning.Callback):
+    """Note after each epoch which metrics callbacks can monitor."""
+
+    noted: ClassVar[list[tuple[str, dict[str, float]]]] = []
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.noted.append((type(pl_module).__name__, metrics))
+
+
+class StopAtOnce(lightning.Callback):
+    def on_train_epoch_end(self, trainer, pl_module):
+        trainer.should_stop = True
+
+
+@pytest.fixture
+def noted(monkeypatch):
+    notes = []
+    monkeypatch.setattr(NoteMetrics, "noted", notes)
+    return notes
+
+
+def test_a_callback_of_ones_own_runs_in_every_training_and_sees_its_metrics(run, noted):
+    folder = run("train=cnn", "balance=dcgan", "gan.epochs=2", "gan.kid_every=1", *BRIEF, f"{TARGET}.NoteMetrics")
+    assert [name for name, _ in noted] == ["DCGAN"] * 2 + ["Classifier"] * 2
+    gan, classifier = (Result.load(place).history for place in (folder / "gan", folder))
+    for (_, metrics), row in zip(noted, [*gan, *classifier], strict=True):
+        names = [name for name in row if name not in ("step", "epoch")]
+        assert {name: metrics[name] for name in names} == pytest.approx({name: row[name] for name in names})
+    assert {"gan/kid", "gan/loss_generator"} <= set(noted[0][1])
+    assert {"valid/balanced_accuracy", "train/loss"} <= set(noted[2][1])
+
+
+def test_a_joint_training_has_the_metrics_of_both(run, noted):
+    run("train=joint", "reference_classifier.epochs=1", f"{TARGET}.NoteMetrics")
+    assert {"valid/balanced_accuracy", "gan/loss_generator"} <= set(noted[-1][1])
+
+
+@pytest.mark.parametrize(("metrics", "names"), [(("gan/",), ["kid", "any"]), (("train/", "valid/"), ["valid", "any"])])
+def test_a_callback_runs_where_its_metric_is_measured(metrics, names):
+    stopping = {"_target_": "lightning.pytorch.callbacks.EarlyStopping"}
+    nodes = {
+        "kid": stopping | {"monitor": "gan/kid"},
+        "valid": stopping | {"monitor": "valid/loss"},
+        "any": {"_target_": "lightning.Callback"},
+    }
+    built = [getattr(callback, "monitor", None) for callback in build_callbacks(nodes, metrics)]
+    assert built == [nodes[name].get("monitor") for name in names]
+
+
+def test_early_stopping_ends_a_classifier_and_its_last_epoch_is_kept(run):
+    folder = run(
+        "train=cnn", "callbacks=early_stopping", "callbacks.early_stopping.monitor=valid/loss",
+        "callbacks.early_stopping.min_delta=9", "callbacks.early_stopping.patience=1",
+        "callbacks.early_stopping.mode=min", "trainer.max_epochs=8", "classifier.checkpoint=last",
+    )  # fmt: skip
+    result = Result.load(folder)
+    assert len(result.history) == 2
+    assert result.selected_epoch == 2
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["epoch"] == 1
+
+
+def test_early_stopping_ends_a_gan(run):
+    folder = run(
+        "train=dcgan", "gan.kid_every=1", *BRIEF, "callbacks=early_stopping", "trainer.max_epochs=6",
+        "callbacks.early_stopping.monitor=gan/kid", "callbacks.early_stopping.mode=min",
+        "callbacks.early_stopping.min_delta=99", "callbacks.early_stopping.patience=1",
+    )  # fmt: skip
+    assert Result.load(folder).selected_epoch == 2
+
+
+@pytest.mark.parametrize("target", ["lightning.pytorch.callbacks.EarlyStopping", "lightning.pytorch.callbacks.Timer"])
+def test_a_study_refuses_what_would_make_its_arms_unequal(run, target):
+    monitor = ["+callbacks.stop.monitor=valid/loss"] if target.endswith("EarlyStopping") else []
+    with pytest.raises(ConfigError, match=r"callbacks: \w+ would give the arms of a study different numbers of optim"):
+        run("train=study", "train.arms=[none,oversample]", f"+callbacks.stop._target_={target}", *monitor)
+
+
+def test_a_gan_that_stops_early_may_serve_a_study(read):
+    config = read(
+        "train=study", "train.arms=[none,dcgan]", "callbacks=early_stopping", "callbacks.early_stopping.monitor=gan/kid"
+    )
+    config.train.check(config)
+
+
+def test_callbacks_belong_to_the_fingerprint_of_what_they_may_change(run, tmp_path):
+    plain, stopped = (
+        Result.load(run("train=dcgan", "trainer.max_epochs=3", *overrides, folder=tmp_path / name))
+        for name, overrides in (("plain", []), ("stopped", [f"{TARGET}.StopAtOnce"]))
+    )
+    assert plain.fingerprint != stopped.fingerprint
+    assert plain.optimizer_steps == 3 * stopped.optimizer_steps
+
+
+def test_callbacks_of_conf_run_together(run):
+    folder = run("train=cnn", "callbacks=[learning_rate,model_summary]", "logger=csv", "trainer.log_every_n_steps=1")
+    rates = pd.read_csv(folder / "csv" / "version_0" / "metrics.csv")["lr-Adam/pg1"].dropna()
+    assert set(rates) == {1e-3}
+    assert len(rates) >= Result.load(folder).optimizer_steps
+
+
+def test_a_progress_bar_of_ones_own_replaces_ours(run, capfd):
+    forget_gans()
+    run("train=cnn", "trainer.progress=true", "+callbacks.bar._target_=lightning.pytorch.callbacks.TQDMProgressBar")
+    assert "Epoch 1" in capfd.readouterr().out
+
+
+def test_accumulated_gradients_make_fewer_steps_of_a_classifier(run, tmp_path):
+    job = ["train=cnn", "classifier.batch_size=8", "classifier.schedule=one_cycle", "classifier.ema=0.9"]
+    plain, accumulated = (
+        Result.load(run(*job, *extra, folder=tmp_path / name))
+        for name, extra in (("plain", []), ("accumulated", ["+trainer.accumulate_grad_batches=2"]))
+    )
+    assert plain.optimizer_steps == 2 * accumulated.optimizer_steps
+    assert plain.fingerprint != accumulated.fingerprint
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        ["train=dcgan"],
+        ["train=joint"],
+        ["train=cnn", "balance=dcgan"],
+        ["train=study", "train.arms=[none,dcgan]"],
+    ],
+)
+def test_gradients_of_a_gan_cant_be_accumulated(read, job):
+    config = read(*job, "+trainer.accumulate_grad_batches=2")
+    with pytest.raises(ConfigError, match=r"trainer\.accumulate_grad_batches=2: \S+ trains a GAN, which updates two"):
+        config.train.check(config)
+
+
+def test_the_fingerprint_of_a_gan_knows_its_start(read, tmp_path, two_classes):
+    from fer_experiments.data.prepared import PreparedData
+
+    (tmp_path / "a.ckpt").write_bytes(b"a")
+    (tmp_path / "b.ckpt").write_bytes(b"b")
+    config = read("train=dcgan", "data=folder", f"data.root={two_classes}")
+    data = PreparedData.prepare(config.data, 0)
+    starts = [None, tmp_path / "a.ckpt", tmp_path / "b.ckpt"]
+    prints = {gan_fingerprint(config.model_copy(update={"ckpt_path": start}), data, ["cat"]) for start in starts}
+    assert len(prints) == 3
+
+
+# Pruning
+
+
+def write_sweep(folder, curves):
+    """Write a sweep whose jobs have these values of valid/loss after each epoch."""
+    SweepPlan(started=0.0, total=None, jobs=None).save(folder)
+    for number, curve in enumerate(curves):
+        history = [{"epoch": epoch, "valid/loss": value} for epoch, value in enumerate(curve, start=1)]
+        result = build_result("none", 0, 0.5).model_copy(update={"history": history})
+        (folder / f"job{number}").mkdir()
+        result.save(folder / f"job{number}")
+
+
+PRUNING = ["train=cnn", "callbacks=pruning", "callbacks.pruning.monitor=valid/loss", "callbacks.pruning.mode=min"]
+
+
+@pytest.mark.parametrize(("earlier", "epochs"), [(0.001, 3), (99.0, 4)])
+def test_a_job_worse_than_half_of_the_earlier_ones_is_stopped_after_the_warm_up(run, tmp_path, earlier, epochs):
+    pytest.importorskip("optuna")
+    (tmp_path / "sweep").mkdir()
+    write_sweep(tmp_path / "sweep", [[earlier] * 4] * 4)
+    result = Result.load(run(*PRUNING, "trainer.max_epochs=4", folder=tmp_path / "sweep" / "job"))
+    assert len(result.history) == epochs
+
+
+def test_pruning_needs_a_sweep(run):
+    pytest.importorskip("optuna")
+    with pytest.raises(ConfigError, match=r"callbacks: Pruning compares a training with those of the other jobs of a"):
+        run(*PRUNING)
+
+
+def test_a_study_refuses_pruning(read):
+    pytest.importorskip("optuna")
+    config = read("train=study", "train.arms=[none,oversample]", "callbacks=pruning")
+    with pytest.raises(ConfigError, match="callbacks: Pruning would give the arms"):
+        config.train.check(config)

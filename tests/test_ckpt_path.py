@@ -1,0 +1,77 @@
+"""ckpt_path: a training that begins from the checkpoint of another run."""
+
+from itertools import count
+
+import pytest
+import torch
+
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.result import Result
+from tests.conftest import forget_gans
+from tests.same_run import is_same
+
+GAN = ["train=dcgan", "gan.ema=100", "gan.diffaugment=color"]
+CNN = ["train=cnn", "balance=oversample", "augment=traditional", "classifier=cnn_recipe", "classifier.schedule=null"]
+
+
+def load(folder):
+    saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return {name: saved[name] for name in ("state_dict", "optimizer_states", "epoch")}
+
+
+@pytest.mark.parametrize(
+    "job", [GAN, CNN, ["train=joint", "reference_classifier.epochs=1"]], ids=["gan", "cnn", "joint"]
+)
+def test_a_longer_training_from_a_checkpoint_is_that_of_as_many_epochs(run, tmp_path, job):
+    short = run(*job, "trainer.max_epochs=2", folder=tmp_path / "short")
+    start = f"ckpt_path={short / 'checkpoints' / 'last.ckpt'}"
+    longer = run(*job, "trainer.max_epochs=4", start, folder=tmp_path / "longer")
+    forget_gans()
+    whole = run(*job, "trainer.max_epochs=4", folder=tmp_path / "whole")
+    assert is_same(load(longer), load(whole))
+    results = Result.load(longer), Result.load(whole)
+    assert results[0].history == results[1].history
+    assert results[0].fingerprint != results[1].fingerprint
+
+
+def test_what_cant_begin_from_a_checkpoint_is_refused(run, tmp_path):
+    folder = run(*CNN, folder=tmp_path / "first")
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+
+    folders = (tmp_path / str(number) for number in count())
+
+    def refuses(message, *overrides, job=CNN, path=checkpoint):
+        with pytest.raises(ConfigError, match=message):
+            run(*job, f"ckpt_path={path}", "trainer.max_epochs=4", *overrides, folder=next(folders))
+
+    refuses(r"ckpt_path=.*last\.ckpt: has 2 epochs, and this training ends after 2; set more", "trainer.max_epochs=2")
+    refuses(r"was trained on the split \w+, but this run's split is \w+, so that", "seed=1")
+    refuses(
+        r"classifier\.learning_rate=0\.5 would have no effect: .*set classifier\.learning_rate=",
+        "classifier.learning_rate=0.5",
+    )
+    refuses(r"holds another network \(network\.\S+ differs\)", "classifier.image_size=48")
+    refuses(r"holds another network", job=GAN)
+    refuses(r"ckpt_path=.*nothing\.ckpt: can't be read: No such file", path=tmp_path / "nothing.ckpt")
+    (tmp_path / "text.ckpt").write_text("text")
+    refuses(r"can't be continued from .*; give checkpoints/last\.ckpt of a run", path=tmp_path / "text.ckpt")
+    refuses(r"can't be continued from \(KeyError", path=folder / "checkpoints" / "best.ckpt")
+    refuses(r"a study trains every arm from random weights", job=["train=study"])
+    refuses(r"with gan\.pretrained=.* no GAN is trained", job=[*GAN, f"gan.pretrained={checkpoint}"])
+
+
+def test_a_schedule_spans_the_training_of_its_checkpoint(run, tmp_path):
+    job = [*CNN, "classifier.schedule=cosine"]
+    folder = run(*job, "classifier.epochs=2", folder=tmp_path / "first")
+    start = f"ckpt_path={folder / 'checkpoints' / 'last.ckpt'}"
+    with pytest.raises(ConfigError, match=r"the learning rate schedule cosine spans the 2 epochs of its training"):
+        run(*job, start, "classifier.epochs=4", "trainer.max_epochs=4", folder=tmp_path / "second")
+
+
+def test_a_classifier_with_a_gan_begins_from_its_checkpoint_alone(run, tmp_path):
+    job = ["train=cnn", "balance=dcgan", "reference_classifier.epochs=1"]
+    first = run(*job, folder=tmp_path / "first")
+    start = f"ckpt_path={first / 'checkpoints' / 'last.ckpt'}"
+    second = run(*job, start, "classifier.epochs=3", "gan.epochs=2", "trainer.max_epochs=3", folder=tmp_path / "second")
+    assert len(Result.load(second).history) == 3
+    assert Result.load(second / "gan").fingerprint is not None
