@@ -117,6 +117,6 @@ def test_rank_zero_alone_writes(tmp_path, monkeypatch, rank, files):
     monkeypatch.setattr(rank_zero_only, "rank", rank)
     logger, result = EventLogger(tmp_path, name="", version=""), build_result("none", 0, 0.5)
     write_charts(logger)
-    write_test_results(logger, result, torch.zeros(2, 2), torch.tensor([0, 1]))
+    write_test_results(logger, result.classes, result.metrics["test"], torch.zeros(2, 2), torch.tensor([0, 1]), 2)
     write_hyperparameters(logger, result, {}, {"test_accuracy": 0.5})
     assert len(list(tmp_path.glob("events.*"))) == files

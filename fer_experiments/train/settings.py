@@ -18,7 +18,7 @@ from fer_experiments.data.sources import DataSource
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig
 from fer_experiments.joint import JointConfig
-from fer_experiments.strict_config import StrictConfig
+from fer_experiments.strict_config import StrictConfig, UserPath
 from fer_experiments.trainer import TrainerConfig
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class RunContext:
 class Settings(StrictConfig):
     """The groups of conf/ as objects. `context` is no key: it is given by whoever reads the configuration."""
 
+    checkpoint: UserPath | None
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     accelerator: Literal["auto", "cpu", "gpu"]
     data: DataSource

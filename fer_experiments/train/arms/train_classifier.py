@@ -154,10 +154,11 @@ def _predict(trainer: lightning.Trainer, model: Classifier, images: ImageDataMod
     """Predict validation and test images with the weights of a checkpoint."""
     predictions = trainer.predict(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
     assert predictions is not None
-    return {part: _join_batches(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
+    return {part: join_batches(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
 
 
-def _join_batches(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def join_batches(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Batches of logits (B, K) and labels (B,) -> logits (N, K) float32 and labels (N,)."""
     logits, labels = zip(*batches, strict=True)
     return torch.cat(logits).float(), torch.cat(labels)
 
@@ -183,7 +184,7 @@ def _log_to_tensorboard(
     settings: Settings, arm: Arm, result: Result, logger: Any, logits: Tensor, labels: Tensor
 ) -> None:
     """Log the results on test, and the training's line in the table of hyperparameters."""
-    write_test_results(logger, result, logits, labels)
+    write_test_results(logger, result.classes, result.metrics["test"], logits, labels, result.selected_epoch)
     names = ("accuracy", "balanced_accuracy", "loss")
     metrics = {f"test_{name}": result.metrics["test"][name] for name in names}
     groups = {"gan": settings.gan, "classifier": settings.classifier, "joint": arm.joint or settings.joint}

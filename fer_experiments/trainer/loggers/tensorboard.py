@@ -1,6 +1,7 @@
 """What TensorBoard shows of a training beside its curves."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
@@ -45,16 +46,22 @@ def write_charts(logger: Any) -> None:
 
 
 @rank_zero_only
-def write_test_results(logger: Any, result: Result, logits: Tensor, labels: Tensor) -> None:
+def write_test_results(
+    logger: Any, classes: Sequence[str], metrics: Mapping[str, Any], logits: Tensor, labels: Tensor, epoch: int | None
+) -> None:
     """Write the confusion matrix and the precision-recall curves of a classifier on the test part.
 
-    logits: (N, K) of the test images; labels: their classes (N,).
+    Args:
+        logger: Lightning's TensorBoardLogger.
+        classes: the names of the K classes.
+        metrics: classification_metrics on test.
+        logits: (N, K) of the test images.
+        labels: their classes (N,).
+        epoch: of the classifier.
     """
-    writer, step = logger.experiment, result.selected_epoch
-    writer.add_figure(
-        "test/confusion_matrix", draw_confusion_matrix(result.metrics["test"]["confusion"], result.classes), step
-    )
-    for place, name in enumerate(result.classes):
+    writer, step = logger.experiment, epoch
+    writer.add_figure("test/confusion_matrix", draw_confusion_matrix(metrics["confusion"], classes), step)
+    for place, name in enumerate(classes):
         writer.add_pr_curve(f"test/{name}", labels == place, logits.softmax(1)[:, place], step)
 
 
