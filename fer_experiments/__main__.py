@@ -15,6 +15,7 @@ from fer_experiments.atomic_write import storage_error
 from fer_experiments.errors import ConfigError
 from fer_experiments.exit_status import INTERRUPTED_STATUS, run_command_line
 from fer_experiments.override_keys import explain_wrong_keys
+from fer_experiments.override_paths import quote_paths
 from fer_experiments.progress import show_activity
 from fer_experiments.strict_config import CONF_DIR
 
@@ -45,6 +46,7 @@ def main() -> NoReturn:
 
 
 def _run() -> None:
+    sys.argv[1:] = quote_paths(sys.argv[1:])
     options = {argument.partition("=")[0] for argument in sys.argv[1:]}
     if options & {"-m", "--multirun"} and options & {"-c", "--cfg", "-i", "--info"}:  # Hydra ends in a traceback
         _refuse("--cfg and --info show one job; leave out -m, and give each key one value")

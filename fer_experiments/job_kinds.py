@@ -39,6 +39,7 @@ JOB_KINDS = {
         JobKind("cnn", ("balance", "augment"), Trains.ONE_ARM),
         JobKind("joint", ("joint",), Trains.ONE_ARM),
         JobKind("dcgan", ("gan",)),
+        JobKind("evaluate"),
     )
 }
 """A new job is registered here; one that is not has a folder named by its seed alone, and no expected classifiers."""

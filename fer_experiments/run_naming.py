@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -51,9 +52,13 @@ def override_key(override: str) -> str:
 
 
 def run_name(_root_: DictConfig) -> str:
-    """Name a single run: "oversample+traditional,seed=0-1a2b3c4d"; a study is named by its seeds alone."""
-    choices = _root_.hydra.runtime.choices
-    return _join_name([*job_kind(choices).name_parts(choices), f"seed={_describe_seeds(_root_)}"], config_hash(_root_))
+    """Name a single run: "oversample+traditional,seed=0-1a2b3c4d"; a study is named by its seeds alone.
+
+    A run that takes a checkpoint is named by the run that wrote it.
+    """
+    choices, checkpoint = _root_.hydra.runtime.choices, _root_.get("checkpoint")
+    last = f"seed={_describe_seeds(_root_)}" if checkpoint is None else _describe_checkpoint(str(checkpoint))
+    return _join_name([*job_kind(choices).name_parts(choices), last], config_hash(_root_))
 
 
 def job_name(_root_: DictConfig) -> str:
@@ -98,6 +103,15 @@ def _describe_seeds(config: DictConfig) -> str:
         return ",".join(map(str, seeds))
     is_range = isinstance(first, int) and isinstance(seeds, int) and seeds > 1
     return f"{first}..{first + seeds - 1}" if is_range else str(first)
+
+
+def _describe_checkpoint(checkpoint: str) -> str:
+    """Return the name of the folder around checkpoints/: "seed_1,dcgan" in a study; else the name of the file."""
+    file = PurePath(checkpoint)
+    if file.parent.name != "checkpoints":
+        return file.stem
+    run, parent = file.parent.parent.name, file.parent.parent.parent.name
+    return f"{parent},{run}" if re.fullmatch(r"seed_\d+", parent) else run
 
 
 def _join_name(parts: Sequence[str], digest: str, max_bytes: int = MAX_BYTES["job"]) -> str:

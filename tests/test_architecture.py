@@ -33,6 +33,7 @@ GROUND_FLOOR = {
     "progress",
     "random_streams",
     "override_keys",
+    "override_paths",
     "renamed_keys",
     "run_naming",
     "strict_config",

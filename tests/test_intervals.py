@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from fer_experiments.evaluation.comparison import compare
-from fer_experiments.evaluation.intervals import estimate
+from fer_experiments.evaluation.intervals import estimate, wilson_interval
 from tests.simulation import draw_uneven_arms, simulate
 
 
@@ -44,3 +44,10 @@ def test_an_arms_interval_holds_its_mean():
     interval = estimate(a, labels)
     assert interval.low < interval.mean < interval.high
     assert interval.mean == pytest.approx(np.mean([balanced_accuracy_score(labels, row) for row in a]))
+
+
+def test_wilsons_interval_has_its_closed_form_and_never_leaves_0_to_1():
+    z = 1.959964
+    for trials in (1, 10, 1000):
+        assert wilson_interval(0, trials, 0.95) == pytest.approx((0, z**2 / (trials + z**2)), abs=1e-6)
+        assert wilson_interval(trials, trials, 0.95) == pytest.approx((trials / (trials + z**2), 1), abs=1e-6)

@@ -40,6 +40,12 @@ def job_folder(sweep, *overrides: str):
         (["train.seeds=20"], "study-faces/seed=0..19-"),
         (["train.seeds=[3,5]"], "study-faces/seed=3,5-"),
         (["train.seeds=nonsense", "seed=nonsense"], "study-faces/seed=nonsense-"),  # refused later, by its key
+        (
+            ["train=evaluate", "checkpoint='multirun/cnn-x/none,seed=3-ab/checkpoints/best.ckpt'"],
+            "evaluate-faces/none,seed=3-ab-",
+        ),
+        (["train=evaluate", "checkpoint=study/seed_1/dcgan/checkpoints/last.ckpt"], "evaluate-faces/seed_1,dcgan-"),
+        (["train=evaluate", "checkpoint=/models/fer.ckpt"], "evaluate-faces/fer-"),
         (["data=folder"], "study-folder/seed=0-"),  # data.root is missing, which the job reports
     ],
 )

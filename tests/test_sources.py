@@ -11,6 +11,7 @@ from PIL import Image
 
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.sources import FER2013, MMA, DataSource, DrawnFaces, Folder
+from fer_experiments.data.sources.base import PARTS
 from fer_experiments.errors import ConfigError
 from tests.conftest import source, write_images
 
@@ -440,6 +441,67 @@ def test_the_command_line_reaches_every_source(read, tmp_path):
     assert type(read("data=folder", root).data) is Folder
     assert type(read("data=fer2013", root).data) is FER2013
     assert type(read("data=mma", root, "data.channels=1").data) is MMA
+
+
+# data.rename
+
+
+def test_other_keys_know_a_class_by_its_new_name(two_classes):
+    data = PreparedData.prepare(
+        source("folder", root=two_classes, rename={"dog": "wolf"}, counts={"cat": 5, "wolf": 6}), 0
+    )
+    assert data.classes == ("cat", "wolf")
+    assert data.split.counts("train") == {"cat": 5, "wolf": 6}
+
+
+def test_images_of_two_names_join_in_one_class(two_classes):
+    write_images(two_classes / "kitten", 8, seed=3)
+    data = PreparedData.prepare(source("folder", root=two_classes, rename={"kitten": "cat"}), 0)
+    assert data.classes == ("cat", "dog")
+    assert sum(data.split.counts(part)["cat"] for part in PARTS) == 12 + 8
+    assert set(data.split.table["path"].str.split("/").str[0]) == {"cat", "kitten", "dog"}
+
+
+def test_renaming_makes_another_split_of_the_same_cache(two_classes):
+    plain, renamed = (
+        PreparedData.prepare(source("folder", root=two_classes, rename=names), 0) for names in (None, {"dog": "wolf"})
+    )
+    assert renamed.cache.folder == plain.cache.folder
+    assert renamed.split.hash != plain.split.hash
+
+
+@pytest.mark.parametrize("rename", [{"bird": "cat"}, {"wolf": "dog"}])
+def test_a_name_that_no_image_has_is_refused(two_classes, rename):
+    with pytest.raises(ConfigError, match=r"data\.rename: no class (bird|wolf); the data has cat, dog; give \{name in"):
+        PreparedData.prepare(source("folder", root=two_classes, rename=rename), 0)
+
+
+@pytest.mark.parametrize("rename", [{}, {"dog": "a/b"}, {"dog": ""}, {"dog": 5}])
+def test_a_name_that_no_folder_can_have_is_refused(two_classes, rename):
+    with pytest.raises(ConfigError, match=r"data\.rename"):
+        source("folder", root=two_classes, rename=rename)
+
+
+def test_numbered_folders_are_renamed_from_the_command_line(read, tmp_path):
+    for number in ("1", "2"):
+        write_images(tmp_path / "raf" / number, 8, seed=int(number))
+    config = read("data=folder", f"data.root={tmp_path}/raf", "data.rename={1: surprise, 2: fear}")
+    assert PreparedData.prepare(config.data, 0).classes == ("fear", "surprise")
+
+
+def test_drawn_faces_are_drawn_for_their_new_names():
+    keys = {"counts": {"glad": 2, "sad": 2}, "train_per_class": 4, "test_per_class": 2, "image_size": 16}
+    data = PreparedData.prepare(source("faces", rename={"happy": "glad", "fear": "afraid"}, **keys), 0)
+    assert data.classes == ("glad", "sad")
+    assert set(data.split.table["path"].str.split("/").str[1]) == {"happy", "sad"}
+
+
+def test_an_empty_folder_is_needed_by_its_new_name(two_classes):
+    (two_classes / "tomcat").mkdir()
+    keys = {"root": two_classes, "rename": {"tomcat": "cat"}}
+    assert "tomcat" not in set(source("folder", classes=["dog"], **keys).items()["label"])
+    with pytest.raises(ConfigError, match=r"the class tomcat in .* has no images"):
+        source("folder", classes=["cat", "dog"], **keys).items()
 
 
 def test_a_folder_of_images_called_train_is_a_class(tmp_path):

@@ -118,6 +118,6 @@ def test_rank_zero_alone_writes(tmp_path, monkeypatch, rank, files):
     monkeypatch.setattr(rank_zero_only, "rank", rank)
     loggers, result = [EventLogger(tmp_path, name="", version="")], build_result("none", 0, 0.5)
     write_charts(loggers)
-    log_test_results(loggers, result, torch.zeros(2, 2), torch.tensor([0, 1]))
+    log_test_results(loggers, result.classes, result.metrics["test"], torch.zeros(2, 2), torch.tensor([0, 1]), epoch=2)
     log_outcome(loggers, result, {}, {"test_accuracy": 0.5})
     assert len(list(tmp_path.glob("events.*"))) == files

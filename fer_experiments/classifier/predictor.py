@@ -42,15 +42,16 @@ class Predictor:
     def predict_batch(self, batch: Tensor) -> Tensor:
         """images (B, C, S, S) in [0, 1], on the network's device -> logits (B, K)."""
         logits = flip_averaged_logits(self.network, batch) if self.flip_test else self.network(batch)
-        return logits if self.shift is None else logits + self.shift
+        return logits if self.shift is None else logits + self.shift.to(logits.device)
 
     @torch.inference_mode()
     def _map_batches(self, images: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         assert images.shape[-1] == self.image_size, images.shape
         device = next(self.network.parameters()).device
-        outputs = [function(self._prepare(batch.to(device))).float().cpu() for batch in images.split(BATCH_SIZE)]
+        outputs = [function(self.scale(batch.to(device))).float().cpu() for batch in images.split(BATCH_SIZE)]
         return torch.cat(outputs)
 
-    def _prepare(self, images: Tensor) -> Tensor:
+    def scale(self, images: Tensor) -> Tensor:
+        """images (B, 1 or C, S, S) uint8 -> images (B, C, S, S) in [0, 1], channels_last."""
         scaled = (images.float() / 255).expand(-1, self.channels, -1, -1)
         return scaled.contiguous(memory_format=torch.channels_last)

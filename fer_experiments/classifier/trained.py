@@ -35,21 +35,24 @@ class TrainedClassifier(Predictor):
         cached_size: the side to which they were resized first.
         bottleneck: the side that they passed through after that; None: they passed through none.
         split_hash: of the split that it was trained on.
+        epoch: at whose end it was saved, counted from 1.
     """
 
     stored_channels: int
     cached_size: int
     bottleneck: int | None
     split_hash: str
+    epoch: int
 
     @classmethod
-    def load(cls, path: Path, network: str | None = None) -> "TrainedClassifier":
+    def load(cls, path: Path, network: str | None = None, option: str = "--network ") -> "TrainedClassifier":
         """Load a checkpoint of train=cnn, which can hold nothing but tensors and plain values.
 
         Args:
             path: the checkpoint.
             network: the class of its network, as in classifier.network._target_. It must be given for a network that
                 is not of this package, so that a file can't choose the code that is run.
+            option: how the user gives it, for messages.
 
         Raises:
             ConfigError: the file is not such a checkpoint, or holds another network.
@@ -61,12 +64,13 @@ class TrainedClassifier(Predictor):
             classes = tuple(settings["classes"])
             arguments = dict(provenance["network"])
             target = arguments.pop("_target_")
+            epoch = int(checkpoint["epoch"]) + 1  # Lightning counts from 0
         except (KeyError, TypeError, ValueError):
             raise ConfigError(
                 f"{path}: is not a classifier's checkpoint; give checkpoints/best.ckpt or last.ckpt of a run with "
                 "train=cnn, or of an arm of a study"
             ) from None
-        network_class = _locate_network(path, target, network)
+        network_class = _locate_network(path, target, network, option)
         try:
             _check_sides(provenance["image_size"], provenance["cached_size"])
             arguments |= {"num_classes": len(classes)} | {key: provenance[key] for key in ("channels", "image_size")}
@@ -82,6 +86,7 @@ class TrainedClassifier(Predictor):
                 cached_size=provenance["cached_size"],
                 bottleneck=provenance["bottleneck"],
                 split_hash=provenance["split_hash"],
+                epoch=epoch,
             )
         except Exception as error:  # torch and networks raise anything for values that don't fit
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -120,18 +125,16 @@ def _read_flip_test(settings: dict[str, Any]) -> bool:
     return settings["classifier"]["flip_test"] if "classifier" in settings else settings["mirror_test"]
 
 
-def _locate_network(path: Path, target: Any, network: str | None) -> Any:
+def _locate_network(path: Path, target: Any, network: str | None, option: str) -> Any:
     """Return the class of a checkpoint's network: one of this package, or the class that the user names."""
     if network is not None:
         if network != target:
-            raise ConfigError(
-                f"--network {network}: the network of {path} is {target}; give that, or another checkpoint"
-            )
-        return locate_target("--network", network)
+            raise ConfigError(f"{option}{network}: the network of {path} is {target}; give that, or another checkpoint")
+        return locate_target(option.strip(" ="), network)
     if target not in PACKAGE_NETWORKS:
         raise ConfigError(
             f"{path}: its network is {target}, code that is not run only because a file names it; if you trust it, add "
-            f"--network {target}"
+            f"{option}{target}"
         )
     return locate_target(str(path), target)
 

@@ -36,7 +36,8 @@ SUBMITTED_AT_ONCE = 1000  # images, so that memory does not grow with their numb
 class ImageCache:
     """Decoded images (N, S, S, C) uint8, memory-mapped, and the index of their files.
 
-    index: path, label, part, content_hash and error of each image; error is "" if it could be decoded.
+    index: path, label, part, content_hash and error of each image; error is "" if it could be decoded. The labels are
+    those of data.rename, of which the files know nothing, because it changes no pixel.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ def open_cache(source: DataSource) -> ImageCache:
     """
     with show_activity("listing images"):
         items = source.items()
+        source.check_rename(items)
         folder = source.cache_dir / f"v{VERSION}-{type(source).__name__.lower()}-{source.fingerprint(items)}"
     if find_damage(folder, FILES) is not None:
         try:
@@ -69,13 +71,13 @@ def open_cache(source: DataSource) -> ImageCache:
                     _build(source, items, folder)
         except OSError as error:
             raise ConfigError(f"data.cache_dir={source.cache_dir}: can't be written: {error}") from error
-    return _load(folder)
+    return _load(source, folder)
 
 
-def _load(folder: Path) -> ImageCache:
+def _load(source: DataSource, folder: Path) -> ImageCache:
     images = np.load(folder / IMAGES, mmap_mode="r")
     index = pd.read_csv(folder / INDEX, keep_default_na=False, dtype=str, encoding_errors="surrogateescape")
-    return ImageCache(folder, images, index)
+    return ImageCache(folder, images, index.assign(label=index["label"].map(source.class_of)))
 
 
 def _lock(path: Path) -> FileLock:

@@ -21,15 +21,17 @@ from fer_experiments.data.split_checks import (
     check_classes,
     check_complete,
     check_counts,
+    check_has_train,
     check_parts,
     check_readable,
     check_test_counts,
 )
 from fer_experiments.data.stratified import draw_per_class, shuffle_groups
-from fer_experiments.errors import ConfigError
 from fer_experiments.random_streams import RandomStream
 
+LEAK_PREFIX = "leak-"  # of the hash of a split that data/leak.py made
 COLUMNS = ["path", "label", "split", "content_hash"]
+DROPPED = "dropped_as_duplicates_of_a_more_protected_part"  # a key of Split.report
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,12 @@ class Split:
     @property
     def hash(self) -> str:
         """The hash that marks everything made from this split; that of a leaking split is "leak-HASH"."""
-        return self.clean_hash if self.leak_of is None else f"leak-{self.leak_of}"
+        return self.clean_hash if self.leak_of is None else f"{LEAK_PREFIX}{self.leak_of}"
 
     @property
     def clean_hash(self) -> str:
         """The hash of the CSV; for a leaking split, that of the clean split with the same test images."""
-        return self.leak_of or hashlib.sha256(self.csv.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return self.leak_of or hash_split(self.csv.encode("utf-8", "surrogateescape"))
 
     def rows(self, part: str) -> np.ndarray:
         """Return the rows in the cache of a part's images."""
@@ -81,21 +83,30 @@ class Split:
             temporary.write_bytes(self.csv.encode("utf-8", "surrogateescape"))
 
 
+def hash_split(content: bytes) -> str:
+    """Return the hash of a split, 16 hexadecimal digits, from the content of its split.csv."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 def make_split(index: pd.DataFrame, source: DataSource, seed: int) -> Split:
     """Split the images of an ImageCache's index. Raises ConfigError if the data or its keys do not allow it."""
     report = describe_source(index)
-    classes = _choose_classes(index, source)
-    table = _assign_parts(index, source)
-    table = table[table["label"].isin(classes)]
-    check_readable(table, source)
-    table = table[table["error"] == ""]
+    classes = choose_classes(index, source)
+    check_classes(classes, source)
+    table = assign_parts(index, source)
+    check_has_train(table, source)
+    table = drop_other_classes(table, classes, source)
     source_parts = set(table["split"])
-    table, dropped = _drop_duplicates_across_parts(table)
-    report["dropped_as_duplicates_of_a_more_protected_part"] = dropped
+    table, report[DROPPED] = drop_duplicates_across_parts(table)
     table = _carve_test(table, source, classes)
     table = _draw_test(table, source, classes)
     table = _carve_valid_and_draw_train(table, source, classes, seed)
     check_complete(table, classes, source_parts)
+    return build_split(table, classes, report)
+
+
+def build_split(table: pd.DataFrame, classes: tuple[str, ...], report: dict[str, Any]) -> Split:
+    """Return the split of a table with COLUMNS, and add its counts to the report."""
     table = table.sort_values(["split", "content_hash", "path"], kind="stable")  # mixes the classes
     split = Split(table[COLUMNS], classes, report)
     report["images"] = {part: split.counts(part) for part in PARTS}
@@ -121,28 +132,31 @@ def describe_source(index: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _choose_classes(index: pd.DataFrame, source: DataSource) -> tuple[str, ...]:
+def choose_classes(index: pd.DataFrame, source: DataSource) -> tuple[str, ...]:
     """Return the classes of data.classes, else of data.counts, else all, sorted."""
     available = sorted(index["label"].unique())
     check_class_keys(available, source)
-    classes = tuple(sorted(set(source.classes or source.counts or available)))
-    check_classes(classes, source)
-    return classes
+    return tuple(sorted(set(source.classes or source.counts or available)))
 
 
-def _assign_parts(index: pd.DataFrame, source: DataSource) -> pd.DataFrame:
+def assign_parts(index: pd.DataFrame, source: DataSource) -> pd.DataFrame:
     """Add the column split: the part of data.parts, else the source's part of the same name if it is not used yet."""
     available = set(index["part"])
     check_parts(available, source)
     parts = source.parts or {}
     assigned = {source_part: part for part, source_part in parts.items() if source_part}
     assigned |= {part: part for part in PARTS if part in available and part not in parts and part not in assigned}
-    if "train" not in assigned.values():
-        raise ConfigError(f"data.parts={parts}: leaves no training images; name a part for train")
     return index[index["part"].isin(list(assigned))].assign(split=lambda table: table["part"].map(assigned))
 
 
-def _drop_duplicates_across_parts(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+def drop_other_classes(table: pd.DataFrame, classes: tuple[str, ...], source: DataSource) -> pd.DataFrame:
+    """Keep the images of the classes that can be read. Raises ConfigError for others without data.skip_corrupt."""
+    table = table[table["label"].isin(classes)]
+    check_readable(table, source)
+    return table[table["error"] == ""]
+
+
+def drop_duplicates_across_parts(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """Keep pixel-identical images of several parts in the most protected one only: test, then valid, then train.
 
     Returns the table and {part: dropped images}.

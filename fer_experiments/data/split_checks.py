@@ -58,6 +58,12 @@ def check_parts(available: set[str], source: DataSource) -> None:
         raise ConfigError(f"data.parts={parts}: one part of the source can't be two parts here")
 
 
+def check_has_train(table: pd.DataFrame, source: DataSource) -> None:
+    """Raise ConfigError if data.parts leaves no training images."""
+    if not (table["split"] == "train").any():
+        raise ConfigError(f"data.parts={source.parts or {}}: leaves no training images; name a part for train")
+
+
 def check_test_counts(test: pd.DataFrame, test_counts: dict[str, int], classes: tuple[str, ...]) -> None:
     """Raise ConfigError if data.test_counts lacks a class, has an unknown one, or exceeds the test images."""
     for problem, names in (

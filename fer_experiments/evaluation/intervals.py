@@ -152,3 +152,9 @@ def _smallest_error(images: int) -> float:
     """
     missed_share = 1 - MISS_PROBABILITY ** (1 / images) if images > 1 else 1.0
     return missed_share / float(stats.norm.isf(MISS_PROBABILITY))
+
+
+def wilson_interval(successes: int, trials: int, level: float) -> tuple[float, float]:
+    """Return Wilson's interval (low, high) of a share, such as the recall of a class. trials: 1 or more."""
+    interval = stats.binomtest(successes, trials).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)

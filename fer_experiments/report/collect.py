@@ -37,7 +37,8 @@ def collect(folders: Sequence[Path]) -> StudyRecord:
     single = list_single_trainings(scan, of_studies)
     if not of_studies and not single:
         places = ", ".join(map(str, folders))
-        raise NothingFinished("; ".join([f"no classifier was trained in {places}", *scan.problems]))
+        hints = ["a run of train=evaluate has its own report.html"] if scan.has_evaluations else []
+        raise NothingFinished("; ".join([f"no classifier was trained in {places}", *hints, *scan.problems]))
     trainings = _drop_other_classes(_name_arms([*of_studies, *single]), scan)
     seeds = _unique(training.seed for training in trainings)
     if len(scan.studies) == 1 and not any(training.result for training in single):

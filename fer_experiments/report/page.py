@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fer_experiments.atomic_write import atomic_write
 from fer_experiments.report.checks import run_checks
 from fer_experiments.report.data_facts import read_data_facts
 from fer_experiments.report.findings import Findings
+from fer_experiments.report.page_templates import load_template, write_html
 from fer_experiments.report.section import ReportContext, Section
 from fer_experiments.report.sections import (
     answer,
@@ -28,7 +27,6 @@ from fer_experiments.report.sections import (
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.runs.sweep_progress import SweepProgress
 
-REPORT_FILE = "report.html"
 # In the order of the page. The first is its header, which has the navigation; a new section is one more line.
 SECTIONS = (
     Section("answer", "Answer", "answer.html.j2", answer.build_values),
@@ -69,31 +67,20 @@ def write_page(
     facts, facts_problem = read_data_facts(folder / "data.json")
     outcomes = run_checks(record, findings, facts, folder)
     context = ReportContext(record, findings, facts, facts_problem, outcomes, folder, out, sweeps)
-    page = render_page(context)
-    # A class can be named by bytes that are not valid text; such a name can't be written as it is.
-    with atomic_write(out / REPORT_FILE) as temporary:
-        temporary.write_bytes(page.encode("utf-8", "replace"))
+    write_html(render_page(context), out)
 
 
 def render_page(context: ReportContext) -> str:
     """Render every section that has something to show into one page."""
-    environment = Environment(
-        loader=PackageLoader("fer_experiments", "report/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    rendered = [_render_section(section, context, environment) for section in SECTIONS]
+    rendered = [_render_section(section, context) for section in SECTIONS]
     header, *sections = [section for section in rendered if section is not None]
-    return environment.get_template("page.html.j2").render(name=context.name, header=header, sections=sections)
+    return load_template("page.html.j2").render(name=context.name, header=header, sections=sections)
 
 
-def _render_section(section: Section, context: ReportContext, environment: Environment) -> RenderedSection | None:
+def _render_section(section: Section, context: ReportContext) -> RenderedSection | None:
     """Render one section; None if it has nothing to show."""
     values = section.build_values(context)
     if values is None:
         return None
-    template = environment.get_template(section.template)
-    html = template.render(record=context.record, question=context.record.question, **values)
+    html = load_template(section.template).render(record=context.record, question=context.record.question, **values)
     return RenderedSection(section.anchor, section.title, Markup(html))

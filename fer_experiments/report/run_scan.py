@@ -48,6 +48,10 @@ class RunScan:
     configs: dict[Path, RunConfig] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def has_evaluations(self) -> bool:
+        return any(config.kind.name == "evaluate" for config in self.configs.values())
+
     def read_folder(self, folder: Path) -> None:
         """Read the study, the result and the configuration that lie in a folder, if there are any."""
         try:

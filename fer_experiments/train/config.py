@@ -52,12 +52,26 @@ class Config(Settings):
                 config.trainer.check_devices()
                 config.check_objects()
                 config.check_networks()
+                config.check_checkpoint()
                 return config.with_context(context)
             unknown = sorted(set(node) - set(cls.model_fields))
             errors += [f"{key}: {_explain_unknown_group(key)}" for key in unknown]
         except ValidationError as error:
             errors += describe_errors("", error, cls.model_fields)
         raise ConfigError("\n".join(errors))
+
+    def check_checkpoint(self) -> None:
+        """Raise ConfigError if the job needs `checkpoint` and has none, or has it and does not take it."""
+        if self.train.takes_checkpoint and self.checkpoint is None:
+            raise ConfigError(
+                "checkpoint=null: train=evaluate measures a trained classifier; give "
+                "checkpoint=multirun/RUN/checkpoints/best.ckpt"
+            )
+        if self.checkpoint is not None and not self.train.takes_checkpoint:
+            raise ConfigError(
+                f"checkpoint={self.checkpoint}: is the classifier that train=evaluate measures, and no other job takes "
+                "it; leave it out, or give train=evaluate (ckpt_path, with which a training begins, is another key)"
+            )
 
 
 def _explain_unknown_group(key: str) -> str:

@@ -2,13 +2,19 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 from fer_experiments.strict_config import StrictConfig
 from fer_experiments.train.settings import Settings
 
 
 class Job(StrictConfig, ABC):
-    """A job. Its fields are the keys of its file in conf/train/."""
+    """A job. Its fields are the keys of its file in conf/train/.
+
+    takes_checkpoint: whether it works on the classifier of `checkpoint`, which other jobs refuse.
+    """
+
+    takes_checkpoint: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, settings: Settings, folder: Path) -> None:

@@ -43,11 +43,15 @@ class Training:
 
 @contextmanager
 def open_trainer(
-    settings: Settings, training: Training, callbacks: Sequence[lightning.Callback], resume: ExactResume
+    settings: Settings,
+    training: Training,
+    callbacks: Sequence[lightning.Callback] = (),
+    resume: ExactResume | None = None,
 ) -> Iterator[lightning.Trainer]:
     """Give the Trainer of a training; close its loggers at the end of the block.
 
-    callbacks: those of the training itself, which run before the user's, so that these see what they log.
+    callbacks: those of the training itself, which run before the user's, so that these see what they log. resume: runs
+    after all that may draw random numbers when the training starts.
     """
     labels = describe_training(settings, training)
     loggers = build_loggers(settings.logger, labels)
@@ -56,7 +60,7 @@ def open_trainer(
         training.name,
         training.epochs,
         training.folder,
-        [*callbacks, *build_callbacks(settings.callbacks, training.metrics), resume],
+        [*callbacks, *build_callbacks(settings.callbacks, training.metrics), *([] if resume is None else [resume])],
         loggers,
         training.validates,
     )

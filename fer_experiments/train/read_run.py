@@ -1,6 +1,5 @@
 """The configuration and the data of a finished run, found by its split.csv."""
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from fer_experiments.data.prepared import PreparedData
+from fer_experiments.data.split import hash_split
 from fer_experiments.errors import ConfigError
 from fer_experiments.runs.start import CONFIG_FILE
 from fer_experiments.train.config import Config, load_config
@@ -20,7 +20,7 @@ def read_run(split: Path, trust: bool = False) -> tuple[Config, PreparedData]:
     or does not make this split.
     """
     try:
-        wanted = hashlib.sha256(split.read_bytes()).hexdigest()[:16]
+        wanted = hash_split(split.read_bytes())
     except OSError as error:
         raise ConfigError(f"--split {split}: can't be read: {error}; name the split.csv of a run") from None
     candidates = [folder / CONFIG_FILE for folder in split.resolve().parents]

@@ -42,6 +42,7 @@ class RunContext:
 class Settings(StrictConfig):
     """The groups of conf/ as objects. `context` is no key: it is given by whoever reads the configuration."""
 
+    checkpoint: UserPath | None
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
     tags: list[str]

@@ -3,12 +3,13 @@
 import hashlib
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from PIL import Image
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import StrictConfig, UserPath
 
 Part = Literal["train", "valid", "test"]
@@ -16,11 +17,20 @@ Profile = Literal["minority", "exponential", "step"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
+ClassName = Annotated[str, Field(pattern=r"^[^/]+$")]
+
+
+def _name_by_text(names: Any) -> Any:
+    """Return {name: class} with whole numbers as text; folders are often called 1, 2, 3, which are numbers in YAML."""
+    if not isinstance(names, dict):
+        return names
+    return {str(name) if type(name) is int else name: label for name, label in names.items()}
 
 
 class DataSource(StrictConfig, ABC):
     """A data source and how its images are chosen. conf/data/base.yaml explains the fields."""
 
+    rename: Annotated[dict[str, ClassName], BeforeValidator(_name_by_text), Field(min_length=1)] | None
     classes: Annotated[list[str], Field(min_length=1)] | None
     counts: Annotated[dict[str, Count], Field(min_length=1)] | None
     imbalance: Annotated[float, Field(ge=1.0)] | None
@@ -45,10 +55,25 @@ class DataSource(StrictConfig, ABC):
         """The channels of a cached image: 1 if images are read as grayscale, else 3."""
         return 1 if self.grayscale or self.channels == 1 else 3
 
+    def class_of(self, name: str) -> str:
+        """Return the class of the images that `items` lists under this name."""
+        return (self.rename or {}).get(name, name)
+
+    def check_rename(self, items: pd.DataFrame) -> None:
+        """Raise ConfigError if data.rename has a name under which there are no items."""
+        available = set(items["label"])
+        unknown = sorted(set(self.rename or ()) - available)
+        if unknown:
+            raise ConfigError(
+                f"data.rename: no class {', '.join(unknown)}; the data has {', '.join(sorted(available))}; give "
+                "{name in the data: name of the class}"
+            )
+
     @abstractmethod
     def items(self) -> pd.DataFrame:
         """Return a row for each image: path (unique, relative), label, part (train, valid or test).
 
+        A label is the source's name for the class; data.rename is applied when the images are read from the cache.
         Raises ConfigError if the source can't be listed.
         """
 

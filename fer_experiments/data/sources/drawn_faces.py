@@ -28,17 +28,18 @@ class DrawnFaces(DataSource):
     image_size: Annotated[int, Field(ge=16, le=256)]
 
     def items(self) -> pd.DataFrame:
-        # Only the classes that are needed are drawn.
-        classes = self.classes or sorted(self.counts or EXPRESSIONS)
-        unknown = sorted(set(classes) - set(EXPRESSIONS))
+        # Only the classes that are needed are drawn, and those of data.rename, whose names are checked by the items.
+        available = {self.class_of(name) for name in EXPRESSIONS}
+        classes = self.classes or sorted(self.counts or available)
+        unknown = sorted(set(classes) - available)
         if unknown:
             key = "classes" if self.classes else "counts"
-            raise ConfigError(f"data.{key}: no class {', '.join(unknown)}; the data has {', '.join(EXPRESSIONS)}")
+            raise ConfigError(f"data.{key}: no class {', '.join(unknown)}; the data has {', '.join(sorted(available))}")
         rows = [
             (f"{part}/{label}/{number:05d}", label, part)
             for part, count in (("train", self.train_per_class), ("test", self.test_per_class))
             for label in EXPRESSIONS
-            if label in classes
+            if self.class_of(label) in classes or label in (self.rename or ())
             for number in range(count)
         ]
         return pd.DataFrame(rows, columns=["path", "label", "part"])

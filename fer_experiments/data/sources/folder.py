@@ -91,7 +91,7 @@ class Folder(DataSource):
                 files = list_images(folder / label)
             except OSError as error:
                 _refuse_unreadable(error)
-            if not files and (needed is None or label in needed):
+            if not files and (needed is None or self.class_of(label) in needed):
                 raise ConfigError(
                     f"data.root: the class {label} in {folder} has no images; remove the folder, or name "
                     "the classes to use with data.classes=[...]"

@@ -149,10 +149,11 @@ def _predict(trainer: lightning.Trainer, model: Classifier, images: ImageDataMod
     """Predict validation and test images with the weights of a checkpoint."""
     predictions = trainer.predict(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
     assert predictions is not None
-    return {part: _join_batches(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
+    return {part: join_batches(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
 
 
-def _join_batches(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def join_batches(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Batches of logits (B, K) and labels (B,) -> logits (N, K) float32 and labels (N,)."""
     logits, labels = zip(*batches, strict=True)
     return torch.cat(logits).float(), torch.cat(labels)
 
@@ -173,7 +174,8 @@ def _log_outcome(
     trainer: lightning.Trainer, settings: Settings, arm: Arm, result: Result, logits: Tensor, labels: Tensor
 ) -> None:
     """Log the results on test. logits: (N, K) of the test images; labels: their classes (N,)."""
-    log_test_results(trainer.loggers, result, logits, labels)
+    test = result.metrics["test"]
+    log_test_results(trainer.loggers, result.classes, test, logits, labels, result.selected_epoch)
     names = ("accuracy", "balanced_accuracy", "loss")
     metrics = {f"test_{name}": result.metrics["test"][name] for name in names}
     groups = {"gan": settings.gan, "classifier": settings.classifier, "joint": arm.joint or settings.joint}

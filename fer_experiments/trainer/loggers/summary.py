@@ -1,7 +1,7 @@
 """What a training leaves in its loggers beside the curves of its metrics: its settings, and its outcome."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -27,14 +27,27 @@ def log_settings(loggers: Iterable[Logger], settings: Mapping[str, Any]) -> None
 
 
 @rank_zero_only
-def log_test_results(loggers: Iterable[Logger], result: Result, logits: Tensor, labels: Tensor) -> None:
+def log_test_results(
+    loggers: Sequence[Logger],
+    classes: Sequence[str],
+    metrics: Mapping[str, Any],
+    logits: Tensor,
+    labels: Tensor,
+    epoch: int | None,
+) -> None:
     """Log the confusion matrix of a classifier on the test part and, for TensorBoard, its precision-recall curves.
 
-    logits: (N, K) of the test images; labels: their classes (N,).
+    Args:
+        loggers: of the training.
+        classes: the names of the K classes.
+        metrics: classification_metrics on test.
+        logits: (N, K) of the test images.
+        labels: their classes (N,).
+        epoch: of the classifier.
     """
-    figure = draw_confusion_matrix(result.metrics["test"]["confusion"], result.classes)
-    log_picture(loggers, "test/confusion_matrix", to_pixels(figure), result.selected_epoch or 0)
-    write_curves(loggers, result, logits, labels)
+    figure = draw_confusion_matrix(metrics["confusion"], classes)
+    log_picture(loggers, "test/confusion_matrix", to_pixels(figure), epoch or 0)
+    write_curves(loggers, classes, logits, labels, epoch)
 
 
 @rank_zero_only

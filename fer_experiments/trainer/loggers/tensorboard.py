@@ -1,7 +1,7 @@
 """What TensorBoard shows of a training beside its curves."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -46,15 +46,21 @@ def write_charts(loggers: Iterable[Logger]) -> None:
 
 
 @rank_zero_only
-def write_curves(loggers: Iterable[Logger], result: Result, logits: Tensor, labels: Tensor) -> None:
+def write_curves(
+    loggers: Iterable[Logger], classes: Sequence[str], logits: Tensor, labels: Tensor, epoch: int | None
+) -> None:
     """Write the precision-recall curves of a classifier on the test part.
 
-    logits: (N, K) of the test images; labels: their classes (N,).
+    Args:
+        loggers: of the training.
+        classes: the names of the K classes.
+        logits: (N, K) of the test images.
+        labels: their classes (N,).
+        epoch: of the classifier.
     """
     for logger in filter_tensorboard(loggers):
-        for place, name in enumerate(result.classes):
-            probabilities = logits.softmax(1)[:, place]
-            logger.experiment.add_pr_curve(f"test/{name}", labels == place, probabilities, result.selected_epoch)
+        for place, name in enumerate(classes):
+            logger.experiment.add_pr_curve(f"test/{name}", labels == place, logits.softmax(1)[:, place], epoch)
 
 
 def filter_tensorboard(loggers: Iterable[Logger]) -> list[TensorBoardLogger]:

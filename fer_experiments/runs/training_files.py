@@ -1,0 +1,37 @@
+"""What lies beside or above a checkpoint of the training that wrote it."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from fer_experiments.data.split import LEAK_PREFIX, hash_split
+from fer_experiments.evaluation.result import Result
+
+
+def find_parts(checkpoint: Path, split_hash: str) -> dict[str, str] | None:
+    """Return {content hash: part} of the images of the training; None if it left no split.csv.
+
+    Under a leak the test images, which chose the epoch, count as validation images. A split.csv with another hash than
+    `split_hash`, the checkpoint's, is passed over.
+    """
+    clean_hash = split_hash.removeprefix(LEAK_PREFIX)
+    for folder in checkpoint.resolve().parents:
+        file = folder / "split.csv"
+        if file.is_file() and hash_split(file.read_bytes()) == clean_hash:
+            table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+            parts = table["split"] if split_hash == clean_hash else table["split"].replace("test", "valid")
+            return dict(zip(table["content_hash"], parts, strict=True))
+    return None
+
+
+def find_result(checkpoint: Path, split_hash: str, epoch: int) -> Result | None:
+    """Return the result.json of the training; None if there is none, or if it is not that of this checkpoint's epoch.
+
+    split_hash, epoch: the checkpoint's.
+    """
+    try:
+        result = Result.load(checkpoint.resolve().parent.parent)
+    except ValueError:
+        return None
+    is_same = (result.split_hash, result.selected_epoch) == (split_hash.removeprefix(LEAK_PREFIX), epoch)
+    return result if is_same and "test" in result.metrics else None
