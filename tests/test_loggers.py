@@ -5,6 +5,7 @@ import sqlite3
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.train.open_trainer import Training, describe_training
 from fer_experiments.train.settings import RunContext
-from fer_experiments.trainer.loggers.build import build_loggers, fill_labels
+from fer_experiments.trainer.loggers.build import build_loggers, closing, fill_labels
 from fer_experiments.trainer.loggers.event_logger import EventLogger
 from fer_experiments.trainer.loggers.pictures import log_picture
 from fer_experiments.trainer.loggers.summary import log_outcome, log_settings
@@ -185,6 +186,10 @@ def test_a_training_is_described_by_its_place_in_the_run(read, tmp_path):
         (["+logger.mine._target_=no.Such"], r"logger\.mine\._target_=no\.Such: can't be imported"),
         (["logger=csv", "+logger.csv.sve_dir=x"], r"logger\.csv: .*sve_dir"),
         (["+callbacks.mine._target_=lightning.Callback", "+callbacks.mine.x=1"], r"callbacks\.mine"),
+        (
+            ["callbacks=early_stopping", "callbacks.early_stopping.monitor=val/loss"],
+            r"callbacks\.early_stopping\.monitor=val/loss: no training measures it; metrics begin with train/, valid/",
+        ),
     ],
 )
 def test_what_cant_be_built_is_refused_before_any_work(read, overrides, message):
@@ -216,3 +221,20 @@ def test_an_outcome_reaches_a_plain_logger(tmp_path):
     log_outcome([logger], build_result("none", 0, 0.5), {}, {"test_accuracy": 0.5, "kid": 0.1})
     assert pd.read_csv(tmp_path / "metrics.csv")["test/accuracy"].tolist() == [0.5]
     assert {"arm: none", "generated: 0"} <= set((tmp_path / "hparams.yaml").read_text().splitlines())
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(("error", "exit_code"), [(None, 0), (RuntimeError("no"), 1)])
+def test_the_run_of_a_training_that_fails_has_failed(tmp_path, error, exit_code):
+    pytest.importorskip("wandb")
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    node = {"_target_": "lightning.pytorch.loggers.WandbLogger", "save_dir": "{folder}", "offline": True}
+    loggers = build_loggers({"wandb": node}, LABELS | {"folder": str(tmp_path)})
+    with pytest.raises(RuntimeError) if error else nullcontext(), closing(loggers):
+        loggers[0].log_metrics({"loss": 1.0})
+        if error:
+            raise error
+    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    records = [Record.FromString(data) for data in read_records(file)]
+    assert [record.exit.exit_code for record in records if record.HasField("exit")] == [exit_code]

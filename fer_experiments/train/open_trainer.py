@@ -11,7 +11,7 @@ from fer_experiments.train.settings import Settings
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.callbacks.build import build_callbacks
 from fer_experiments.trainer.callbacks.exact_resume import ExactResume
-from fer_experiments.trainer.loggers.build import build_loggers, close_loggers
+from fer_experiments.trainer.loggers.build import build_loggers, closing
 from fer_experiments.trainer.loggers.summary import log_settings
 
 LOGGED_GROUPS = ("data", "balance", "augment", "gan", "classifier", "joint", "trainer")
@@ -65,11 +65,9 @@ def open_trainer(
         training.validates,
     )
     groups = {group: getattr(settings, group).model_dump() for group in LOGGED_GROUPS}
-    try:
+    with closing(loggers):
         log_settings(loggers, {"study": labels["study"], "arm": training.arm, "seed": settings.seed} | groups)
         yield trainer
-    finally:
-        close_loggers(loggers)
 
 
 def describe_training(settings: Settings, training: Training) -> dict[str, str]:

@@ -5,7 +5,10 @@ from typing import Any
 
 from lightning import Callback
 
+from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import instantiate_node
+
+METRICS = ("train/", "valid/", "gan/", "joint/")  # how the names of metrics begin
 
 
 def build_callbacks(nodes: Mapping[str, Mapping[str, Any]], metrics: tuple[str, ...]) -> list[Callback]:
@@ -19,9 +22,15 @@ def build_callbacks(nodes: Mapping[str, Mapping[str, Any]], metrics: tuple[str, 
         ConfigError: a callback can't be built.
     """
     callbacks = [instantiate_node(f"callbacks.{name}", node, Callback) for name, node in nodes.items()]
-    return [each for each in callbacks if (monitored_metric(each) or metrics[0]).startswith(metrics)]
+    monitors = [getattr(callback, "monitor", None) for callback in callbacks]  # as EarlyStopping has
+    return [each for each, name in zip(callbacks, monitors, strict=True) if name is None or name.startswith(metrics)]
 
 
-def monitored_metric(callback: Callback) -> str | None:
-    """Return the metric that a callback monitors, as EarlyStopping does; None if it monitors none."""
-    return getattr(callback, "monitor", None)
+def check_monitors(nodes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ConfigError for a callback that monitors what no training measures, and so would never run."""
+    for name, node in nodes.items():
+        monitor = node.get("monitor")
+        if isinstance(monitor, str) and not monitor.startswith(METRICS):
+            raise ConfigError(
+                f"callbacks.{name}.monitor={monitor}: no training measures it; metrics begin with {', '.join(METRICS)}"
+            )

@@ -1,6 +1,7 @@
 """The run's loggers, built from conf/logger for each training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, WandbLogger
@@ -40,8 +41,14 @@ def fill_labels(key: str, value: Any, labels: Mapping[str, str]) -> Any:
         raise ConfigError(f"{key}={value}: braces name a label of the training, one of {names}") from None
 
 
-def close_loggers(loggers: Iterable[Logger]) -> None:
-    """End what a logger would keep open: W&B has one run at a time in a process."""
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish()
+@contextmanager
+def closing(loggers: Iterable[Logger]) -> Iterator[None]:
+    """End, after the block, what a logger would keep open: W&B has one run at a time in a process."""
+    exit_code = 1
+    try:
+        yield
+        exit_code = 0
+    finally:
+        for logger in loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish(exit_code)

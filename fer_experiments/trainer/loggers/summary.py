@@ -69,5 +69,6 @@ def log_outcome(
         else:
             counts = {"real": sum(result.real.values()), "generated": sum(result.generated.values())}
             logger.log_hyperparams(counts)
-            logger.log_metrics(on_test, step=result.optimizer_steps)
+            if on_test:
+                logger.log_metrics(on_test, step=result.optimizer_steps)
             logger.save()
