@@ -116,21 +116,20 @@ def run_on_streams(functions: Sequence[Callable[[], Tensor]]) -> Callable[[], Te
 
 
 class CUDAGraphs(lightning.Callback):
-    """Capture the training steps and the augmentation of a training on one CUDA device.
+    """Capture `step` of the module and `prepare_training` of the data module while a training runs on one CUDA device.
 
-    Of a module with automatic optimization, `compute_loss` and the backward pass are captured: it takes a batch's
-    tensors and returns the loss and a dict of scalars. The optimizer's step stays eager, so that the Trainer's clipping
-    and learning rate schedules have their effect. Of a module with manual optimization, `step` is captured: it takes a
-    batch's tensors, does every update and returns a dict of scalars. `prepare_training` of the data module stays eager
-    if the data module is not `capturable`: a graph would repeat one batch's draws.
+    For modules with manual optimization whose `step` takes a batch's tensors, does every update and returns tensors; a
+    module with automatic optimization, such as the classifier, runs eagerly: Lightning calls its optimizer.
+    `prepare_training` stays eager if the data module is not `capturable`: a graph would repeat one batch's draws.
     """
 
     def __init__(self, required: bool) -> None:
         """required: raise RuntimeError if a step can't be captured, instead of running it eagerly."""
         self.required = required
-        self._replaced: list[tuple[Any, str]] = []
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if pl_module.automatic_optimization:
+            return
         reason = why_not_capturable(trainer)
         if reason is not None:
             if self.required:
@@ -138,92 +137,35 @@ class CUDAGraphs(lightning.Callback):
             if trainer.strategy.root_device.type == "cuda":
                 log.warning("trainer.cuda_graphs: steps run eagerly, more slowly: %s", reason)
             return
-        if pl_module.automatic_optimization:
-            self._capture_gradients(trainer, pl_module)
-        else:
-            self._capture_updates(trainer, pl_module)
-        data: Any = getattr(trainer, "datamodule", None)
-        if data is not None and data.capturable:
-            self._replace(
-                data, "prepare_training", CapturedFunction(data.prepare_training, "augmentation", self.required)
-            )
-        elif data is not None:
-            reason = "it draws random numbers on the host, and a graph would repeat those of one batch"
-            _fall_back_to_eager("augmentation", reason, self.required)
-
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._restore()
-
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
-        self._restore()
-
-    def _capture_gradients(self, trainer: lightning.Trainer, module: Any) -> None:
-        """Compute loss and gradients in one call of `compute_loss`; Lightning's own backward pass then does nothing."""
-        gradients = Gradients(module)
-        compute_loss = CapturedFunction(
-            gradients.with_backward(module.compute_loss),
-            "the training step",
-            self.required,
-            gradients.keep,
-            gradients.restore,
-        )
-        self._replace(module, "compute_loss", compute_loss)
-        for hook in ("backward", "optimizer_zero_grad"):
-            self._replace(module, hook, lambda *args, **kwargs: None)
-
-    def _capture_updates(self, trainer: lightning.Trainer, module: Any) -> None:
         _make_capturable(trainer.optimizers)
-        step = CapturedFunction(
+        module: Any = pl_module
+        module.step = CapturedFunction(
             module.step,
             "the training step",
             self.required,
             lambda: _uncounted_steps(trainer),
             lambda: _count_steps(trainer),
         )
-        self._replace(module, "step", step)
+        data: Any = getattr(trainer, "datamodule", None)
+        if data is not None and data.capturable:
+            data.prepare_training = CapturedFunction(data.prepare_training, "augmentation", self.required)
+        elif data is not None:
+            reason = "it draws random numbers on the host, and a graph would repeat those of one batch"
+            _fall_back_to_eager("augmentation", reason, self.required)
 
-    def _replace(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
-        setattr(owner, name, function)
-        self._replaced.append((owner, name))
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._restore(trainer, pl_module)
 
-    def _restore(self) -> None:
-        while self._replaced:
-            owner, name = self._replaced.pop()
-            vars(owner).pop(name, None)
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        self._restore(trainer, pl_module)
 
-
-class Gradients:
-    """The gradients that a CUDA graph writes: each replay writes them to the same memory."""
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self._gradients: list[Tensor | None] = []
-
-    def with_backward(self, compute_loss: Callable[..., tuple[Tensor, Any]]) -> Callable[..., tuple[Tensor, Any]]:
-        """Return a function that also computes the gradients of the loss, and returns it without its graph."""
-
-        def compute_gradients(*batch: Tensor) -> tuple[Tensor, Any]:
-            loss, metrics = compute_loss(*batch)
-            for parameter in self.parameters:
-                parameter.grad = None
-            with torch.autocast(loss.device.type, enabled=False):  # Lightning calls training_step under autocast
-                loss.backward()
-            return loss.detach(), metrics
-
-        return compute_gradients
-
-    @contextmanager
-    def keep(self) -> Iterator[None]:
-        """Keep the gradients that a capture in the block leaves."""
-        yield
-        self._gradients = [parameter.grad for parameter in self.parameters]
-
-    def restore(self) -> None:
-        """Give the parameters the graph's gradients: a validation or a batch of another shape has taken them away."""
-        for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
-            parameter.grad = gradient
+    @staticmethod
+    def _restore(trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        for owner, name in ((pl_module, "step"), (getattr(trainer, "datamodule", None), "prepare_training")):
+            if owner is not None:
+                vars(owner).pop(name, None)
 
 
 def _make_capturable(optimizers: Sequence[Any]) -> None:
@@ -262,10 +204,6 @@ def why_not_capturable(trainer: lightning.Trainer) -> str | None:
         return f"CUDA graphs are for one device, not trainer.devices={trainer.world_size}"
     if trainer.precision == "16-mixed":
         return "precision=16-mixed scales the loss by a number that the host changes"
-    if trainer.accumulate_grad_batches > 1:
-        return "a CUDA graph overwrites gradients, which accumulate_grad_batches would add up"
-    if trainer.lightning_module.automatic_optimization:
-        return None
     if trainer.lr_scheduler_configs:
         return "a CUDA graph would keep the learning rate of its first step; classifier.schedule=null has one rate only"
     for optimizer in trainer.optimizers:
