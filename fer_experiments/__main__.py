@@ -1,10 +1,14 @@
-"""The command line. torch and lightning are imported only when a job runs, so that --help answers at once."""
+"""The command line. torch is imported only when a job begins its work, so that --help and errors come at once."""
 
 import sys
 import traceback
+from argparse import Namespace
+from contextlib import nullcontext, redirect_stderr
+from io import StringIO
 from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
@@ -14,17 +18,15 @@ import fer_experiments.run_naming  # noqa: F401 - registers the resolvers that c
 from fer_experiments.atomic_write import storage_error
 from fer_experiments.errors import ConfigError
 from fer_experiments.exit_status import INTERRUPTED_STATUS, run_command_line
-from fer_experiments.override_keys import explain_wrong_keys
+from fer_experiments.override_keys import explain_wrong_overrides
 from fer_experiments.override_paths import quote_paths
-from fer_experiments.progress import show_activity
 from fer_experiments.strict_config import CONF_DIR
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
 def job(config: DictConfig) -> float | None:
     """Run one job; the value is what a sweeper such as Optuna maximizes."""
-    with show_activity("starting"):
-        from fer_experiments.train.run import run_job
+    from fer_experiments.train.run import run_job
 
     try:
         return run_job(config)
@@ -47,20 +49,45 @@ def main() -> NoReturn:
 
 def _run() -> None:
     sys.argv[1:] = quote_paths(sys.argv[1:])
-    options = {argument.partition("=")[0] for argument in sys.argv[1:]}
-    if options & {"-m", "--multirun"} and options & {"-c", "--cfg", "-i", "--info"}:  # Hydra ends in a traceback
-        _refuse("--cfg and --info show one job; leave out -m, and give each key one value")
-    if wrong := list(explain_wrong_keys(sys.argv[1:])):
-        _refuse(*wrong)
+    arguments = get_args_parser().parse_args()
+    _check_arguments(arguments)
+    is_query = arguments.shell_completion and arguments.overrides[0].startswith("query=")
     try:
-        job()
+        # A message of Hydra would stand in the line that a user is typing; it means that nothing completes it.
+        with redirect_stderr(StringIO()) if is_query else nullcontext():
+            job()
     except SystemExit as exit_request:
-        cause = exit_request.__context__
-        if isinstance(cause, CompactHydraException):  # a wrong override or group, which Hydra has reported
+        if isinstance(
+            exit_request.__context__, CompactHydraException
+        ):  # a wrong override or group, which Hydra has reported
             sys.exit(2)
-        if _was_raised_composing(cause):  # data=null, which ends in a traceback inside Hydra
-            _refuse("this can't be composed; a group takes a file's name: data=folder")
         raise
+    except ValueError as error:
+        if not _is_raised_by_hydra(error):
+            raise
+        _refuse(str(error))  # options that don't fit each other, as --cfg and --run
+
+
+def _check_arguments(arguments: Namespace) -> None:
+    """Refuse what Hydra would answer by a traceback, or without saying what to do instead."""
+    if arguments.shell_completion:
+        _check_completion(arguments.overrides)
+        return
+    if arguments.multirun and (arguments.cfg or arguments.info):
+        _refuse("--cfg and --info show one job; leave out -m, and give each key one value")
+    has_foreign_files = any((arguments.config_dir, arguments.config_path, arguments.config_name)) or any(
+        "hydra.searchpath" in override for override in arguments.overrides
+    )
+    if wrong := list(explain_wrong_overrides(arguments.overrides, has_foreign_files)):
+        _refuse(*wrong)
+
+
+def _check_completion(overrides: list[str]) -> None:
+    command, _, shell = " ".join(overrides).partition("=")
+    if command not in ("install", "uninstall", "query") or shell not in ("bash", "zsh", "fish"):
+        _refuse("-sc takes install=SHELL or uninstall=SHELL, where SHELL is bash, zsh or fish")
+    if sys.argv[0].endswith(".py"):
+        _refuse(f"completion is for the command fer-experiments, not for python: fer-experiments -sc {command}={shell}")
 
 
 def _refuse(*reasons: str) -> NoReturn:
@@ -69,10 +96,10 @@ def _refuse(*reasons: str) -> NoReturn:
     sys.exit(2)
 
 
-def _was_raised_composing(error: BaseException | None) -> bool:
-    """Whether the error was raised where Hydra composes the files of the groups."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)] if error is not None else []
-    return bool(frames) and frames[-1].f_globals.get("__name__") == "hydra._internal.defaults_list"
+def _is_raised_by_hydra(error: Exception) -> bool:
+    """Whether Hydra itself raised the error, where it reads the command line."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].f_globals.get("__name__") in ("hydra.main", "hydra._internal.utils")
 
 
 if __name__ == "__main__":

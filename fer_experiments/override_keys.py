@@ -1,77 +1,126 @@
-"""Keys on the command line that no file of conf/ has, noticed before Hydra composes and before torch is imported."""
+"""Overrides on the command line that can't be right, noticed before Hydra composes and before torch is imported."""
 
 import difflib
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
 
-import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
+from fer_experiments.conf_files import (
+    default_choices,
+    list_choices,
+    list_groups,
+    list_keys,
+    list_options,
+    list_root_keys,
+    read_experiment,
+)
 from fer_experiments.renamed_keys import present_name
 from fer_experiments.run_naming import override_key
-from fer_experiments.strict_config import CONF_DIR, explain_unknown_key
+from fer_experiments.strict_config import explain_unknown_key
 from fer_experiments.trainer_arguments import ADDABLE
 
-FILES_OF_GROUP = {"reference_classifier": "classifier"}  # where it is not the folder of that name
-# With these a user adds files or classes, whose keys are not known here.
-FOREIGN_FILES = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "hydra.searchpath")
 
-
-def explain_wrong_keys(arguments: Sequence[str]) -> Iterator[str]:
-    """Say of each override what its key should be: "gan.latnt_dim: unknown key; did you mean gan.latent_dim?".
+def explain_wrong_overrides(overrides: Sequence[str], has_foreign_files: bool = False) -> Iterator[str]:
+    """Say of each override what it should be: "gan.latnt_dim: unknown key; did you mean gan.latent_dim?".
 
     What is not explained here is left to Hydra: a key of a class that the user names, and keys below the first level.
+    has_foreign_files: whether the user adds files, whose keys are not known here.
     """
-    has_foreign_files = any(argument.lstrip("+").startswith(FOREIGN_FILES) for argument in arguments)
-    for argument in arguments:
-        if argument.startswith(("-", "~", "hydra")) or "=" not in argument:
-            continue
-        key = override_key(argument)
+    for override in overrides:
+        key = override_key(override)
         present = present_name(key)
         if present is not None:
             yield f"{key} is now {present}"
-        elif not has_foreign_files and not any(mark in key for mark in "/@"):
-            yield from _explain_unknown(key, arguments)
+        elif override.startswith("~"):
+            yield from _explain_removal(key)
+        elif not key.strip():
+            yield f"{override!r}: is no override; write KEY=VALUE, without spaces"
+        elif key in (*list_groups(), "experiment") or any(mark in key for mark in "/@"):
+            yield from _explain_choice(override)
+        elif not key.startswith("hydra"):
+            explanations = [] if has_foreign_files else list(_explain_key(key, overrides))
+            missing = [] if "=" in override else [f"{key}: has no value; write {key}=VALUE"]
+            yield from explanations or missing
 
 
-def _explain_unknown(key: str, arguments: Sequence[str]) -> Iterator[str]:
+def _explain_removal(key: str) -> Iterator[str]:
+    if key in list_groups():
+        yield f"~{key}: every run needs the group; choose another file of it, such as {key}={default_choices()[key]}"
+
+
+def _explain_choice(override: str) -> Iterator[str]:
+    """Refuse what is no name of a file, or of several: logger=[csv,wandb]."""
+    try:
+        value = OverridesParser.create().parse_override(override).value()
+    except HydraException:
+        return  # Hydra itself says what it can't parse
+    is_list_of_names = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    if value is None or (isinstance(value, dict | list) and not is_list_of_names):
+        key = override_key(override)
+        example = f", such as {key}={default_choices()[key]}" if key in default_choices() else ""
+        yield f"{override}: a group takes the name of a file{example}"
+
+
+def _explain_key(key: str, overrides: Sequence[str]) -> Iterator[str]:
     group, _, rest = key.partition(".")
-    if group not in _root_keys():
+    if group not in list_root_keys():
         close = list(_suggest_full_keys(group, rest))
         yield f"{key}: unknown key; " + (f"did you mean {' or '.join(close)}?" if close else "--help lists the groups")
-    elif rest and group in _groups():
-        name = f"{group}.{rest.partition('.')[0]}"
-        targets = {f"{group}._target_", f"{name}._target_"}  # a class that the user names has keys of its own
-        if name.partition(".")[2] not in _keys_of(group) and targets.isdisjoint(map(override_key, arguments)):
-            yield f"{name}: {explain_unknown_key(name, _keys_of(group))}"
+    elif rest and group in list_groups():
+        name = rest.partition(".")[0]
+        full_key = f"{group}.{name}"
+        targets = {f"{group}._target_", f"{full_key}._target_"}  # a class that the user names has keys of its own
+        if targets.isdisjoint(map(override_key, overrides)):
+            yield from _explain_key_of_group(group, name, overrides)
+
+
+def _explain_key_of_group(group: str, name: str, overrides: Sequence[str]) -> Iterator[str]:
+    options = {option for option in list_options(group) if name in _keys_of(group, option)}
+    possible = _possible_options(group, overrides)
+    if not options:
+        yield f"{group}.{name}: {explain_unknown_key(f'{group}.{name}', _all_keys(group))}"
+    elif possible and not possible & options:
+        yield f"{group}.{name}: there is no such key in {_join(group, possible)}; it is in {_join(group, options)}"
+
+
+def _join(group: str, options: Iterable[str]) -> str:
+    return ", ".join(f"{group}={option}" for option in sorted(options))
+
+
+def _possible_options(group: str, overrides: Sequence[str]) -> set[str]:
+    """Return the options of the group that the command may choose; none if that is not known."""
+    chosen = {override_key(override): override.partition("=")[2] for override in overrides}
+    if group in chosen:
+        possible = chosen[group].split(",")
+    else:
+        names = chosen.get("experiment", default_choices()["experiment"]).split(",")
+        experiments = [read_experiment(name) for name in names if name in list_options("experiment")]
+        if len(experiments) < len(names) or any(("hydra", "sweeper") in each.files for each in experiments):
+            return set()  # an experiment of the user's, or a search that may choose options itself
+        jobs = set() if group == "train" else _possible_options("train", overrides)
+        if group != "train" and not jobs:
+            return set()
+        choices = [default_choices(), *(list_choices("train", job) for job in jobs)]
+        choices += [experiment.choices for experiment in experiments]
+        possible = [each[group] for each in choices if group in each]
+    return set(possible) if set(possible) <= set(list_options(group)) else set()
 
 
 def _suggest_full_keys(name: str, rest: str) -> Iterator[str]:
     """Suggest every group that has a key of this name, or the root key that is closest to it."""
-    groups = [group for group in sorted(_groups()) if not rest and name in _keys_of(group)]
+    groups = [group for group in sorted(list_groups()) if not rest and name in _all_keys(group)]
     if groups:
         yield from (f"{group}.{name}" for group in groups)
     else:
-        close = difflib.get_close_matches(name, _root_keys(), n=1)
+        close = difflib.get_close_matches(name, list_root_keys(), n=1)
         yield from (f"{match}.{rest}" if rest else match for match in close)
 
 
-@cache
-def _groups() -> set[str]:
-    folders = {folder.name for folder in CONF_DIR.iterdir() if folder.is_dir()}
-    return folders - {"hydra", "experiment"} | set(FILES_OF_GROUP)
+def _keys_of(group: str, option: str) -> set[str]:
+    return list_keys(group, option) | (ADDABLE if group == "trainer" else set())
 
 
-@cache
-def _root_keys() -> set[str]:
-    return _groups() | {"experiment"} | set(yaml.safe_load((CONF_DIR / "config.yaml").read_text()))
-
-
-@cache
-def _keys_of(group: str) -> set[str]:
-    """Return the keys that any file of the group has."""
-    keys = set(ADDABLE) if group == "trainer" else set()
-    for file in (CONF_DIR / FILES_OF_GROUP.get(group, group)).glob("*.yaml"):
-        text = file.read_text()
-        content = yaml.safe_load(text)
-        keys |= set(content[group] if text.startswith("# @package _global_") else content)
-    return keys - {"defaults"}
+def _all_keys(group: str) -> set[str]:
+    """Return the keys that any option of the group has."""
+    return set().union(*(_keys_of(group, option) for option in list_options(group)))

@@ -51,6 +51,20 @@ def override_key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
+def list_overrides(config: DictConfig) -> list[str]:
+    """Return the overrides of a job, resolved; as they are typed if one has an interpolation that can't be resolved.
+
+    config: with Hydra's own node.
+    """
+    task = config.hydra.overrides.task
+    try:
+        overrides = OmegaConf.to_container(task, resolve=True)
+    except OmegaConfBaseException:  # the job itself reports it
+        overrides = OmegaConf.to_container(task, resolve=False)
+    assert isinstance(overrides, list)
+    return overrides
+
+
 def run_name(_root_: DictConfig) -> str:
     """Name a single run: "oversample+traditional,seed=0-1a2b3c4d"; a study is named by its seeds alone.
 
@@ -74,7 +88,7 @@ def sweep_name(_root_: DictConfig) -> str:
     """Name a sweep by its overrides. Its jobs don't know these, so Hydra's cache keeps the name, as that of ${now:}."""
     cache = _sweep_cache(_root_)
     if not cache:
-        overrides = sorted(filter(is_hashed, _root_.hydra.overrides.task))
+        overrides = sorted(filter(is_hashed, list_overrides(_root_)))
         params = OmegaConf.select(_root_, "hydra.sweeper.params")
         params = OmegaConf.to_container(params) if isinstance(params, DictConfig) else params
         digest = _digest([overrides, params, hashed_values(_root_)])
@@ -92,13 +106,16 @@ def _sweep_cache(config: DictConfig) -> dict[str, Any]:
 def _visible_overrides(config: DictConfig, fixed: Collection[str] = ()) -> list[str]:
     """Return the overrides that stand in a name, sorted, those of the data last, because long names are cut."""
     hidden = [*config.hydra.job.config.override_dirname.exclude_keys, *fixed]
-    visible = [override for override in config.hydra.overrides.task if override_key(override) not in hidden]
+    visible = [override for override in list_overrides(config) if override_key(override) not in hidden]
     return sorted(visible, key=lambda override: ("data." in override, override))
 
 
 def _describe_seeds(config: DictConfig) -> str:
     """Return "0", "0..4" or "3,5"; a value that is no seed is shown as it is, for the job to refuse."""
-    first, seeds = config.get("seed"), OmegaConf.select(config, "train.seeds")
+    try:
+        first, seeds = config.get("seed"), OmegaConf.select(config, "train.seeds")
+    except OmegaConfBaseException:  # an interpolation that can't be resolved, which the job refuses as well
+        return "unknown"
     if isinstance(seeds, ListConfig):
         return ",".join(map(str, seeds))
     is_range = isinstance(first, int) and isinstance(seeds, int) and seeds > 1

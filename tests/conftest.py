@@ -96,10 +96,13 @@ def read(compose: Compose) -> Any:
     """read(*overrides) -> the checked Config."""
     from fer_experiments.train.config import Config
     from fer_experiments.train.settings import RunContext
+    from fer_experiments.train.torch_checks import check_with_torch
 
     def read_config(*overrides: str) -> Config:
         composed = compose(*overrides)
-        return Config.read(composed, RunContext(dict(HydraConfig.get().runtime.choices)))
+        config = Config.read(composed, RunContext(dict(HydraConfig.get().runtime.choices)))
+        check_with_torch(config)
+        return config
 
     return read_config
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_experiments.evaluation.verdict import Question
+from fer_experiments.evaluation.question import Question
 from fer_experiments.report.findings import compute_findings
 from fer_experiments.report.sections.answer import describe_answer, describe_other_arms
 from fer_experiments.report.sections.verdicts import explain_leak

@@ -10,7 +10,7 @@ import torch
 from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.balance import Strategy, TrainingPlan
 from fer_experiments.balance.sampling import count_images_to_add, count_images_to_keep
-from fer_experiments.data.samplers import Injection
+from fer_experiments.data.injection import Injection
 from fer_experiments.errors import ConfigError
 
 STRATEGIES = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))

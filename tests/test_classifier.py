@@ -7,8 +7,8 @@ from torch import nn
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 
-from fer_experiments.augment import Mixing
-from fer_experiments.balance import Objective
+from fer_experiments.augment.mixing import Mixing
+from fer_experiments.balance.objective import Objective
 from fer_experiments.classifier.cosine import CosineLinear, attach_cosine_head
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN

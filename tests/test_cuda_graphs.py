@@ -12,7 +12,7 @@ from torch.optim import SGD
 from torch.utils.data import DataLoader
 
 from fer_experiments.augment import Traditional
-from fer_experiments.balance import Objective
+from fer_experiments.balance.objective import Objective
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.gan import averaging

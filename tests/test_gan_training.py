@@ -10,11 +10,12 @@ from torch.utils.data import DataLoader
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import diffaugment as augmentation
 from fer_experiments.gan.averaging import compute_decay, update_average
+from fer_experiments.gan.config import AUGMENTATION_NAMES, default_gamma
 from fer_experiments.gan.diffaugment import AUGMENTATIONS, diffaugment, random_flip
 from fer_experiments.gan.losses import BCE
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import Discriminator, Generator
-from fer_experiments.gan.penalties import build_penalty, default_gamma, gradient_penalty, input_gradient, r1
+from fer_experiments.gan.penalties import build_penalty, gradient_penalty, input_gradient, r1
 from fer_experiments.gan.sampling import TrainedGenerator, sample
 from fer_experiments.gan.step import AdversarialObjective, adversarial_step
 from tests.test_gan import PROVENANCE, fit, small_gan, small_pair
@@ -139,6 +140,10 @@ def test_spectral_norm_bounds_every_layer_and_replaces_batch_norm():
 
 def random_images(count: int = 6, channels: int = 3, side: int = 32) -> torch.Tensor:
     return torch.rand(count, channels, side, side) * 2 - 1
+
+
+def test_the_configuration_names_every_augmentation():
+    assert tuple(AUGMENTATIONS) == AUGMENTATION_NAMES
 
 
 @pytest.mark.parametrize("name", sorted(AUGMENTATIONS))

@@ -396,7 +396,7 @@ def test_a_failure_beside_another_seed_is_recorded(run, tmp_path):
 
 
 def test_an_arm_that_breaks_loses_no_other(run, tmp_path, monkeypatch):
-    from fer_experiments.train import study as module
+    from fer_experiments.train import seeds as module
 
     train = module.train_classifier
 
@@ -418,7 +418,7 @@ def test_a_study_cut_short_in_its_first_seed_is_reported_as_asked(run, tmp_path,
         write_training(build_result("oversample", 3, 0.7), folder / "seed_3" / "oversample", 0.7)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fer_experiments.train.study._run_seed", cut_short)
+    monkeypatch.setattr("fer_experiments.train.seeds._run_seed", cut_short)
     with pytest.raises(KeyboardInterrupt):
         run("train.seeds=[3,1]", "train.arms=[none,oversample]", "train.metric=macro_f1", "train.margin=0.02")
     record = collect([tmp_path / "run"])

@@ -4,7 +4,8 @@ import pytest
 
 from fer_experiments.evaluation.comparison import compare
 from fer_experiments.evaluation.leak_effect import compute_leak_effects
-from fer_experiments.evaluation.verdict import ArmPredictions, Question
+from fer_experiments.evaluation.question import Question
+from fer_experiments.evaluation.verdict import ArmPredictions
 from tests.simulation import LABELS, make_arm
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fer_experiments.augment import Mixing
+from fer_experiments.augment.mixing import Mixing
 
 COUNTS = torch.tensor([900.0, 45.0, 400.0])
 

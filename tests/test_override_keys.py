@@ -1,11 +1,9 @@
-"""Keys on the command line that conf/ does not have."""
-
-import subprocess
-import sys
+"""Overrides on the command line that can't be right, answered before Hydra composes."""
 
 import pytest
 
-from fer_experiments.override_keys import explain_wrong_keys
+from fer_experiments.conf_files import list_choices, list_keys, list_options, read_experiment
+from fer_experiments.override_keys import explain_wrong_overrides
 from fer_experiments.strict_config import CONF_DIR
 
 
@@ -28,6 +26,7 @@ from fer_experiments.strict_config import CONF_DIR
         ("clasifier.epochs=3", "clasifier.epochs: unknown key; did you mean classifier.epochs?"),
         ("sed=1", "sed: unknown key; did you mean seed?"),
         ("zzz=1", "zzz: unknown key; --help lists the groups"),
+        ("zzz", "zzz: unknown key; --help lists the groups"),
         ("+trainer.limit_batch=1", "trainer.limit_batch: unknown key; did you mean trainer.limit_batches?"),
         (
             "+trainer.max_steps=1",
@@ -35,43 +34,123 @@ from fer_experiments.strict_config import CONF_DIR
         ),
         ("gan.select=last", "gan.select is now gan.checkpoint"),
         ("callbacks.early_stoping.patience=3", "callbacks.early_stoping: unknown key; did you mean callbacks.early_"),
+        (
+            "callbacks.early_stopping.patience=3",
+            "callbacks.early_stopping: there is no such key in callbacks=none; it is in callbacks=early_stopping",
+        ),
+        ("gan.epochs", "gan.epochs: has no value; write gan.epochs=VALUE"),
+        ("=3", "'=3': is no override; write KEY=VALUE, without spaces"),
+        ("", "'': is no override; write KEY=VALUE, without spaces"),
+        ("gan=null", "gan=null: a group takes the name of a file, such as gan=dcgan"),
+        ("gan=[0]", "gan=[0]: a group takes the name of a file, such as gan=dcgan"),
+        ("data={classes: null}", "data={classes: null}: a group takes the name of a file, such as data=faces"),
+        ("experiment=[paper,0]", "experiment=[paper,0]: a group takes the name of a file, such as experiment=quick"),
+        ("hydra/launcher=null", "hydra/launcher=null: a group takes the name of a file"),
+        ("~gan", "~gan: every run needs the group; choose another file of it, such as gan=dcgan"),
+        ("~train=study", "~train: every run needs the group; choose another file of it, such as train=study"),
     ],
 )
-def test_a_wrong_key_is_explained(override, message):
-    (line,) = explain_wrong_keys(["-m", "seed=1", override])
+def test_a_wrong_override_is_explained(override, message):
+    (line,) = explain_wrong_overrides(["seed=1", override])
     assert line.startswith(message)
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "overrides",
     [
-        ["seed=1", "accelerator=cpu", "rerun=true", "experiment=paper", "~gan.zzz", "--zzz=1", "-m"],
-        ["hydra.zzz=1", "hydra/launcher=joblib", "classifier@reference_classifier=cnn"],
-        ["+trainer.gradient_clip_val=1", "trainer.deterministic=true"],
+        ["seed=1", "accelerator=cpu", "rerun=true", "experiment=paper", "~gan.zzz", "~experiment"],
+        ["hydra.zzz=1", "hydra.zzz", "hydra/launcher=joblib", "classifier@reference_classifier=cnn"],
+        ["+trainer.gradient_clip_val=1", "trainer.deterministic=true", "experiment=[paper,quick]"],
         ["gan._target_=mine.GAN", "+gan.zzz=1"],
         ["+callbacks.mine._target_=my.Callback", "+callbacks.mine.x=1", "logger=[csv,wandb]", "logger.wandb.project=x"],
-        ["--config-dir=mine", "+gan.zzz=1", "zzz=1"],
-        ["hydra.searchpath=[file://mine]", "+gan.zzz=1"],
-        ["data.counts={angry: 5}", "+data.counts.happy=3", "classifier.network.zzz=1", "gan=zzz"],
+        ["data.counts={angry: 5}", "+data.counts.happy=3", "classifier.network.zzz=1", "gan=zzz", "gan=[", "gan="],
     ],
 )
-def test_other_overrides_are_left_to_hydra(arguments):
-    assert list(explain_wrong_keys(arguments)) == []
+def test_other_overrides_are_left_to_hydra(overrides):
+    assert list(explain_wrong_overrides(overrides)) == []
+
+
+def test_keys_are_not_explained_if_the_user_adds_files():
+    overrides = ["+gan.zzz=1", "zzz=1", "data.root=.", "gan=null", "gan.epochs"]
+    assert list(explain_wrong_overrides(overrides, has_foreign_files=True)) == [
+        "gan=null: a group takes the name of a file, such as gan=dcgan",
+        "gan.epochs: has no value; write gan.epochs=VALUE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["data.root=."],
+            "data.root: there is no such key in data=faces; it is in data=fer2013, data=folder, data=mma",
+        ),
+        (["train=joint", "+train.seeds=3"], "train.seeds: there is no such key in train=joint; it is in train=study"),
+        (["experiment=full", "data.root=."], "data.root: there is no such key in data=faces; it is in data=fer2013"),
+        (["train=cnn", "balance.add=9"], "balance.add: there is no such key in balance=none; it is in balance=dcgan"),
+        (
+            ["balance.gamma=1"],
+            "balance.gamma: there is no such key in balance=dcgan, balance=none; it is in balance=focal",
+        ),
+        (
+            ["experiment=strategies", "augment.fill=9"],
+            "augment.fill: there is no such key in augment=none, augment=strong",
+        ),
+    ],
+)
+def test_a_key_of_a_file_that_is_not_chosen_is_explained(overrides, message):
+    (line,) = explain_wrong_overrides(overrides)
+    assert line.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data=faces,folder", "data.root=."],
+        ["balance.add=9"],  # train=study chooses balance=dcgan
+        ["train=cnn,dcgan", "balance.add=9"],
+        ["experiment=strategies", "augment.brightness=0.1"],
+        ["experiment=optuna", "augment.flip=0.1"],  # its search chooses augment
+        ["experiment=mine", "data.root=."],
+        ["train=mine", "balance.add=9"],
+    ],
+)
+def test_a_key_of_a_file_that_may_be_chosen_is_left_to_hydra(overrides):
+    assert list(explain_wrong_overrides(overrides)) == []
 
 
 @pytest.mark.parametrize("group", ["data", "balance", "gan", "classifier", "joint", "trainer", "train"])
 def test_every_key_of_a_composed_configuration_is_known(compose, group):
-    for file in (CONF_DIR / group).glob("*.yaml"):
-        keys = set(compose(f"{group}={file.stem}")[group]) - {"_target_"}  # with which nothing would be explained
-        assert list(explain_wrong_keys([f"{group}.{key}=1" for key in keys])) == []
+    for option in list_options(group):
+        keys = set(compose(f"{group}={option}")[group])
+        assert keys == list_keys(group, option)
+        overrides = [f"{group}.{key}=1" for key in keys - {"_target_"}]  # with _target_ nothing would be explained
+        assert list(explain_wrong_overrides([f"{group}={option}", *overrides])) == []
 
 
-def test_it_is_explained_before_torch_is_imported():
-    code = (
-        "import sys; sys.argv[1:] = ['gan.epoch=5']\n"
-        "from fer_experiments.__main__ import _run\n"
-        "try: _run()\n"
-        "except SystemExit as request: print(request.code, 'torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "2 False\n"
+# conf_files
+
+
+def test_what_an_experiment_sets_and_chooses():
+    experiment = read_experiment("paper_protocol")
+    assert experiment.files["data", "test_counts"].name == "paper_protocol.yaml"
+    assert experiment.files["gan", "target_class"].name == "paper.yaml"
+    assert experiment.files["train", "arms"].name == "paper_protocol.yaml"  # the last that sets it
+    assert experiment.choices == {"train": "study"}
+    assert read_experiment("injection").choices == {
+        "train": "study",
+        "classifier": "cnn_recipe",
+        "augment": "strong",
+        "gan": "recipe",
+    }
+    assert read_experiment("no such").files == {}
+    assert list_choices("train", "study") == {"balance": "dcgan"}
+
+
+def test_a_user_s_experiment_comes_before_the_program_s(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "paper.yaml").write_text("defaults: [quick]\ngan: {width: 8}\n")
+    experiment = read_experiment("paper", [tmp_path, CONF_DIR])
+    assert experiment.files["gan", "width"] == tmp_path / "experiment" / "paper.yaml"
+    assert experiment.files["gan", "epochs"] == CONF_DIR / "experiment" / "quick.yaml"
+    assert ("data", "bottleneck") not in experiment.files

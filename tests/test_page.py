@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from fer_experiments import report
-from fer_experiments.evaluation.verdict import Question
+from fer_experiments.evaluation.question import Question
 from fer_experiments.report.findings import compute_findings
 from fer_experiments.report.page import SECTIONS, write_page
 from fer_experiments.report.sections.answer import describe_answer

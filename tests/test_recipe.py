@@ -14,10 +14,9 @@ from torchvision.models import resnet18
 from torchvision.transforms.v2.functional import normalize
 
 from fer_experiments.__main__ import CONF_DIR
-from fer_experiments.balance import Objective
-from fer_experiments.classifier.config import build_network
+from fer_experiments.balance.objective import Objective
 from fer_experiments.classifier.module import MONITORED_METRIC, Classifier
-from fer_experiments.classifier.networks import CNN, ResNet18
+from fer_experiments.classifier.networks import CNN, ResNet18, build_network
 from fer_experiments.classifier.recipe import build_optimizer, build_schedule, flip_averaged_logits
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result

@@ -8,7 +8,8 @@ import pytest
 
 from fer_experiments.audit.rejection import Rejection
 from fer_experiments.balance import Strategy
-from fer_experiments.data.synthetic import FAULTS, SCORES, read_synthetic
+from fer_experiments.data.faults import FAULTS
+from fer_experiments.data.synthetic import SCORES, read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan.networks import Generator
 from fer_experiments.gan.sampling import TrainedGenerator

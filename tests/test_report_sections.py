@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_experiments.evaluation.verdict import Question
+from fer_experiments.evaluation.question import Question
 from fer_experiments.report.data_facts import DataFacts, read_data_facts
 from fer_experiments.report.figures.plots import Figure
 from fer_experiments.report.findings import compute_findings

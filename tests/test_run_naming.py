@@ -6,7 +6,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from fer_experiments.__main__ import CONF_DIR
-from fer_experiments.run_naming import MAX_BYTES, config_hash
+from fer_experiments.run_naming import MAX_BYTES, config_hash, list_overrides
+from fer_experiments.runs.sweep_progress import SweepPlan
 from fer_experiments.train.config import save_config
 
 
@@ -47,6 +48,7 @@ def job_folder(sweep, *overrides: str):
         (["train=evaluate", "checkpoint=study/seed_1/dcgan/checkpoints/last.ckpt"], "evaluate-faces/seed_1,dcgan-"),
         (["train=evaluate", "checkpoint=/models/fer.ckpt"], "evaluate-faces/fer-"),
         (["data=folder"], "study-folder/seed=0-"),  # data.root is missing, which the job reports
+        (["seed=${nothing}"], "study-faces/seed=unknown-"),  # so is this
     ],
 )
 def test_a_run_is_named_by_what_it_is(named, overrides, start):
@@ -54,6 +56,18 @@ def test_a_run_is_named_by_what_it_is(named, overrides, start):
     assert name.startswith(start)
     assert len(name) == len(start) + 8
     assert named(*overrides) == name
+
+
+def test_an_override_that_cant_be_resolved_stays_as_it_is_typed(compose):
+    overrides = ["gan.batch_size=${classifier.batch_size}", "gan.epochs=3"]
+    assert list_overrides(composed(*overrides)) == ["gan.batch_size=32", "gan.epochs=3"]
+    wrong = ["gan.epochs=${nothing}", *overrides]
+    assert list_overrides(composed(*wrong)) == wrong
+    sweep = composed("gan.epochs=${nothing}", "seed=1,2", mode=RunMode.MULTIRUN)
+    assert sweep.hydra.sweep.dir.startswith("multirun/study-faces/gan.epochs=_nothing_,seed=1,2-")
+    assert job_folder(sweep, "gan.epochs=${nothing}", "seed=1").hydra.sweep.subdir.startswith("seed=1-")
+    plan = SweepPlan.from_config(sweep)
+    assert plan.total == 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from fer_experiments.data.samplers import EpochBatches, InjectedBatches, Injection, SequentialBatches
+from fer_experiments.data.injection import Injection
+from fer_experiments.data.samplers import EpochBatches, InjectedBatches, SequentialBatches
 
 
 def epochs(length, batch_size, steps, count, seed=0):

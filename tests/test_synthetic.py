@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from fer_experiments.data.faults import FAULTS
 from fer_experiments.data.synthetic import (
     COLUMNS,
-    FAULTS,
     MANIFEST,
     SCORES,
     GeneratedImages,

@@ -7,7 +7,8 @@ import pytest
 
 from fer_experiments.evaluation.comparison import compare
 from fer_experiments.evaluation.p_values import holm
-from fer_experiments.evaluation.verdict import ArmPredictions, Question, decide_verdicts
+from fer_experiments.evaluation.question import Question
+from fer_experiments.evaluation.verdict import ArmPredictions, decide_verdicts
 from tests.simulation import LABELS, make_arm
 
 

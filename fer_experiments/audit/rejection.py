@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fer_experiments.balance import Generate, Strategy
-from fer_experiments.data.synthetic import FAULTS
+from fer_experiments.data.faults import FAULTS
 
 
 @dataclass(frozen=True)

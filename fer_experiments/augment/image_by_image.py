@@ -1,14 +1,15 @@
 """Policies of torchvision, which draw a change for each image."""
 
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torchvision.transforms.v2 import Transform
 
 from fer_experiments.augment.base import Augment
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torchvision.transforms.v2 import Transform
 
 
 class ImageByImage(Augment):
@@ -24,9 +25,11 @@ class ImageByImage(Augment):
     fill: Annotated[int, Field(ge=0, le=255)]
 
     @abstractmethod
-    def build_transform(self) -> Transform:
+    def build_transform(self) -> "Transform":
         """Return the transform of one image (C, H, W) uint8."""
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: "Tensor") -> "Tensor":
+        import torch
+
         transform = self.build_transform()
         return torch.stack([transform(image) for image in images])

@@ -1,5 +1,6 @@
 """Mixup and Remix: images of a batch are mixed in pairs."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Beta
@@ -16,9 +17,12 @@ class Mixing(nn.Module):
     alpha: Tensor
     counts: Tensor | None
 
-    def __init__(self, alpha: float, counts: Tensor | None = None, kappa: float = 1.0, tau: float = 0.0) -> None:
+    def __init__(
+        self, alpha: float, counts: np.ndarray | Tensor | None = None, kappa: float = 1.0, tau: float = 0.0
+    ) -> None:
         super().__init__()
         self.register_buffer("alpha", torch.tensor(alpha), persistent=False)
+        counts = None if counts is None else torch.as_tensor(counts, dtype=torch.float32)
         self.register_buffer("counts", counts, persistent=False)
         self.kappa, self.tau = kappa, tau
 

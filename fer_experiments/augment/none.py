@@ -1,10 +1,11 @@
 """augment=none: no augmentation."""
 
-from typing import ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from fer_experiments.augment.base import Augment
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class NoAugment(Augment):
@@ -13,8 +14,8 @@ class NoAugment(Augment):
     capturable: ClassVar[bool] = True
     differentiable: ClassVar[bool] = True
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: "Tensor") -> "Tensor":
         return images
 
-    def transform_float(self, images: Tensor) -> Tensor:
+    def transform_float(self, images: "Tensor") -> "Tensor":
         return images

@@ -1,11 +1,13 @@
 """augment=randaugment: RandAugment of torchvision."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
-from torchvision.transforms import v2
 
 from fer_experiments.augment.image_by_image import ImageByImage
+
+if TYPE_CHECKING:
+    from torchvision.transforms.v2 import Transform
 
 
 class RandAugment(ImageByImage):
@@ -23,5 +25,7 @@ class RandAugment(ImageByImage):
             )
         return self
 
-    def build_transform(self) -> v2.Transform:
+    def build_transform(self) -> "Transform":
+        from torchvision.transforms import v2
+
         return v2.RandAugment(**self.model_dump())

@@ -7,7 +7,6 @@ from fer_experiments.balance.joint import Joint
 from fer_experiments.balance.ldam import LDAM
 from fer_experiments.balance.mixing import Mixup, Remix
 from fer_experiments.balance.none import NoBalancing
-from fer_experiments.balance.objective import Objective
 from fer_experiments.balance.resampling import Oversample, Undersample
 from fer_experiments.balance.smote import Smote
 from fer_experiments.balance.strategy import Strategy, TrainingPlan
@@ -24,7 +23,6 @@ __all__ = [
     "LogitAdjustment",
     "Mixup",
     "NoBalancing",
-    "Objective",
     "Oversample",
     "Remix",
     "Smote",

@@ -4,25 +4,23 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from torch import Tensor
 
-from fer_experiments.balance.losses import LogitAdjusted
-from fer_experiments.balance.objective import Objective
 from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices, count_images_per_class
 
 
-def compute_log_priors(counts: Tensor) -> Tensor:
-    """counts (K,) of images per class -> log(n_c / n) (K,) float32."""
-    return (counts / counts.sum()).log().float()
+def compute_log_priors(labels: np.ndarray) -> np.ndarray:
+    """labels (N,) of class names -> log(n_c / n) (K,) float32, in the sorted order of the classes."""
+    return np.log(count_images_per_class(labels) / len(labels)).astype(np.float32)
 
 
 class BalancedSoftmax(Strategy):
     """Cross-entropy with the probabilities n_y exp(logit_y) / sum_k n_k exp(logit_k) (Ren et al. 2020, equation 4)."""
 
     def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
-        return TrainingPlan(
-            all_indices(labels), objective=Objective(LogitAdjusted(compute_log_priors(count_images_per_class(labels))))
-        )
+        from fer_experiments.balance.losses import LogitAdjusted
+        from fer_experiments.balance.objective import Objective
+
+        return TrainingPlan(all_indices(labels), objective=Objective(LogitAdjusted(compute_log_priors(labels))))
 
 
 class LogitAdjustment(Strategy):
@@ -36,7 +34,10 @@ class LogitAdjustment(Strategy):
     post_hoc: bool
 
     def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
-        shift = self.tau * compute_log_priors(count_images_per_class(labels))
+        from fer_experiments.balance.losses import LogitAdjusted
+        from fer_experiments.balance.objective import Objective
+
+        shift = self.tau * compute_log_priors(labels)
         return TrainingPlan(
             all_indices(labels), objective=Objective(shift=-shift) if self.post_hoc else Objective(LogitAdjusted(shift))
         )

@@ -5,8 +5,6 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fer_experiments.balance.losses import Focal
-from fer_experiments.balance.objective import Objective
 from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices
 
 
@@ -16,4 +14,7 @@ class FocalLoss(Strategy):
     gamma: Annotated[float, Field(ge=0.0)]
 
     def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        from fer_experiments.balance.losses import Focal
+        from fer_experiments.balance.objective import Objective
+
         return TrainingPlan(all_indices(labels), objective=Objective(Focal(self.gamma)))

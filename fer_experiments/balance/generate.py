@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 
 from fer_experiments.balance.sampling import SamplingStrategy, count_images_to_add, repeat_small_classes
 from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices
-from fer_experiments.data.samplers import Injection
-from fer_experiments.data.synthetic import Fault
+from fer_experiments.data.faults import Fault
+from fer_experiments.data.injection import Injection
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
 

@@ -5,8 +5,6 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fer_experiments.balance.losses import Margin
-from fer_experiments.balance.objective import Objective
 from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices, count_images_per_class
 from fer_experiments.balance.weighting import Beta, ReweightAfter, compute_class_balanced_weights
 
@@ -25,9 +23,11 @@ class LDAM(Strategy):
     reweight_after: ReweightAfter
 
     def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        from fer_experiments.balance.losses import Margin
+        from fer_experiments.balance.objective import Objective
+
         counts = count_images_per_class(labels)
-        margins = self.max_margin * (counts.min() / counts).pow(0.25)
-        objective = Objective(
-            Margin(self.scale * margins.float()), compute_class_balanced_weights(counts, self.beta), self.reweight_after
-        )
+        margins = (self.max_margin * (counts.min() / counts) ** 0.25).astype(np.float32)
+        weights = compute_class_balanced_weights(counts, self.beta)
+        objective = Objective(Margin(self.scale * margins), weights, self.reweight_after)
         return TrainingPlan(all_indices(labels), objective=objective, cosine_head=self.scale)

@@ -3,6 +3,8 @@
 smoothing in [0, 1) is the fraction of the target that is spread evenly over the classes (Szegedy et al. 2016).
 """
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,9 +37,9 @@ class LogitAdjusted(CrossEntropy):
 
     shift: Tensor
 
-    def __init__(self, shift: Tensor) -> None:
+    def __init__(self, shift: np.ndarray | Tensor) -> None:
         super().__init__()
-        self.register_buffer("shift", shift)
+        self.register_buffer("shift", torch.as_tensor(shift, dtype=torch.float32))
 
     def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         return super().forward(logits + self.shift, labels, smoothing)
@@ -48,9 +50,9 @@ class Margin(CrossEntropy):
 
     margins: Tensor
 
-    def __init__(self, margins: Tensor) -> None:
+    def __init__(self, margins: np.ndarray | Tensor) -> None:
         super().__init__()
-        self.register_buffer("margins", margins)
+        self.register_buffer("margins", torch.as_tensor(margins, dtype=torch.float32))
 
     def forward(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
         margins = F.one_hot(labels, len(self.margins)) * self.margins

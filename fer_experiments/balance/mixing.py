@@ -5,7 +5,6 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fer_experiments.augment import Mixing
 from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices, count_images_per_class
 
 Alpha = Annotated[float, Field(gt=0.0)]
@@ -17,6 +16,8 @@ class Mixup(Strategy):
     alpha: Alpha
 
     def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        from fer_experiments.augment.mixing import Mixing
+
         return TrainingPlan(all_indices(labels), mixing=Mixing(self.alpha))
 
 
@@ -32,6 +33,8 @@ class Remix(Strategy):
     tau: Annotated[float, Field(ge=0.0, le=1.0)]
 
     def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        from fer_experiments.augment.mixing import Mixing
+
         return TrainingPlan(
-            all_indices(labels), mixing=Mixing(self.alpha, count_images_per_class(labels).float(), self.kappa, self.tau)
+            all_indices(labels), mixing=Mixing(self.alpha, count_images_per_class(labels), self.kappa, self.tau)
         )

@@ -1,5 +1,6 @@
 """What the classifier minimizes under a strategy, and how its logits become predictions."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,9 +17,9 @@ class Objective(nn.Module):
     def __init__(
         self,
         loss: CrossEntropy | None = None,
-        weights: Tensor | None = None,
+        weights: np.ndarray | Tensor | None = None,
         reweight_after: float = 0.0,
-        shift: Tensor | None = None,
+        shift: np.ndarray | Tensor | None = None,
     ) -> None:
         """Start with the weights of the first epoch.
 
@@ -33,9 +34,10 @@ class Objective(nn.Module):
         super().__init__()
         self.loss = loss or CrossEntropy()
         self.reweight_after = reweight_after
-        self.register_buffer("final_weights", weights)
-        self.register_buffer("weights", None if weights is None else torch.ones_like(weights))
-        self.register_buffer("shift", shift)
+        final_weights = _to_tensor(weights)
+        self.register_buffer("final_weights", final_weights)
+        self.register_buffer("weights", None if final_weights is None else torch.ones_like(final_weights))
+        self.register_buffer("shift", _to_tensor(shift))
         self.start_epoch(0.0)
 
     def start_epoch(self, progress: float) -> None:
@@ -54,3 +56,7 @@ class Objective(nn.Module):
     def predict(self, logits: Tensor) -> Tensor:
         """logits (B, K) of the network -> logits (B, K) of the prediction."""
         return logits if self.shift is None else logits + self.shift
+
+
+def _to_tensor(values: np.ndarray | Tensor | None) -> Tensor | None:
+    return None if values is None else torch.as_tensor(values, dtype=torch.float32)

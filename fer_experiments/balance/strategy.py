@@ -1,17 +1,27 @@
-"""The contract of every balancing strategy: one method, `plan`."""
+"""The contract of every balancing strategy: one method, `plan`.
+
+Strategies compute with numpy. What needs torch, losses and mixing, is imported inside `plan`, so that a configuration
+is checked before torch is imported.
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from fer_experiments.augment import Mixing
-from fer_experiments.balance.objective import Objective
-from fer_experiments.data.samplers import Injection
+from fer_experiments.data.injection import Injection
 from fer_experiments.strict_config import StrictConfig
+
+if TYPE_CHECKING:
+    from fer_experiments.augment.mixing import Mixing
+    from fer_experiments.balance.objective import Objective
+
+
+def _build_cross_entropy() -> "Objective":
+    from fer_experiments.balance.objective import Objective
+
+    return Objective()
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,8 @@ class TrainingPlan:
     generated: dict[str, int] = field(default_factory=dict)
     injection: Injection = field(default_factory=Injection)
     interpolated: dict[str, int] = field(default_factory=dict)
-    objective: Objective = field(default_factory=Objective)
-    mixing: Mixing | None = None
+    objective: "Objective" = field(default_factory=_build_cross_entropy)
+    mixing: "Mixing | None" = None
     cosine_head: float | None = None
 
 
@@ -62,9 +72,9 @@ class Strategy(StrictConfig, ABC):
         raise NotImplementedError(f"{type(self).__name__} plans no interpolated images")
 
 
-def count_images_per_class(labels: np.ndarray) -> Tensor:
+def count_images_per_class(labels: np.ndarray) -> np.ndarray:
     """labels (N,) of class names -> images per class (K,) float64, in the sorted order of the classes."""
-    return torch.from_numpy(np.unique(labels, return_counts=True)[1]).double()
+    return np.unique(labels, return_counts=True)[1].astype(np.float64)
 
 
 def all_indices(labels: np.ndarray) -> np.ndarray:

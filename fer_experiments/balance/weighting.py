@@ -4,11 +4,8 @@ from abc import abstractmethod
 from typing import Annotated, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
-from fer_experiments.balance.objective import Objective
 from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices, count_images_per_class
 
 ReweightAfter = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -24,10 +21,12 @@ class Weighting(Strategy):
     reweight_after: ReweightAfter
 
     @abstractmethod
-    def weights(self, counts: Tensor) -> Tensor:
-        """counts (K,) of images per class -> weights (K,) float32."""
+    def weights(self, counts: np.ndarray) -> np.ndarray:
+        """counts (K,) of images per class -> weights (K,)."""
 
     def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
+        from fer_experiments.balance.objective import Objective
+
         weights = self.weights(count_images_per_class(labels))
         return TrainingPlan(
             all_indices(labels), objective=Objective(weights=weights, reweight_after=self.reweight_after)
@@ -39,8 +38,8 @@ class ClassWeight(Weighting):
 
     balances_classes: ClassVar[bool] = True
 
-    def weights(self, counts: Tensor) -> Tensor:
-        return (counts.sum() / (len(counts) * counts)).float()
+    def weights(self, counts: np.ndarray) -> np.ndarray:
+        return counts.sum() / (len(counts) * counts)
 
 
 class ClassBalanced(Weighting):
@@ -48,14 +47,14 @@ class ClassBalanced(Weighting):
 
     beta: Beta
 
-    def weights(self, counts: Tensor) -> Tensor:
+    def weights(self, counts: np.ndarray) -> np.ndarray:
         return compute_class_balanced_weights(counts, self.beta)
 
 
-def compute_class_balanced_weights(counts: Tensor, beta: float) -> Tensor:
-    """counts (K,) of images per class -> weights (K,) float32 ~ (1 - beta) / (1 - beta^n_c), which sum to K.
+def compute_class_balanced_weights(counts: np.ndarray, beta: float) -> np.ndarray:
+    """counts (K,) of images per class -> weights (K,) ~ (1 - beta) / (1 - beta^n_c), which sum to K.
 
     beta = 0 gives equal weights; beta -> 1 gives weights ~ 1 / n_c.
     """
-    weights = (1 - beta) / (1 - torch.as_tensor(beta, dtype=torch.float64).pow(counts))
-    return (weights * len(counts) / weights.sum()).float()
+    weights = (1 - beta) / (1 - beta**counts)
+    return weights * len(counts) / weights.sum()

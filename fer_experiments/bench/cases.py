@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fer_experiments.__main__ import CONF_DIR
-from fer_experiments.balance import Objective
+from fer_experiments.balance.objective import Objective
 from fer_experiments.bench import tutorial
 from fer_experiments.bench.plain_step import autocast_step, build_plain_step, capture_steps, random_batch
 from fer_experiments.bench.timing import DEVICE, Clock, measure_flop_rate, measure_image_rate

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from fer_experiments.balance import Objective
+from fer_experiments.balance.objective import Objective
 from fer_experiments.bench.timing import DEVICE
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.classifier.step import classification_step

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fer_experiments.augment import Mixing
+from fer_experiments.augment.mixing import Mixing
 from fer_experiments.classifier.config import ClassifierConfig
 from fer_experiments.classifier.recipe import build_optimizer, build_schedule, flip_averaged_logits
 from fer_experiments.classifier.step import classification_loss

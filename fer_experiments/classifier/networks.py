@@ -1,10 +1,23 @@
 """Classifier networks. Each is built from num_classes, channels and image_size, and returns logits."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
+from hydra.utils import instantiate
 from torch import Tensor, nn
 from torchvision.models import resnet18
+
+
+def build_network(node: dict[str, Any], num_classes: int, channels: int, image_size: int) -> nn.Module:
+    """Build the network that the `_target_` of `node` names, with the node's other keys as arguments.
+
+    An argument with a `_target_` of its own is built first.
+    """
+    build = instantiate(node, _partial_=True, _convert_="all")
+    network = build(num_classes=num_classes, channels=channels, image_size=image_size)
+    assert isinstance(network, nn.Module), f"classifier.network._target_ builds a {type(network).__name__}"
+    return network
 
 
 class CNN(nn.Module):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from hydra.utils import instantiate
@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from fer_experiments.strict_config import check_signature
-
-Schedule = Literal["one_cycle", "cosine"]
+from fer_experiments.classifier.config import Schedule
 
 
 def build_optimizer(node: Mapping[str, Any], learning_rate: float, parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -26,21 +24,6 @@ def build_optimizer(node: Mapping[str, Any], learning_rate: float, parameters: I
     groups: list[dict[str, Any]] = [{"params": decaying}, {"params": constant, "weight_decay": 0.0}]
     build = instantiate(dict(node), _partial_=True, _convert_="all")
     return build(params=[group for group in groups if group["params"]], lr=learning_rate)
-
-
-def check_optimizer(node: Mapping[str, Any]) -> None:
-    """Build the optimizer of `node` for two parameters, as a test.
-
-    Raises ConfigError or ValueError if that fails or builds something else.
-    """
-    check_signature("optimizer", node, "params", "lr")
-    parameters = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,))]
-    try:
-        optimizer = build_optimizer(node, 1e-3, parameters)
-    except Exception as error:  # torch and a user's optimizer raise anything
-        raise ValueError(f"{error}; conf/classifier/ has optimizers that work") from None
-    if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"_target_ builds a {type(optimizer).__name__}; give a torch.optim.Optimizer")
 
 
 def build_schedule(name: Schedule, optimizer: Optimizer, steps: int) -> LRScheduler:

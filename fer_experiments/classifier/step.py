@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fer_experiments.augment import Mixing
+from fer_experiments.augment.mixing import Mixing
 
 
 def classification_loss(

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from fer_experiments.data.dataset import EVALUATION_BATCH, GENERATED, Batch, DeviceImageDataset, ImageDataset
+from fer_experiments.data.injection import Injection
 from fer_experiments.data.prepared import PreparedData
-from fer_experiments.data.samplers import EpochBatches, InjectedBatches, Injection, RankBatches, SequentialBatches
+from fer_experiments.data.samplers import EpochBatches, InjectedBatches, RankBatches, SequentialBatches
 from fer_experiments.data.synthetic import GeneratedImages
 
 MAX_RESIDENT_FRACTION = 0.25  # of a GPU's free memory; a dataset that needs more stays on the host

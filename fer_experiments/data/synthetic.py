@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,13 +10,12 @@ from PIL import Image
 
 from fer_experiments.atomic_write import atomic_write, atomic_write_files
 from fer_experiments.data.decode import decode, open_image
+from fer_experiments.data.faults import FAULTS
 from fer_experiments.errors import ConfigError
 
 MANIFEST = "manifest.csv"
 COLUMNS = ["file", "class", "seed", "checkpoint_hash", "split_hash"]
 SCORES = ["nearest_distance", "label_probability", "realism"]  # columns; empty if images are not scored
-Fault = Literal["memorised", "off_class", "low_quality"]  # for which balance.reject can drop an image
-FAULTS: tuple[str, ...] = get_args(Fault)
 
 
 @dataclass(frozen=True)

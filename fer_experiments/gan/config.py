@@ -6,15 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fer_experiments.gan.diffaugment import parse_policy
-from fer_experiments.gan.networks import Normalisation
-from fer_experiments.gan.penalties import default_gamma
 from fer_experiments.strict_config import StrictConfig, UserPath
 
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 CHECKPOINTS = ("last", "best_kid")
+Normalisation = Literal["batch", "layer", "spectral"]
+AUGMENTATION_NAMES = ("color", "translation", "cutout")  # the keys of AUGMENTATIONS in diffaugment.py
 
 
 class GANConfig(StrictConfig):
@@ -138,3 +137,20 @@ class GANConfig(StrictConfig):
         if self.images_seen is None:
             return self.epochs
         return math.ceil(self.images_seen / (steps_per_epoch * self.batch_size))
+
+
+def default_gamma(image_size: int, batch_size: int) -> float:
+    """Return 0.0002 size^2 / batch, 0.0128 at 64 pixels and batch 64 (Karras et al. 2020, StyleGAN2-ADA)."""
+    return 0.0002 * image_size**2 / batch_size
+
+
+def parse_policy(policy: str) -> list[str]:
+    """Return ["color", "cutout"] for "color,cutout". Raises ValueError for a name not in AUGMENTATION_NAMES."""
+    names = [name.strip() for name in policy.split(",")]
+    unknown = [name for name in names if name not in AUGMENTATION_NAMES]
+    if unknown:
+        raise ValueError(
+            f"there is no augmentation {', '.join(map(repr, unknown))}; give one or more of "
+            f"{', '.join(AUGMENTATION_NAMES)}, separated by commas, or null"
+        )
+    return names

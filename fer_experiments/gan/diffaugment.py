@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from fer_experiments.gan.config import parse_policy
+
 
 def brightness(images: Tensor) -> Tensor:
     """Add a number from U(-0.5, 0.5) to each image."""
@@ -74,18 +76,6 @@ AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "translation": translation,
     "cutout": cutout,
 }
-
-
-def parse_policy(policy: str) -> list[str]:
-    """Return ["color", "cutout"] for "color,cutout". Raises ValueError for a name that is not in AUGMENTATIONS."""
-    names = [name.strip() for name in policy.split(",")]
-    unknown = [name for name in names if name not in AUGMENTATIONS]
-    if unknown:
-        raise ValueError(
-            f"there is no augmentation {', '.join(map(repr, unknown))}; give one or more of "
-            f"{', '.join(AUGMENTATIONS)}, separated by commas, or null"
-        )
-    return names
 
 
 def diffaugment(images: Tensor, policy: str | None) -> Tensor:

@@ -12,14 +12,14 @@ paper's networks, and labels are ignored.
 
 import math
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 from torch.nn.utils.parametrizations import spectral_norm
 
-Normalisation = Literal["batch", "layer", "spectral"]
+from fer_experiments.gan.config import Normalisation
 
 
 def _inner_widths(width: int, image_size: int) -> list[int]:

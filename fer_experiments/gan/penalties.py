@@ -36,11 +36,6 @@ def input_gradient(discriminator: Callable[[Tensor], Tensor], images: Tensor) ->
     return gradient.flatten(1)
 
 
-def default_gamma(image_size: int, batch_size: int) -> float:
-    """Return 0.0002 size^2 / batch, 0.0128 at 64 pixels and batch 64 (Karras et al. 2020, StyleGAN2-ADA)."""
-    return 0.0002 * image_size**2 / batch_size
-
-
 def build_penalty(loss: str, r1_gamma: float | None) -> Penalty | None:
     """Return the penalty that `loss` (gan.loss) needs, else R1 with the weight r1_gamma, else None."""
     if loss == "wgan_gp":

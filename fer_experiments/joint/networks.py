@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from fer_experiments.gan.networks import Discriminator, Normalisation
+from fer_experiments.gan.config import Normalisation
+from fer_experiments.gan.networks import Discriminator
 
 
 class Heads(NamedTuple):

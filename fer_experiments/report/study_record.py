@@ -6,8 +6,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from fer_experiments.evaluation.arm_name import ArmName
+from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.result import Result, versions
-from fer_experiments.evaluation.verdict import Question
 from fer_experiments.json_record import JSONRecord
 
 

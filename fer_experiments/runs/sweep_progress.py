@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from pydantic import BaseModel
 
 from fer_experiments.json_record import JSONRecord
-from fer_experiments.run_naming import is_hashed
+from fer_experiments.run_naming import is_hashed, list_overrides
 from fer_experiments.runs.status import Status, format_duration, job_state
 
 BASIC_SWEEPER = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
@@ -42,7 +42,7 @@ class SweepPlan(JSONRecord):
         if sweeper._target_ != BASIC_SWEEPER:
             return cls(started=time.time(), total=sweeper.get("n_trials"))
         overrides = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-        overrides += config.hydra.overrides.task
+        overrides += list_overrides(config)
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(overrides), None)
         return cls(started=time.time(), total=len(jobs), jobs=[_hashed_overrides(job) for job in jobs])

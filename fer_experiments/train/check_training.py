@@ -2,13 +2,9 @@
 
 from collections.abc import Iterable
 
-from lightning.pytorch.callbacks import EarlyStopping, Timer
-
 from fer_experiments.errors import ConfigError
 from fer_experiments.train.arms.arm import Arm
-from fer_experiments.train.pruning import Pruning
 from fer_experiments.train.settings import Settings
-from fer_experiments.trainer.callbacks.build import build_callbacks
 
 
 def check_accumulation(settings: Settings, arms: Iterable[Arm]) -> None:
@@ -29,16 +25,10 @@ def check_accumulation_of_gan(settings: Settings, name: str) -> None:
         )
 
 
-def check_equal_cost(settings: Settings) -> None:
-    """Raise ConfigError for what would give the arms of a study different numbers of optimizer steps."""
+def check_study_starts_anew(settings: Settings) -> None:
+    """Raise ConfigError if a study is to continue other trainings."""
     if settings.ckpt_path is not None:
         raise ConfigError(
             f"ckpt_path={settings.ckpt_path}: a study trains every arm from random weights, with as many steps; use "
             "train=dcgan, train=cnn or train=joint, or gan.pretrained for a GAN that is trained already"
         )
-    for callback in build_callbacks(settings.callbacks, ("train/", "valid/")):
-        if isinstance(callback, EarlyStopping | Timer | Pruning):
-            raise ConfigError(
-                f"callbacks: {type(callback).__name__} would give the arms of a study different numbers of optimizer "
-                "steps; leave it out (classifier.checkpoint=best takes the best epoch), or use train=cnn"
-            )

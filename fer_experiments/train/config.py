@@ -35,7 +35,10 @@ class Config(Settings):
 
     @classmethod
     def read(cls, composed: DictConfig, context: RunContext = RunContext()) -> "Config":  # noqa: B008
-        """Check the configuration before any work. Raises ConfigError, which lists every wrong key."""
+        """Check the configuration before any work, as far as that needs no torch; check_with_torch does the rest.
+
+        Raises ConfigError, which lists every wrong key.
+        """
         node = to_container(composed)
         node.pop("rerun", None)  # it concerns the start of the job alone (runs/start.py)
         errors: list[str] = []
@@ -49,9 +52,7 @@ class Config(Settings):
             if not errors:
                 config = cls(**(node | objects))
                 config.check_accelerator()
-                config.trainer.check_devices()
-                config.check_objects()
-                config.check_networks()
+                config.check_reference_classifier()
                 config.check_checkpoint()
                 return config.with_context(context)
             unknown = sorted(set(node) - set(cls.model_fields))

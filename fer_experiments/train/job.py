@@ -21,7 +21,10 @@ class Job(StrictConfig, ABC):
         """Do the job; everything that it leaves is in `folder`."""
 
     def check(self, settings: Settings) -> None:
-        """Raise ConfigError for what can be known to be wrong before any work."""
+        """Raise ConfigError for what can be known to be wrong before any work, and before torch is imported."""
+
+    def check_with_torch(self, settings: Settings) -> None:
+        """Raise ConfigError for what can be known to be wrong before any work, but not without torch."""
 
     @abstractmethod
     def check_objective(self, settings: Settings) -> None:

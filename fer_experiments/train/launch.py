@@ -4,18 +4,15 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import lightning
-import torch
 from hydra.types import RunMode
-from lightning.fabric.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
-from torch import distributed
 
 from fer_experiments.distributed import TIMEOUT, global_rank
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import build_config
 from fer_experiments.train.settings import Settings
 from fer_experiments.trainer import TrainerConfig
+from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
 
 
 @contextmanager
@@ -32,6 +29,12 @@ def launch_ranks(composed: DictConfig, hydra: DictConfig) -> Iterator[None]:
     if not trainer.is_distributed:
         yield
         return
+    import lightning
+    from lightning.fabric.strategies import DDPStrategy
+    from torch import distributed
+
+    ignore_expected_warnings()
+    trainer.check_devices()
     _check_devices(trainer)
     if hydra.mode == RunMode.MULTIRUN:
         _check_launcher(trainer, hydra.launcher)
@@ -55,6 +58,8 @@ def launch_ranks(composed: DictConfig, hydra: DictConfig) -> Iterator[None]:
 
 
 def _check_devices(trainer: TrainerConfig) -> None:
+    import torch
+
     available = torch.cuda.device_count()
     needs_gpus = trainer.accelerator == "gpu" or (trainer.accelerator == "auto" and available > 0)
     if needs_gpus and trainer.device_count > available:

@@ -11,6 +11,7 @@ from fer_experiments.data.split import hash_split
 from fer_experiments.errors import ConfigError
 from fer_experiments.runs.start import CONFIG_FILE
 from fer_experiments.train.config import Config, load_config
+from fer_experiments.train.torch_checks import check_with_torch
 
 
 def read_run(split: Path, trust: bool = False) -> tuple[Config, PreparedData]:
@@ -28,6 +29,7 @@ def read_run(split: Path, trust: bool = False) -> tuple[Config, PreparedData]:
     if file is None:
         raise ConfigError(f"--split {split}: has no {CONFIG_FILE} beside it or above; name the split.csv of a run")
     config = Config.read(_for_any_device(load_config(file, trust)))
+    check_with_torch(config)
     seeds = list(dict.fromkeys(_possible_seeds(config, split)))
     for seed in seeds:
         data = PreparedData.prepare(config.data, seed)

@@ -12,10 +12,13 @@ from omegaconf import DictConfig
 
 from fer_experiments.atomic_write import remove_partial
 from fer_experiments.distributed import global_rank, on_rank_zero
+from fer_experiments.progress import show_activity
+from fer_experiments.run_naming import list_overrides
 from fer_experiments.runs.start import log_waiting, start_job, write_hydra_folder
 from fer_experiments.runs.status import LOCK_FILE, Status, hold_lock
 from fer_experiments.runs.sweep_progress import SweepPlan
 from fer_experiments.train.config import Config, save_config
+from fer_experiments.train.experiment_keys import check_experiment_keys
 from fer_experiments.train.launch import check_batch_sizes, launch_ranks
 from fer_experiments.train.settings import RunContext
 from fer_experiments.train.sweep_objective import check_direction
@@ -31,14 +34,13 @@ def run_job(composed: DictConfig) -> float | None:
     Returns the job's objective if a sweeper searches for the best one. This is where Hydra's own configuration is read;
     everything below gets what it needs as arguments.
     """
-    ignore_expected_warnings()
     hydra: Any = HydraConfig.instance().cfg
     node = hydra.hydra
     folder, choices = Path(node.runtime.output_dir), dict(node.runtime.choices)
     is_search = choices["hydra/sweeper"] != "basic"
     if is_search:
         check_direction(node.sweeper)
-        config = Config.read(composed, RunContext(choices))
+        config = _read_config(composed, node)
         config.train.check_objective(config)
     with launch_ranks(composed, node):
         _run_once(composed, hydra, folder)
@@ -63,7 +65,7 @@ def _run_once(composed: DictConfig, hydra: DictConfig, folder: Path) -> None:
 @on_rank_zero
 def _start(composed: DictConfig, hydra: DictConfig, folder: Path) -> Status | None:
     remove_partial(folder)
-    status = start_job(composed, hydra.hydra.overrides.task, folder)
+    status = start_job(composed, list_overrides(hydra), folder)
     if status is not None:
         status.save(folder)
         write_hydra_folder(composed, hydra, folder)
@@ -77,19 +79,32 @@ def _save_on_rank_zero(status: Status, folder: Path) -> None:
 
 
 def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) -> None:
-    """Check the configuration, then run its job."""
+    """Check the configuration, import torch, and run the job."""
     node = hydra.hydra
     retrain_gans_before = _start_of_command(node, status) if composed.rerun else 0.0
-    run_folder = Path(node.sweep.dir) if node.mode == RunMode.MULTIRUN else folder
-    config = Config.read(composed, RunContext(dict(node.runtime.choices), retrain_gans_before, run_folder.resolve()))
+    config = _read_config(composed, node, retrain_gans_before)
     check_batch_sizes(config)
     config.train.check(config)
+    with show_activity("starting"):
+        import lightning  # noqa: F401 - every job needs it, and with torch it takes seconds
+
+        from fer_experiments.train.torch_checks import check_with_torch
+    ignore_expected_warnings()
+    check_with_torch(config)
+    config.train.check_with_torch(config)
     keep_freed_memory()
     on_rank_zero(save_config)(composed, folder)
     started = time.monotonic()
     log.info("%s, writing to %s", node.job.name, folder)
     config.train.run(config, folder)
     log.info("done in %.0f s: %s", time.monotonic() - started, folder)
+
+
+def _read_config(composed: DictConfig, node: DictConfig, retrain_gans_before: float = 0.0) -> Config:
+    """Check the configuration, as far as that needs no torch. node: Hydra's own."""
+    check_experiment_keys(composed, node.runtime)
+    run_folder = Path(node.sweep.dir if node.mode == RunMode.MULTIRUN else node.runtime.output_dir).resolve()
+    return Config.read(composed, RunContext(dict(node.runtime.choices), retrain_gans_before, run_folder))
 
 
 def _start_of_command(node: DictConfig, status: Status) -> float:

@@ -1,43 +1,19 @@
 """train=study: every arm on the same splits with as many optimizer steps, one GAN for each seed, one table."""
 
-import logging
-import os
-import shutil
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-import joblib
 from pydantic import Field, field_validator
 
-from fer_experiments.atomic_write import atomic_write
-from fer_experiments.data.prepared import PreparedData
-from fer_experiments.distributed import on_rank_zero
-from fer_experiments.errors import ConfigError, StorageError
-from fer_experiments.evaluation.result import Result
-from fer_experiments.evaluation.verdict import Question
-from fer_experiments.report.study_record import StudyRecord, training_key
-from fer_experiments.report.write_report import write_report
-from fer_experiments.runs.data_files import write_data_files
-from fer_experiments.train.arms.arm import Arm
-from fer_experiments.train.arms.audit_arms import audit_arms
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.question import Question
+from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.arms.compose import compose_arms, full_name
-from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
-from fer_experiments.train.arms.training_images import count_generated_images, get_or_make_generated_images
-from fer_experiments.train.check_training import check_accumulation, check_equal_cost
+from fer_experiments.train.check_training import check_accumulation, check_study_starts_anew
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
-from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
-from fer_experiments.trainer.memory import keep_freed_memory
 
-log = logging.getLogger(__name__)
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -65,31 +41,20 @@ class Study(Job, Question):
             raise ConfigError(
                 f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
             )
-        check_equal_cost(settings)
+        check_study_starts_anew(settings)
         check_accumulation(settings, compose_arms(self.arms, settings))
 
+    def check_with_torch(self, settings: Settings) -> None:
+        from fer_experiments.train.equal_cost import check_equal_cost
+
+        check_equal_cost(settings)
+
     def run(self, settings: Settings, folder: Path) -> None:
-        started = time.monotonic()
+        from fer_experiments.train.seeds import run_seeds
+
         arms = compose_arms(self.arms, settings)
         seeds = self.seeds if isinstance(self.seeds, list) else [settings.seed + n for n in range(self.seeds)]
-        question = self._question(settings)
-        earlier_seconds, work = _load_times(folder)
-        started -= earlier_seconds
-        record = StudyRecord(
-            arms=[arm.name for arm in arms], seeds=seeds, question=question, seconds=earlier_seconds, work=work
-        )
-        on_rank_zero(record.save)(folder)  # so that the question is known even if no seed is finished
-        workers = min(self.workers, len(seeds))
-        run = _run_seed if workers == 1 else _run_seed_in_process
-        calls = (joblib.delayed(run)(settings.with_seed(seed), arms, folder) for seed in seeds)
-        # loky gives each of its processes cores / workers threads.
-        for outcome in joblib.Parallel(workers, backend="loky", return_as="generator")(calls):
-            is_first = not record.results and not record.failed
-            record.add(outcome.results, outcome.failed, outcome.work, time.monotonic() - started)
-            _write_study(record, folder, outcome.folder if is_first else None)
-        if record.failed:
-            lines = "\n".join(f"  {training}: {error}" for training, error in record.failed.items())
-            raise RuntimeError(f"{len(record.failed)} of {len(arms) * len(seeds)} trainings failed:\n{lines}")
+        run_seeds(settings, arms, seeds, self._question(settings), self.workers, folder)
 
     def _question(self, settings: Settings) -> Question:
         fields = self.model_dump(include=set(Question.model_fields))
@@ -104,129 +69,3 @@ class Study(Job, Question):
 
     def objective(self, folder: Path) -> float:
         return valid_balanced_accuracy(StudyRecord.load(folder).results)
-
-
-def _load_times(folder: Path) -> tuple[float, dict[str, float]]:
-    """Return the seconds of an earlier start of this study up to its last finished seed: in all, and of each part."""
-    try:
-        record = StudyRecord.load(folder)
-    except ValueError:
-        return 0.0, {}
-    return record.seconds, record.work
-
-
-@on_rank_zero
-def _write_study(record: StudyRecord, folder: Path, seed_folder: Path | None) -> None:
-    """Write the study so far and its report. seed_folder: the first seed's, whose data files are the study's."""
-    if seed_folder is not None:
-        data_files = [seed_folder / "split.csv", seed_folder / "data.json", *seed_folder.glob("near_duplicates.*")]
-        for file in data_files:
-            with atomic_write(folder / file.name) as temporary:
-                shutil.copyfile(file, temporary)
-    record.save(folder)
-    write_report(record, folder)
-
-
-@dataclass
-class SeedOutcome:
-    """What one seed left: results and failures of its arms, and the seconds of each part of its work."""
-
-    folder: Path
-    results: list[Result] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    work: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, part: str) -> Iterator[None]:
-        """Note the seconds of the block as those of a part."""
-        started = time.monotonic()
-        yield
-        self.work[part] = time.monotonic() - started
-
-
-@dataclass(frozen=True)
-class GANOutcome:
-    """{class: folder of its generated images}, or the error that arms in need of them meet."""
-
-    synthetic: dict[str, Path]
-    error: Exception | None = None
-
-
-def _run_seed(settings: Settings, arms: list[Arm], folder: Path) -> SeedOutcome:
-    """Run one seed: the split, the GAN that its arms share, the arms. A training that fails costs no other."""
-    outcome = SeedOutcome(folder / f"seed_{settings.seed}")
-    with outcome.timed("data"):
-        data = PreparedData.prepare(settings.data, settings.seed)
-        write_data_files(outcome.folder, data, count_generated_images(settings, data, arms))
-    with outcome.timed("gan"):
-        gans = {leak: _train_gan(settings, data, arms, outcome.folder, leak) for leak in (False, True)}
-    with outcome.timed("audit"):
-        for leak, gan in gans.items():
-            folders = {outcome.folder / arm.folder: arm for arm in arms if arm.leak == leak}
-            audit_arms(settings, data, folders, gan.synthetic, leak)
-    with outcome.timed("classifiers"):
-        for number, arm in enumerate(arms, start=1):
-            log.info("--- seed %d, arm %d of %d: %s", settings.seed, number, len(arms), arm.name)
-            _train_arm(settings, data, arm, gans[arm.leak], outcome)
-    return outcome
-
-
-def _train_gan(settings: Settings, data: PreparedData, arms: list[Arm], folder: Path, leak: bool) -> GANOutcome:
-    """Train the GAN of the arms that leak, or of those that don't; only the arms that need it meet its error."""
-    gan_folder = folder / ("gan_leak" if leak else "gan")
-    try:
-        arms = [arm for arm in arms if arm.leak == leak]
-        return GANOutcome(get_or_make_generated_images(settings, data, arms, gan_folder, leak))
-    except StorageError:
-        raise
-    except Exception as error:
-        if settings.trainer.is_distributed:
-            raise
-        return GANOutcome({}, error)
-
-
-def _train_arm(settings: Settings, data: PreparedData, arm: Arm, gan: GANOutcome, outcome: SeedOutcome) -> None:
-    """Train an arm, and add its result or its failure to the outcome.
-
-    Raises StorageError: the next arm would find the disk full as well. On several devices any error is raised: it may
-    have occurred on one rank alone, and the others would wait for that.
-    """
-    try:
-        if gan.error is not None and arm.balance.needs_generated_images:
-            raise gan.error
-        result = train_classifier(settings, data, arm, gan.synthetic, outcome.folder / arm.folder)
-    except StorageError:
-        raise
-    except Exception as error:
-        if settings.trainer.is_distributed:
-            raise
-        log.exception("seed %d, %s failed", settings.seed, arm.name)
-        outcome.failed[training_key(settings.seed, arm.name)] = f"{type(error).__name__}: {error}"
-    else:
-        outcome.results.append(result)
-        log.info("%s", describe_result(result))
-
-
-def _run_seed_in_process(settings: Settings, arms: list[Arm], folder: Path) -> SeedOutcome:
-    """Run one seed in a process in which Hydra has set up nothing; log lines name the seed."""
-    _end_with_parent()
-    ignore_expected_warnings()
-    keep_freed_memory()
-    console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(logging.Formatter(f"seed {settings.seed}: %(message)s"))
-    logging.root.handlers = [console]
-    logging.root.setLevel(logging.INFO)
-    return _run_seed(settings, arms, folder)
-
-
-@cache
-def _end_with_parent() -> None:
-    """End this process when its parent ends: else the processes of a killed study would write beside the next ones."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

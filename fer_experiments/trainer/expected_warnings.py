@@ -16,7 +16,7 @@ EXPECTED = (
 
 
 def ignore_expected_warnings() -> None:
-    """Hide EXPECTED and Lightning's greetings, for the whole process: call it where a process begins.
+    """Hide EXPECTED and Lightning's greetings, for the whole process: call it after lightning is imported.
 
     A study builds a dozen Trainers, each of which would repeat them.
     """

@@ -1,4 +1,7 @@
-"""The data sources that conf/data/ names, a file for each."""
+"""The data sources that conf/data/ names, a file for each.
+
+pandas is imported where images are listed, so that a configuration is checked without it.
+"""
 
 from fer_experiments.data.sources.base import DataSource
 from fer_experiments.data.sources.drawn_faces import DrawnFaces

@@ -3,14 +3,16 @@
 import hashlib
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
 from PIL import Image
 from pydantic import BeforeValidator, Field
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import StrictConfig, UserPath
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Part = Literal["train", "valid", "test"]
 Profile = Literal["minority", "exponential", "step"]
@@ -59,7 +61,7 @@ class DataSource(StrictConfig, ABC):
         """Return the class of the images that `items` lists under this name."""
         return (self.rename or {}).get(name, name)
 
-    def check_rename(self, items: pd.DataFrame) -> None:
+    def check_rename(self, items: "pd.DataFrame") -> None:
         """Raise ConfigError if data.rename has a name under which there are no items."""
         available = set(items["label"])
         unknown = sorted(set(self.rename or ()) - available)
@@ -70,7 +72,7 @@ class DataSource(StrictConfig, ABC):
             )
 
     @abstractmethod
-    def items(self) -> pd.DataFrame:
+    def items(self) -> "pd.DataFrame":
         """Return a row for each image: path (unique, relative), label, part (train, valid or test).
 
         A label is the source's name for the class; data.rename is applied when the images are read from the cache.
@@ -82,10 +84,10 @@ class DataSource(StrictConfig, ABC):
         """Open the image that `items` lists as `path`. Raises OSError or ValueError if it can't be read."""
 
     @abstractmethod
-    def state(self, items: pd.DataFrame) -> list[str]:
+    def state(self, items: "pd.DataFrame") -> list[str]:
         """Return for each item a line that changes whenever the item's bytes may have changed."""
 
-    def fingerprint(self, items: pd.DataFrame) -> str:
+    def fingerprint(self, items: "pd.DataFrame") -> str:
         """Return 24 hexadecimal digits of all items and of how they are read; they name the cache."""
         digest = hashlib.sha256(f"{self.stored_channels} {self.image_size} {self.max_pixels}\n".encode())
         for path, label, part, state in zip(

@@ -3,9 +3,8 @@
 import hashlib
 import inspect
 from functools import cached_property
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 from PIL import Image
 from pydantic import Field
 
@@ -14,6 +13,9 @@ from fer_experiments.data.faces.draw import draw_face
 from fer_experiments.data.faces.parameters import EXPRESSIONS
 from fer_experiments.data.sources.base import DataSource
 from fer_experiments.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class DrawnFaces(DataSource):
@@ -27,7 +29,9 @@ class DrawnFaces(DataSource):
     test_per_class: Annotated[int, Field(ge=1, le=100_000)]
     image_size: Annotated[int, Field(ge=16, le=256)]
 
-    def items(self) -> pd.DataFrame:
+    def items(self) -> "pd.DataFrame":
+        import pandas as pd
+
         # Only the classes that are needed are drawn, and those of data.rename, whose names are checked by the items.
         available = {self.class_of(name) for name in EXPRESSIONS}
         classes = self.classes or sorted(self.counts or available)
@@ -50,7 +54,7 @@ class DrawnFaces(DataSource):
             draw_face(label, seed=self.faces_seed, part=part, index=int(number), size=self.image_size)
         )
 
-    def state(self, items: pd.DataFrame) -> list[str]:
+    def state(self, items: "pd.DataFrame") -> list[str]:
         return [f"{self.faces_seed} {self._drawing_code}"] * len(items)
 
     @cached_property

@@ -2,15 +2,17 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from fer_experiments.data.sources.base import file_state
 from fer_experiments.data.sources.folder import PART_NAMES, Folder
 from fer_experiments.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class FER2013(Folder):
@@ -24,7 +26,9 @@ class FER2013(Folder):
     emotions: ClassVar[tuple[str, ...]] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     csv_names: ClassVar[tuple[str, ...]] = ("fer2013.csv", "icml_face_data.csv")
 
-    def items(self) -> pd.DataFrame:
+    def items(self) -> "pd.DataFrame":
+        import pandas as pd
+
         if self._csv is None:
             return super().items()
         table = self._table
@@ -59,7 +63,7 @@ class FER2013(Folder):
             raise ValueError("pixels outside 0 to 255")
         return Image.fromarray(pixels.astype(np.uint8).reshape(48, 48))
 
-    def state(self, items: pd.DataFrame) -> list[str]:
+    def state(self, items: "pd.DataFrame") -> list[str]:
         if self._csv is None:
             return super().state(items)
         return [f"{self._csv.resolve()} {file_state(self._csv)}"] * len(items)
@@ -72,8 +76,10 @@ class FER2013(Folder):
         return next((self.root / name for name in self.csv_names if (self.root / name).is_file()), None)
 
     @cached_property
-    def _table(self) -> pd.DataFrame:
+    def _table(self) -> "pd.DataFrame":
         """The content of the CSV, as text."""
+        import pandas as pd
+
         assert self._csv is not None
         try:
             # Without index_col=False, a comma at the end of every row would make emotion the index.

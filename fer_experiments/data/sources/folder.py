@@ -2,15 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
-import pandas as pd
 from PIL import Image
 
 from fer_experiments.data.decode import open_image
 from fer_experiments.data.sources.base import DataSource, file_state
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 PART_NAMES = {
@@ -29,7 +31,9 @@ class Folder(DataSource):
     root: UserPath
     part_names: ClassVar[dict[str, str]] = PART_NAMES
 
-    def items(self) -> pd.DataFrame:
+    def items(self) -> "pd.DataFrame":
+        import pandas as pd
+
         root = self._directory()
         parts = self._part_folders(root)
         if parts:
@@ -44,7 +48,7 @@ class Folder(DataSource):
     def open(self, path: str) -> Image.Image:
         return open_image(Path(self._directory(), path))
 
-    def state(self, items: pd.DataFrame) -> list[str]:
+    def state(self, items: "pd.DataFrame") -> list[str]:
         root = self._directory().resolve()  # different files may have equal relative paths, sizes and times
         return [f"{root} {file_state(root / path)}" for path in items["path"]]
 

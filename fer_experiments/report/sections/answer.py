@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.comparison import Comparison
-from fer_experiments.evaluation.verdict import ArmVerdict, Question
+from fer_experiments.evaluation.question import Question
+from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.study_record import StudyRecord

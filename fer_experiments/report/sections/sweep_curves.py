@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fer_experiments.evaluation.arm_name import ArmName
-from fer_experiments.evaluation.verdict import Question
+from fer_experiments.evaluation.question import Question
 from fer_experiments.report.figures.pictures import Picture, draw_picture
 from fer_experiments.report.figures.sweep_plot import Line, sweep_plot
 from fer_experiments.report.findings import Findings

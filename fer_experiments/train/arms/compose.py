@@ -19,7 +19,7 @@ from fer_experiments.evaluation.arm_name import LEAK_SUFFIX, ArmName
 from fer_experiments.joint import JointConfig
 from fer_experiments.strict_config import build_config
 from fer_experiments.train.arms.arm import Arm
-from fer_experiments.train.arms.joint import check_joint
+from fer_experiments.train.arms.check_joint import check_joint
 from fer_experiments.train.settings import Settings, to_container
 
 JOINT_TARGET = f"{JointConfig.__module__}.{JointConfig.__qualname__}"

@@ -6,11 +6,10 @@ from typing import Any
 from fer_experiments.audit.audit_generated import audit_generated
 from fer_experiments.balance import TrainingPlan
 from fer_experiments.classifier.build import build_provenance
-from fer_experiments.classifier.config import build_network
+from fer_experiments.classifier.networks import build_network
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
-from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.gan.health import Advice
 from fer_experiments.gan.sampling import TrainedGenerator
@@ -31,33 +30,6 @@ JOINT_ADVICE = Advice(
 )
 TRUNK_TARGET = f"{Trunk.__module__}.{Trunk.__qualname__}"
 IMAGES_PER_CLASS = 64  # that are written and audited
-
-
-def check_joint(settings: Settings, arm: Arm) -> None:
-    """Raise ConfigError if the arm is trained together with a GAN and can't be."""
-    if arm.joint is None:
-        return
-    gan, batch_size = settings.gan, settings.classifier.batch_size
-    if arm.leak:
-        raise ConfigError(
-            f"train.arms: {arm.name}: its classifier would be trained on the test images, like its GAN; leave out @leak"
-        )
-    if not arm.augment.differentiable:
-        raise ConfigError(
-            f"augment: {arm.name}: what a GAN's networks see needs a gradient; use augment=none, traditional or strong"
-        )
-    if settings.trainer.is_distributed:
-        raise ConfigError(f"trainer.devices: {arm.name} is trained on one device; use trainer.devices=1")
-    if not arm.joint.share_trunk and gan.has_r1_or_gradient_penalty:
-        raise ConfigError(
-            f"joint.share_trunk=false: {arm.name}: the gradient penalty of gan.loss={gan.loss} with "
-            f"gan.regularizer={gan.regularizer} would train the trunk; use joint.share_trunk=true, or no penalty"
-        )
-    if batch_size - arm.joint.generated_in_batch(batch_size) < 2:
-        raise ConfigError(
-            f"classifier.batch_size={batch_size}: with joint.generated_fraction={arm.joint.generated_fraction} a batch "
-            "has fewer than the two real images that BatchNorm needs"
-        )
 
 
 def joint_datamodule(settings: Settings, data: PreparedData, plan: TrainingPlan, joint: JointConfig) -> ImageDataModule:

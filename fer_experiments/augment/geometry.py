@@ -1,0 +1,32 @@
+"""A flip, rotation, shift and zoom of each image, in one bilinear resampling."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def resample(images: Tensor, *, flip: float, degrees: float, translate: float, scale: float) -> Tensor:
+    """images (B, C, H, W) float -> resampled images of the same shape and range, each with its own draws.
+
+    Pixels from outside an image repeat its border.
+
+    Args:
+        images: any range.
+        flip: the probability of a mirrored image.
+        degrees: images are turned by up to so many, both ways.
+        translate: images are shifted by up to this share of their side along each axis.
+        scale: images are zoomed by 1 - scale to 1 + scale.
+    """
+    draws = torch.rand(5, len(images), device=images.device) * 2 - 1  # in [-1, 1): flip, angle, x, y, zoom
+    signs = torch.where(draws[0] < 2 * flip - 1, -1.0, 1.0)
+    angle = draws[1] * math.radians(degrees)
+    shift = draws[2:4] * 2 * translate  # the sampling grid spans [-1, 1], two sides long
+    zoom = 1 / (1 + draws[4] * scale)  # the grid shrinks as the picture grows
+    cosine, sine = zoom * angle.cos(), zoom * angle.sin()
+    # The grid says for each output place where to look in the input: flip, then rotate and zoom, then shift.
+    rows = [cosine * signs, -sine, shift[0], sine * signs, cosine, shift[1]]
+    matrices = torch.stack(rows, dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)

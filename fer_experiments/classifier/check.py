@@ -1,0 +1,53 @@
+"""Checks of conf/classifier/ that need torch: whether a network and an optimizer can be built from it."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from fer_experiments.classifier.config import ClassifierConfig
+from fer_experiments.classifier.recipe import build_optimizer
+from fer_experiments.strict_config import check_signature
+
+
+def explain_wrong_parts(group: str, config: ClassifierConfig, channels: int) -> Iterator[str]:
+    """Say of the network and of the optimizer why it can't be built: "classifier.network={...}: ...".
+
+    group: the key of the configuration, classifier or reference_classifier; channels: of the images.
+    """
+    checks = {
+        "network": partial(_check_network, config, channels),
+        "optimizer": partial(_check_optimizer, config.optimizer),
+    }
+    for key, check in checks.items():
+        try:
+            check()
+        except Exception as error:  # torch, and a user's network or optimizer, raise anything
+            message = str(error)
+            yield f"{group}.{key}={getattr(config, key)}: {message[:1].lower()}{message[1:]}"
+
+
+def build_without_memory(config: ClassifierConfig, channels: int) -> nn.Module:
+    """Build the network for two classes on the meta device, without random draws."""
+    with torch.device("meta"):
+        return config.build_network(2, channels)
+
+
+def _check_network(config: ClassifierConfig, channels: int) -> None:
+    check_signature("network", config.network, "num_classes", "channels", "image_size")
+    build_without_memory(config, channels)
+
+
+def _check_optimizer(node: Mapping[str, Any]) -> None:
+    """Build the optimizer of `node` for two parameters. Raises ValueError if that fails or builds something else."""
+    check_signature("optimizer", node, "params", "lr")
+    parameters = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,))]
+    try:
+        optimizer = build_optimizer(node, 1e-3, parameters)
+    except Exception as error:
+        raise ValueError(f"{error}; conf/classifier/ has optimizers that work") from None
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"_target_ builds a {type(optimizer).__name__}; give a torch.optim.Optimizer")

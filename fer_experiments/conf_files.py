@@ -1,0 +1,106 @@
+"""What the files of conf/ say by themselves, before Hydra composes them: their keys, and what an experiment chooses."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fer_experiments.strict_config import CONF_DIR
+
+FOLDERS = {"reference_classifier": "classifier"}  # of the groups that have not the folder of their name
+
+
+@dataclass
+class Experiment:
+    """What a file of conf/experiment/ changes, with the files that it builds on.
+
+    files: {(group, key): the file that sets the key last}. choices: {group: the option that it chooses}.
+    """
+
+    files: dict[tuple[str, str], Path] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
+
+
+@cache
+def list_groups() -> set[str]:
+    """Return the groups of conf/ of which every run has an option."""
+    folders = {folder.name for folder in CONF_DIR.iterdir() if folder.is_dir()}
+    return folders - {"hydra", "experiment"} | set(FOLDERS)
+
+
+@cache
+def list_root_keys() -> set[str]:
+    """Return the groups, `experiment` and the keys of conf/config.yaml."""
+    return list_groups() | {"experiment"} | set(_read(CONF_DIR / "config.yaml"))
+
+
+@cache
+def list_options(group: str) -> list[str]:
+    """Return the names of the group's files."""
+    return sorted(_list_files(group, [CONF_DIR]))
+
+
+@cache
+def list_keys(group: str, option: str) -> set[str]:
+    """Return the keys of a file of the group, with those of the files that it builds on."""
+    content = _read(_list_files(group, [CONF_DIR])[option])
+    inherited = [list_keys(group, base) for base in _list_bases(content)]
+    return set(content.get(group, content)).union(*inherited) - {"defaults"}
+
+
+@cache
+def list_choices(group: str, option: str) -> dict[str, str]:
+    """Return {group: option} that a file of a group chooses, as conf/train/study.yaml does with balance."""
+    return _list_choices(_read(_list_files(group, [CONF_DIR])[option]))
+
+
+@cache
+def default_choices() -> dict[str, str]:
+    """Return {group: the option that conf/config.yaml chooses}."""
+    return _list_choices(_read(CONF_DIR / "config.yaml"))
+
+
+def read_experiment(name: str, folders: Sequence[Path] = (CONF_DIR,)) -> Experiment:
+    """Read an experiment of conf/ or of a user's folders; one that is in none of the folders changes nothing."""
+    experiment = Experiment()
+    for file, content in _list_experiment_files(name, folders):
+        experiment.choices |= _list_choices(content)
+        for group, node in content.items():
+            if isinstance(node, dict):
+                experiment.files |= {(group, key): file for key in node}
+    return experiment
+
+
+def _list_experiment_files(name: str, folders: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Give the files on which an experiment builds, then its own, each with its content."""
+    file = _list_files("experiment", folders).get(name)
+    if file is not None:
+        content = _read(file)
+        for base in _list_bases(content):
+            yield from _list_experiment_files(base, folders)
+        yield file, content
+
+
+def _list_files(group: str, folders: Sequence[Path]) -> dict[str, Path]:
+    """Return {option: file} of a group; the first of the folders wins, as it does for Hydra."""
+    places = [folder / FOLDERS.get(group, group) for folder in reversed(folders)]
+    return {file.stem: file for place in places for file in place.glob("*.yaml")}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return yaml.safe_load(file.read_text()) or {}
+
+
+def _list_bases(content: dict[str, Any]) -> list[str]:
+    """Return the options of the same group on which a file builds."""
+    return [entry for entry in content.get("defaults", ()) if isinstance(entry, str) and entry != "_self_"]
+
+
+def _list_choices(content: dict[str, Any]) -> dict[str, str]:
+    """Return {group: option} of a file's defaults, such as "override /train: cnn"."""
+    entries = [entry for entry in content.get("defaults", ()) if isinstance(entry, dict)]
+    pairs = [pair for entry in entries for pair in entry.items()]
+    return {key.removeprefix("override").strip(" /").rpartition("@")[2]: option for key, option in pairs}

@@ -1,0 +1,41 @@
+"""What a study asks of its results."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from fer_experiments.evaluation.arm_name import ArmName
+from fer_experiments.evaluation.scores import Array, Metric
+from fer_experiments.strict_config import StrictConfig
+
+if TYPE_CHECKING:
+    from fer_experiments.evaluation.comparison import Comparison
+
+
+class Question(StrictConfig):
+    """The question of a study.
+
+    The defaults are for runs outside of any study; a study has its own in conf/train/study.yaml.
+
+    Attributes:
+        baseline: the arm without any balancing.
+        metric: what is compared.
+        margin: differences within +-margin count as none.
+        level: of the intervals.
+    """
+
+    baseline: str = "none"
+    metric: Metric = "balanced_accuracy"
+    margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.005
+    level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+
+    def baseline_with(self, augmentation: str) -> str:
+        """Return the name of the baseline with an augmentation: "none+traditional"."""
+        return str(replace(ArmName.parse(self.baseline), augment=augmentation))
+
+    def compare(self, predictions_a: Array, predictions_b: Array, labels: Array) -> "Comparison":
+        """Compare predictions (S, N) of two arms by the study's metric, margin and level."""
+        from fer_experiments.evaluation.comparison import compare  # imports scipy, which takes half a second
+
+        return compare(predictions_a, predictions_b, labels, self.metric, self.margin, self.level)

@@ -1,0 +1,32 @@
+"""Whether an arm can be trained together with a GAN."""
+
+from fer_experiments.errors import ConfigError
+from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.settings import Settings
+
+
+def check_joint(settings: Settings, arm: Arm) -> None:
+    """Raise ConfigError if the arm is trained together with a GAN and can't be."""
+    if arm.joint is None:
+        return
+    gan, batch_size = settings.gan, settings.classifier.batch_size
+    if arm.leak:
+        raise ConfigError(
+            f"train.arms: {arm.name}: its classifier would be trained on the test images, like its GAN; leave out @leak"
+        )
+    if not arm.augment.differentiable:
+        raise ConfigError(
+            f"augment: {arm.name}: what a GAN's networks see needs a gradient; use augment=none, traditional or strong"
+        )
+    if settings.trainer.is_distributed:
+        raise ConfigError(f"trainer.devices: {arm.name} is trained on one device; use trainer.devices=1")
+    if not arm.joint.share_trunk and gan.has_r1_or_gradient_penalty:
+        raise ConfigError(
+            f"joint.share_trunk=false: {arm.name}: the gradient penalty of gan.loss={gan.loss} with "
+            f"gan.regularizer={gan.regularizer} would train the trunk; use joint.share_trunk=true, or no penalty"
+        )
+    if batch_size - arm.joint.generated_in_batch(batch_size) < 2:
+        raise ConfigError(
+            f"classifier.batch_size={batch_size}: with joint.generated_fraction={arm.joint.generated_fraction} a batch "
+            "has fewer than the two real images that BatchNorm needs"
+        )

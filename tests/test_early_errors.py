@@ -1,0 +1,96 @@
+"""What can be known to be wrong without torch is answered before torch is imported, which takes seconds."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from fer_experiments.strict_config import CONF_DIR
+from fer_experiments.train.config import GROUPS
+
+HEAVY = {"torch", "lightning", "torchvision", "torchmetrics", "pandas", "sklearn", "scipy", "matplotlib"}
+LIST_HEAVY = f"print(*sorted({HEAVY} & {{name.partition('.')[0] for name in sys.modules}}))"
+ANSWER_EACH = f"""
+import contextlib, io, json, sys
+from fer_experiments.__main__ import main
+answers = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv[1:] = arguments
+    with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main()
+        except SystemExit as request:
+            answers.append([request.code, errors.getvalue()])
+print(json.dumps(answers))
+{LIST_HEAVY}
+"""
+CASES = {
+    "gan.epochs=-3": "gan.epochs=-3: input should be greater than or equal to 1",
+    "classifier.batch_size=0": "classifier.batch_size=0: input should be greater than or equal to 1",
+    "gan.loss=l1 data.channels=2": "data.channels=2: input should be 1 or 3\ngan.loss='l1': input should be 'bce', "
+    "'non_saturating', 'minimax', 'hinge', 'lsgan' or 'wgan_gp'",
+    "gan.diffaugment=colour": "gan.diffaugment='colour': there is no augmentation 'colour'; give one or more of color, "
+    "translation, cutout, separated by commas, or null",
+    "train=cnn augment=traditional augment.flip=2": "augment.flip=2: input should be less than or equal to 1",
+    "train=cnn balance=ldam_drw balance.beta=1": "balance.beta=1: input should be less than 1",
+    "joint.threshold=1": "joint.threshold=1: input should be less than 1",
+    "trainer.devices=0": "trainer.devices=0: input should be greater than or equal to 1",
+    "++trainer.tf32=maybe": "trainer.tf32='maybe': input should be a valid boolean",
+    "balance=oversample ++balance.gamma=1 train=cnn": "balance.gamma: there is no such key in balance=oversample; it "
+    "is in balance=focal",
+    "train.metric=auc": "train.metric='auc': input should be 'accuracy', 'balanced_accuracy' or 'macro_f1'",
+    "train.seeds=[1,1]": "train.seeds=[1, 1]: names something twice: [1, 1]",
+    "train.arms=[nonsense]": "train.arms: nonsense: conf/balance/ has no nonsense: Cannot find primary config "
+    "'balance/nonsense'. Check that it's in your config search path.",
+    "train.arms=[dcgan@leek]": "train.arms: dcgan@leek: unknown suffix @leek; only @leak exists, as in dcgan@leak",
+    "train=joint augment=randaugment": "augment: joint+randaugment: what a GAN's networks see needs a gradient; use "
+    "augment=none, traditional or strong",
+    "data=folder": "data.root: Missing mandatory value: root; give it as data.root=VALUE",
+    "gan.epochs=": "gan.epochs='': input should be a valid integer",
+    "~gan.epochs": "gan.epochs: is required",
+    "gan.epochs=${nothing}": "gan.epochs: Interpolation key 'nothing' not found; give it as gan.epochs=VALUE",
+    "seed=${nothing}": "seed: Interpolation key 'nothing' not found; give it as seed=VALUE",
+    "train.arms='[none]'": "train.arms='[none]': input should be a valid list",
+    "experiment=paper train=joint": "train.arms: set by experiment=paper (conf/experiment/paper.yaml) for train=study, "
+    "but train=joint has no such key; leave out train=joint, or leave out experiment=paper and give what you need of "
+    "it yourself",
+    "reference_classifier.checkpoint=best": "reference_classifier.checkpoint=best: the reference classifier is always "
+    "that of the last epoch; use last",
+    "--resolve": "The --resolve flag can only be used in conjunction with --cfg or --help",
+    "--run --cfg job": "Only one of --run, --multirun, --cfg, --info and --shell_completion can be specified",
+    "-sc install=csh": "-sc takes install=SHELL or uninstall=SHELL, where SHELL is bash, zsh or fish",
+}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """{command: (exit status, message)}, and the packages that answering all of them has imported."""
+    folder = tmp_path_factory.mktemp("answers")
+    arguments = json.dumps([command.split() for command in CASES])
+    line = [sys.executable, "-c", ANSWER_EACH, arguments]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=True, timeout=300)
+    written, heavy = done.stdout.split("\n")[:2]
+    return dict(zip(CASES, json.loads(written), strict=True)), heavy
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_a_wrong_command_ends_with_its_message(answers, command):
+    assert answers[0][command] == [2, f"fer_experiments: {CASES[command]}\n"]
+
+
+def test_none_of_them_imports_torch_or_other_large_packages(answers):
+    assert answers[1] == ""
+
+
+def test_no_class_that_conf_names_imports_them():
+    contents = [yaml.safe_load(file.read_text()) or {} for group in GROUPS for file in CONF_DIR.glob(f"{group}/*.yaml")]
+    targets = {
+        node["_target_"] for content in contents for node in (content, content.get("train", {})) if "_target_" in node
+    }
+    assert len(targets) > 25
+    modules = sorted({target.rpartition(".")[0] for target in targets})
+    code = f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n{LIST_HEAVY}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
