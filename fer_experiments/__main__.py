@@ -57,9 +57,8 @@ def _run() -> None:
         with redirect_stderr(StringIO()) if is_query else nullcontext():
             job()
     except SystemExit as exit_request:
-        if isinstance(
-            exit_request.__context__, CompactHydraException
-        ):  # a wrong override or group, which Hydra has reported
+        cause = exit_request.__context__
+        if isinstance(cause, CompactHydraException):  # a wrong override or group, which Hydra has reported
             sys.exit(2)
         raise
     except ValueError as error:

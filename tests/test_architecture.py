@@ -35,6 +35,7 @@ GROUND_FLOOR = {
     "random_streams",
     "override_keys",
     "override_paths",
+    "pandas_strings",
     "renamed_keys",
     "run_naming",
     "strict_config",

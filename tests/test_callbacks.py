@@ -102,7 +102,7 @@ def test_a_gan_that_stops_early_may_serve_a_study(read):
     config = read(
         "train=study", "train.arms=[none,dcgan]", "callbacks=early_stopping", "callbacks.early_stopping.monitor=gan/kid"
     )
-    config.train.check(config)
+    config.train.check_with_torch(config)
 
 
 def test_callbacks_belong_to_the_fingerprint_of_what_they_may_change(run, tmp_path):
@@ -199,4 +199,4 @@ def test_a_study_refuses_pruning(read):
     pytest.importorskip("optuna")
     config = read("train=study", "train.arms=[none,oversample]", "callbacks=pruning")
     with pytest.raises(ConfigError, match="callbacks: Pruning would give the arms"):
-        config.train.check(config)
+        config.train.check_with_torch(config)

@@ -36,7 +36,9 @@ CASES = {
     "train=cnn augment=traditional augment.flip=2": "augment.flip=2: input should be less than or equal to 1",
     "train=cnn balance=ldam_drw balance.beta=1": "balance.beta=1: input should be less than 1",
     "joint.threshold=1": "joint.threshold=1: input should be less than 1",
-    "trainer.devices=0": "trainer.devices=0: input should be greater than or equal to 1",
+    "trainer.devices=0": "trainer.devices=0: must be how many devices, 1 or more, a list of their numbers such as "
+    "[0,2], or auto",
+    "trainer.num_nodes=0": "trainer.num_nodes=0: input should be greater than or equal to 1",
     "++trainer.tf32=maybe": "trainer.tf32='maybe': input should be a valid boolean",
     "balance=oversample ++balance.gamma=1 train=cnn": "balance.gamma: there is no such key in balance=oversample; it "
     "is in balance=focal",
@@ -56,6 +58,11 @@ CASES = {
     "experiment=paper train=joint": "train.arms: set by experiment=paper (conf/experiment/paper.yaml) for train=study, "
     "but train=joint has no such key; leave out train=joint, or leave out experiment=paper and give what you need of "
     "it yourself",
+    "train=evaluate": "checkpoint=null: train=evaluate measures a trained classifier; give "
+    "checkpoint=multirun/RUN/checkpoints/best.ckpt",
+    "train=dcgan +trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches=2: train=dcgan trains a GAN, "
+    "which updates two networks in every batch; leave it out and use a larger gan.batch_size, or gan.pretrained for a "
+    "GAN that is trained already",
     "reference_classifier.checkpoint=best": "reference_classifier.checkpoint=best: the reference classifier is always "
     "that of the last epoch; use last",
     "--resolve": "The --resolve flag can only be used in conjunction with --cfg or --help",

@@ -18,6 +18,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from PIL import Image
 
+import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.atomic_write import sync
 from fer_experiments.data.checksums import find_damage, write_checksums
 from fer_experiments.data.decode import decode

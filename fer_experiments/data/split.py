@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.data.imbalance import apply_imbalance
 from fer_experiments.data.sources.base import PARTS, DataSource

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.atomic_write import atomic_write, atomic_write_files
 from fer_experiments.data.decode import decode, open_image
 from fer_experiments.data.faults import FAULTS

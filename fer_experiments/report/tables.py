@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.data.split import LEAK_PREFIX, hash_split
 from fer_experiments.evaluation.result import Result
 

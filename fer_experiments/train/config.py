@@ -14,6 +14,7 @@ from fer_experiments.runs.start import CONFIG_FILE
 from fer_experiments.strict_config import build_config, check_targets_are_known, describe_errors
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import RunContext, Settings, to_container
+from fer_experiments.trainer.callbacks.build import check_monitors
 
 GROUPS = (
     "train",
@@ -52,6 +53,7 @@ class Config(Settings):
             if not errors:
                 config = cls(**(node | objects))
                 config.check_accelerator()
+                check_monitors(config.callbacks)
                 config.check_reference_classifier()
                 config.check_checkpoint()
                 return config.with_context(context)

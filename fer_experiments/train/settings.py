@@ -19,7 +19,6 @@ from fer_experiments.gan import GANConfig
 from fer_experiments.joint import JointConfig
 from fer_experiments.strict_config import ObjectNodes, StrictConfig, UserPath, check_signature
 from fer_experiments.trainer import TrainerConfig
-from fer_experiments.trainer.callbacks.build import check_monitors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -85,11 +84,10 @@ class Settings(StrictConfig):
         )
 
     def check_objects(self) -> None:
-        """Raise ConfigError for a callback or logger whose class does not exist, takes other keys, or has no effect."""
+        """Raise ConfigError for a callback or logger whose class does not exist or takes other keys."""
         for group, nodes in (("callbacks", self.callbacks), ("logger", self.logger)):
             for name, node in nodes.items():
                 check_signature(f"{group}.{name}", node)
-        check_monitors(self.callbacks)
 
     def check_accelerator(self) -> None:
         """Raise ConfigError if trainer=cpu or trainer=gpu contradicts `accelerator`, which would have no effect."""

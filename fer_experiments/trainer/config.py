@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import StrictConfig
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import torch
 
 Positive = Annotated[int, Field(ge=1)]
-DeviceIndex = Annotated[int, Field(ge=0)]
 # These don't change what a training computes, and so have no part in its fingerprint.
 WITHOUT_EFFECT = {"detect_anomaly", "enable_model_summary", "inference_mode", "profiler"}
 
@@ -21,7 +20,7 @@ class TrainerConfig(StrictConfig):
     """The keys of conf/trainer/auto.yaml, which explains them, and arguments of lightning.Trainer that may be added."""
 
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
-    devices: Positive | Annotated[list[DeviceIndex], Field(min_length=1)] | Literal["auto"]
+    devices: int | list[int] | Literal["auto"]
     num_nodes: Positive
     strategy: str
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -41,6 +40,15 @@ class TrainerConfig(StrictConfig):
     gradient_clip_val: Annotated[float, Field(gt=0)] | None = None
     inference_mode: bool | None = None
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _check_devices(cls, devices: Any) -> Any:
+        is_count = type(devices) is int and devices > 0
+        is_list = isinstance(devices, list) and bool(devices) and all(type(n) is int and n >= 0 for n in devices)
+        if not (is_count or is_list or devices == "auto"):
+            raise ValueError("must be how many devices, 1 or more, a list of their numbers such as [0,2], or auto")
+        return devices
 
     @model_validator(mode="after")
     def _check_strategy(self) -> "TrainerConfig":

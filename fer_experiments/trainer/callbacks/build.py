@@ -1,17 +1,18 @@
 """The user's callbacks, built from conf/callbacks for each training."""
 
 from collections.abc import Mapping
-from typing import Any
-
-from lightning import Callback
+from typing import TYPE_CHECKING, Any
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import instantiate_node
 
+if TYPE_CHECKING:
+    from lightning import Callback
+
 METRICS = ("train/", "valid/", "gan/", "joint/")  # how the names of metrics begin
 
 
-def build_callbacks(nodes: Mapping[str, Mapping[str, Any]], metrics: tuple[str, ...]) -> list[Callback]:
+def build_callbacks(nodes: Mapping[str, Mapping[str, Any]], metrics: tuple[str, ...]) -> "list[Callback]":
     """Build the callbacks of one training: those that monitor one of its metrics, and those that monitor none.
 
     Args:
@@ -21,6 +22,8 @@ def build_callbacks(nodes: Mapping[str, Mapping[str, Any]], metrics: tuple[str, 
     Raises:
         ConfigError: a callback can't be built.
     """
+    from lightning import Callback
+
     callbacks = [instantiate_node(f"callbacks.{name}", node, Callback) for name, node in nodes.items()]
     monitors = [getattr(callback, "monitor", None) for callback in callbacks]  # as EarlyStopping has
     return [each for each, name in zip(callbacks, monitors, strict=True) if name is None or name.startswith(metrics)]
