@@ -62,6 +62,7 @@ def test_a_joint_training_that_did_not_finish_is_reported_as_missing(run, tmp_pa
 
 
 def test_settings_are_the_overridden_keys_that_change_a_result(run_config):
-    config = run_config("gan.epochs=7", "seed=1", "train.workers=2", "trainer.progress=false", "gan=conditional")
+    overrides = ["gan.epochs=7", "seed=1", "train.workers=2", "trainer.progress=false", "gan=conditional"]
+    config = run_config(*overrides, "logger=csv", "logger.csv.name=x", "tags=[trial]")
     assert config.settings == ["gan.epochs", "gan"]
     assert (config.value("gan.epochs"), config.value("gan"), config.value("gan.ema")) == ("7", "conditional", "null")

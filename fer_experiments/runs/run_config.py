@@ -13,8 +13,8 @@ from fer_experiments.run_naming import KEYS_NOT_HASHED, override_key
 
 HYDRA_FOLDER = ".hydra"
 # Keys that change no result, or that the arm and the seed of a result already say.
-NOT_SETTINGS = ("seed", "accelerator", "train", "balance", "augment", *KEYS_NOT_HASHED)
-NOT_SETTINGS_PREFIXES = ("train.", "hydra.", "hydra/")
+NOT_SETTINGS = ("seed", "accelerator", "train", "balance", "augment", "logger", *KEYS_NOT_HASHED)
+NOT_SETTINGS_PREFIXES = ("train.", "logger.", "hydra.", "hydra/")
 
 
 @dataclass(frozen=True)
