@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch.nn.functional import affine_grid
 from torchvision.transforms import v2
 
 from fer_experiments.__main__ import CONF_DIR
+from fer_experiments.augment.geometry import compute_grid, resample
 from fer_experiments.evaluation.result import Result
 from fer_experiments.strict_config import ConfigError
 
@@ -241,3 +243,18 @@ def test_a_magnitude_beyond_the_bins_is_refused(read):
     message = r"augment: magnitude=31: must be below num_magnitude_bins=31; give a smaller magnitude or more bins"
     with pytest.raises(ConfigError, match=message):
         read("augment=randaugment", "augment.magnitude=31")
+
+
+@pytest.mark.parametrize("side", [32, 100])
+def test_the_grid_is_that_of_torch_and_autocast_changes_nothing(side):
+    matrices, images = torch.randn(8, 2, 3), torch.rand(8, 3, side, side)
+    expected = affine_grid(matrices, [8, 3, side, side], align_corners=False)
+    moves = {"flip": 0.5, "degrees": 20.0, "translate": 0.1, "scale": 0.2}
+    resampled = []
+    for is_enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_enabled):
+            assert torch.equal(compute_grid(matrices, side), expected)
+            resampled.append(resample(images, **moves))
+    assert torch.equal(*resampled)
+    assert resampled[0].dtype == torch.float32

@@ -407,7 +407,7 @@ def test_the_average_of_a_generator_is_updated_while_steps_are_replayed(simulate
             optimizer.step()
         return {"gan/loss_generator": torch.zeros(())}
 
-    model.step = step
+    model.step = model.step_with_penalty = step
     fit(model, "cpu", [CUDAGraphs(required=True)])
     assert decays == [compute_decay(16, 16 * step, half_life=100) for step in range(1, 2 * (WARM_UP_CALLS + 5) + 1)]
 

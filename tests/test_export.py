@@ -3,16 +3,18 @@
 import json
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
-from safetensors import safe_open
 
 from fer_experiments.classifier.trained import TrainedClassifier
 from fer_experiments.export.__main__ import main
 from fer_experiments.export.formats import WRITERS, load_checkpoint
 from fer_experiments.gan.sampling import TrainedGenerator
+
+onnx, onnxruntime, safetensors = (
+    pytest.importorskip(name, reason="pip install 'fer-experiments[export]'")
+    for name in ("onnx", "onnxruntime", "safetensors")
+)
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def test_a_classifier_is_the_same_in_every_format(classifier, capsys):
     assert json.loads(metadata["classes"]) == ["cat", "dog"]
     program = torch.export.load(classifier.with_suffix(".pt2"))
     np.testing.assert_allclose(program.module()(images).detach().numpy(), expected, atol=1e-5)
-    with safe_open(classifier.with_suffix(".safetensors"), "pt") as file:
+    with safetensors.safe_open(classifier.with_suffix(".safetensors"), "pt") as file:
         assert json.loads(file.metadata()["classes"]) == ["cat", "dog"]
         assert {"shift", "network.to_logits.weight"} <= set(file.keys())
     assert {path.suffix for path in classifier.parent.iterdir()} == {".ckpt", ".onnx", ".pt2", ".safetensors"}

@@ -1,5 +1,6 @@
 """GAN training beyond the paper: penalties, augmentation and averages, against closed forms and numbers by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import lightning
@@ -92,15 +93,39 @@ def test_a_penalty_reaches_the_discriminators_weights():
     assert all(parameter.grad.abs().sum() > 0 for parameter in network.parameters() if parameter.dim() == 4)
 
 
-def test_a_steps_penalty_is_part_of_the_discriminators_loss_alone():
+def test_a_penalty_is_minimized_as_many_times_as_steps_pass_between_and_is_in_no_metric():
     real, z = torch.rand(4, 1, 32, 32) * 2 - 1, torch.randn(4, 8)
-    plain, penalised = (
-        adversarial_step(*small_pair()[:2], frozen_optimizers(), real, z, AdversarialObjective(BCE, penalty))
-        for penalty in (None, lambda score, real, generated: torch.tensor(7.0))
-    )
-    differences = {name: (penalised[name] - plain[name]).item() for name in plain}
-    expected = {"gan/loss_discriminator": 7, "gan/loss_generator": 0, "gan/score_real": 0, "gan/score_generated": 0}
-    assert differences == pytest.approx(expected, abs=1e-5)
+    metrics, minimized = [], []
+    for penalty in (None, lambda score, real, generated: torch.tensor(7.0)):
+        objective = AdversarialObjective(BCE, penalty, penalty_every=16)
+        losses: list[torch.Tensor] = []
+        networks = small_pair()[:2]
+        metrics.append(adversarial_step(*networks, frozen_optimizers(), real, z, objective, backward=losses.append))
+        minimized.append([loss.item() for loss in losses])
+    assert metrics[0] == metrics[1]
+    assert minimized[1] == pytest.approx([minimized[0][0] + 16 * 7, minimized[0][1]])
+
+
+R1 = {"regularizer": "r1", "r1_gamma": 0.1, "discriminator_outputs": 1}
+
+
+@pytest.mark.parametrize(
+    ("keys", "steps"),
+    [(R1 | {"r1_every": 2}, [0, 2, 4]), (R1 | {"r1_every": 1}, [*range(6)]), (R1, [0]), ({"loss": "bce"}, [])],
+)
+def test_r1_is_measured_in_the_first_and_every_so_many_steps(tmp_path, keys, steps):
+    model = small_gan(**keys)
+    measured = []
+
+    def penalty(discriminator, real, generated):
+        measured.append(model.global_step // 2)
+        return torch.zeros(())
+
+    if model.objective.penalty is not None:
+        model.objective = replace(model.objective, penalty=penalty)
+    fit(model, tmp_path, epochs=2)
+    assert model.global_step == 2 * 6
+    assert measured == steps
 
 
 def frozen_optimizers() -> list[torch.optim.Optimizer]:
@@ -344,7 +369,7 @@ def test_training_resumes_exactly_with_its_average(tmp_path):
     "changes",
     [
         EVERYTHING,
-        {"loss": "lsgan", "discriminator_outputs": 1, "regularizer": "r1", "r1_gamma": 0.1},
+        {"loss": "lsgan", **R1, "r1_every": 2},
         {"loss": "wgan_gp", "discriminator_outputs": 1, "diffaugment": "translation"},
         {"loss": "bce", "regularizer": "spectral_norm"},
     ],

@@ -5,10 +5,13 @@ import pickle
 
 import pytest
 import torch
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from fer_experiments.audit.inception import Inception
 from fer_experiments.errors import ConfigError
+
+FeatureExtractorInceptionV3 = pytest.importorskip(
+    "torch_fidelity.feature_extractor_inceptionv3", reason="pip install 'fer-experiments[inception]'"
+).FeatureExtractorInceptionV3
 
 
 @pytest.fixture(scope="module")

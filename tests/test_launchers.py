@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import optuna
 import pytest
 from omegaconf import OmegaConf
 
@@ -49,6 +48,7 @@ def test_jobs_for_ray_have_a_gpu_each(compose):
 
 
 def test_optuna_maximizes_the_validation_score_and_keeps_its_trials(tmp_path):
+    optuna = pytest.importorskip("optuna", reason="pip install 'fer-experiments[optuna]'")
     done = command("experiment=optuna", "hydra.sweeper.n_trials=2", *TINY, where=tmp_path)
     assert done.returncode == 0, done.stderr
     (sweep,) = tmp_path.glob("multirun/cnn-faces/*")

@@ -154,3 +154,32 @@ def test_clipping_changes_a_training_and_profiling_does_not(run, tmp_path):
 def test_a_job_runs_under_every_trainer(run, trainer, job, option):
     result = Result.load(run(f"train={job}", f"trainer={option}", "trainer.max_epochs=1", "trainer.limit_batches=2"))
     assert result.optimizer_steps > 0
+
+
+@pytest.mark.parametrize(
+    ("is_fast", "key", "precision", "message"),
+    [
+        (True, "auto", "bf16-mixed", "trainer.precision=auto: bf16-mixed on this cpu"),
+        (False, "auto", "32-true", "trainer.precision=auto: 32-true on this cpu"),
+        (True, "bf16-mixed", "bf16-mixed", ""),
+        (False, "bf16-mixed", "bf16-mixed", "trainer.precision=bf16-mixed: this cpu has no arithmetic for bfloat16"),
+        (True, "32-true", "32-true", ""),
+    ],
+)
+def test_precision_is_chosen_by_what_the_processor_has(monkeypatch, read, caplog, is_fast, key, precision, message):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: is_fast)
+    with caplog.at_level("INFO"):
+        config = read("accelerator=cpu", f"trainer.precision={key}")
+    assert config.trainer.chosen_precision == precision
+    assert config.trainer.arithmetic(torch.device("cpu")) == ("fp32" if precision == "32-true" else precision)
+    messages = [record.getMessage() for record in caplog.records if "precision" in record.getMessage()]
+    assert [text[: len(message)] for text in messages] == ([message] if message else [])
+
+
+@pytest.mark.parametrize("is_supported", [False, True])
+def test_a_gpu_with_bfloat16_uses_it(monkeypatch, is_supported):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: is_supported)
+    config = group_config("trainer", "auto", accelerator="auto", precision="auto")
+    assert config.chosen_precision == ("bf16-mixed" if is_supported else "32-true")

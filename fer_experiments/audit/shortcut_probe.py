@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from lightning.pytorch.utilities.seed import isolate_rng
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor, nn
@@ -56,7 +57,7 @@ def shortcut_probe(real: Tensor, generated: Tensor, seed: int) -> ShortcutProbe:
     labels = torch.arange(2).repeat_interleave(count)
     aurocs = []
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(labels)), labels)
-    with torch.random.fork_rng(devices=[]):
+    with isolate_rng():
         for fold, (train, test) in enumerate(folds):
             torch.manual_seed(seed * FOLDS + fold)
             scores = _train_and_score(images[train], labels[train], images[test])

@@ -30,6 +30,7 @@ class GANConfig(StrictConfig):
     loss: Literal["bce", "non_saturating", "minimax", "hinge", "lsgan", "wgan_gp"]
     regularizer: Literal["none", "r1", "spectral_norm"]
     r1_gamma: Rate | None
+    r1_every: Positive
     epochs: Positive
     images_seen: Positive | None
     batch_size: Annotated[int, Field(ge=2)]  # BatchNorm needs two
@@ -119,6 +120,11 @@ class GANConfig(StrictConfig):
         if self.regularizer != "r1":
             return None
         return self.r1_gamma or default_gamma(self.image_size, self.batch_size)
+
+    @property
+    def penalty_every(self) -> int:
+        """In every how many steps the discriminator's loss has its penalty on the gradient by its input."""
+        return self.r1_every if self.regularizer == "r1" else 1
 
     @property
     def normalisation(self) -> Normalisation:

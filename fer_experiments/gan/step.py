@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,18 +24,33 @@ def identity(images: Tensor) -> Tensor:
 class AdversarialObjective:
     """What both networks minimize.
 
-    loss: the adversarial losses. penalty: is added to the discriminator's loss. augment: images (B, C, S, S) in [-1, 1]
-    -> what the discriminator gets in their place, with new random draws in each call.
+    Attributes:
+        loss: the adversarial losses.
+        penalty: is added to the discriminator's loss.
+        augment: images (B, C, S, S) in [-1, 1] -> what the discriminator gets in their place, with new random draws in
+            each call.
+        penalty_every: the penalty is in every so many-th step, as many times as large (lazy regularization, Karras et
+            al. 2020, StyleGAN2, appendix B). Adam needs no correction, since the penalty is no step of its own here.
     """
 
     loss: Loss
     penalty: Penalty | None = None
     augment: Callable[[Tensor], Tensor] = identity
+    penalty_every: int = 1
 
     @classmethod
     def from_config(cls, gan: GANConfig) -> "AdversarialObjective":
         """Build the objective of a configuration."""
-        return cls(LOSSES[gan.loss], build_penalty(gan.loss, gan.gamma), partial(diffaugment, policy=gan.diffaugment))
+        augment = partial(diffaugment, policy=gan.diffaugment)
+        return cls(LOSSES[gan.loss], build_penalty(gan.loss, gan.gamma), augment, gan.penalty_every)
+
+    def has_penalty_in(self, step: int) -> bool:
+        """Whether the discriminator's loss has the penalty in a step, counted from 0."""
+        return self.penalty is not None and step % self.penalty_every == 0
+
+    def without_penalty(self) -> "AdversarialObjective":
+        """Return the objective of the steps between."""
+        return replace(self, penalty=None)
 
 
 def adversarial_step(
@@ -64,7 +79,7 @@ def adversarial_step(
         backward: computes the gradients of a scalar.
 
     Returns:
-        Scalars, detached: gan/loss_discriminator (with its penalty), gan/loss_generator, and the discriminator's mean
+        Scalars, detached: gan/loss_discriminator (without a penalty), gan/loss_generator, and the discriminator's mean
         scores in [0, 1] before its update, gan/score_real and gan/score_generated.
     """
     fake_labels = labels if fake_labels is None else fake_labels
@@ -74,10 +89,12 @@ def adversarial_step(
     real_logits, fake_logits = discriminator(real, labels), discriminator(fake, fake_labels)
     optimizer_g, optimizer_d = optimizers
     loss_d = loss.discriminator(real_logits, fake_logits)
+    total_d = loss_d
     if objective.penalty is not None:
-        loss_d = loss_d + objective.penalty(lambda images: discriminator(images, labels), real, fake)
+        penalty = objective.penalty(lambda images: discriminator(images, labels), real, fake)
+        total_d = loss_d + objective.penalty_every * penalty
     optimizer_d.zero_grad()
-    backward(loss_d)
+    backward(total_d)
     optimizer_d.step()
 
     with frozen(discriminator):  # no gradients for D's weights, and autocast keeps no copy from before their update

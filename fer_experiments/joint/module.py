@@ -101,12 +101,13 @@ class JointClassifier(Classifier, AveragedGenerator):
         self.warm_up_factor.fill_(float(self.current_epoch >= self.joint.warm_up * self.trainer.max_epochs))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._step_means.add(self.step(*batch))
+        steps = self.global_step // len(self.trainer.optimizers)
+        has_penalty = self.adversarial.has_penalty_in(steps)
+        self._step_means.add(self.step_with_penalty(*batch) if has_penalty else self.step(*batch))
         schedules: Any = self.lr_schedulers() or []  # Lightning steps them in automatic optimization only
         for schedule in schedules if isinstance(schedules, list) else [schedules]:
             schedule.step()
-        steps = self.global_step // len(self.trainer.optimizers)
-        self.follow_generator(len(batch[0]), steps * len(batch[0]))
+        self.follow_generator(len(batch[0]), (steps + 1) * len(batch[0]))
 
     def on_train_epoch_end(self) -> None:
         # The losses may not show the last update of the generator. This runs before a checkpoint is written, so that
@@ -133,9 +134,17 @@ class JointClassifier(Classifier, AveragedGenerator):
         """Add the labels (B,) of the selected (B,) bool images to generated_counts, in place for CUDA graphs."""
         self.generated_counts += (F.one_hot(labels, len(self.classes)) * selected[:, None]).sum(0)
 
-    @abstractmethod
-    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Update each network once; return what the step measured, {name: scalar}, the same names in every step."""
+        return self.update_networks(images, labels, self.adversarial.without_penalty())
+
+    def step_with_penalty(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Update each network as `step` does, with the penalty in the discriminator's loss."""
+        return self.update_networks(images, labels, self.adversarial)
+
+    @abstractmethod
+    def update_networks(self, images: Tensor, labels: Tensor, adversarial: AdversarialObjective) -> dict[str, Tensor]:
+        """Update each network once, with these adversarial losses; return what the step measured."""
 
 
 class TwoHeadedClassifier(JointClassifier):
@@ -155,7 +164,7 @@ class TwoHeadedClassifier(JointClassifier):
         """images (B, C, S, S) in [-1, 1] -> augmented ones in the same range."""
         return diffaugment(self.augment((images + 1) * 127.5) / 127.5 - 1, self.gan.diffaugment)
 
-    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+    def update_networks(self, images: Tensor, labels: Tensor, adversarial: AdversarialObjective) -> dict[str, Tensor]:
         z, fake_labels = self.draw_latents(images)
         self.count_generated(fake_labels, self._trains_trunk(fake_labels))
         return two_headed_step(
@@ -166,7 +175,7 @@ class TwoHeadedClassifier(JointClassifier):
             labels,
             z,
             fake_labels,
-            objective=self.adversarial,
+            objective=adversarial,
             joint=self.joint,
             in_class_loss=self.in_class_loss,
             warm_up_factor=self.warm_up_factor,
@@ -208,16 +217,16 @@ class ExternalClassifier(JointClassifier):
         networks = (self.generator, rate), (self.discriminator, self.gan.discriminator_learning_rate or rate)
         return super().configure_optimizers(), *({"optimizer": self.build_adam(*each)} for each in networks)
 
-    def step(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+    def update_networks(self, images: Tensor, labels: Tensor, adversarial: AdversarialObjective) -> dict[str, Tensor]:
         z, fake_labels = self.draw_latents(images)
         classifier_optimizer, *gan_optimizers = cast(list, self.optimizers())
-        adversarial = adversarial_step(
+        measured = adversarial_step(
             self.generator,
             self.discriminator,
             gan_optimizers,
             self.real_for_gan(images),
             z,
-            self.adversarial,
+            adversarial,
             labels=labels,
             fake_labels=fake_labels,
             backward=self.manual_backward,
@@ -243,7 +252,7 @@ class ExternalClassifier(JointClassifier):
             mean_over_devices=self.mean_over_devices,
         )
         share = accepted.float().mean() if len(accepted) else torch.zeros((), device=images.device)
-        return {**classification, **adversarial, "joint/accepted": share}
+        return {**classification, **measured, "joint/accepted": share}
 
     @torch.no_grad()
     def generate(self, z: Tensor, labels: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def two_headed_step(
     if objective.penalty is not None:
         with without_running_statistics(trunk):
             penalty = objective.penalty(lambda images: trunk.heads(images).adversarial, real_augmented, fake_augmented)
-        total = total + joint.adversarial_weight * penalty
+        total = total + joint.adversarial_weight * objective.penalty_every * penalty
     optimizer_trunk.zero_grad()
     backward(total)
     optimizer_trunk.step()

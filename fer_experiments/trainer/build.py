@@ -56,7 +56,7 @@ def build_trainer(
         devices=config.devices,
         num_nodes=config.num_nodes,
         strategy=config.strategy,
-        precision=config.precision,
+        precision=config.chosen_precision,
         max_epochs=config.limit_epochs(epochs),
         accumulate_grad_batches=config.accumulate_grad_batches or 1,
         limit_train_batches=config.limit_batches,

@@ -23,7 +23,7 @@ class TrainerConfig(StrictConfig):
     devices: int | list[int] | Literal["auto"]
     num_nodes: Positive
     strategy: str
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
     tf32: bool
     cuda_graphs: Literal["auto"] | bool
     max_epochs: Positive | None
@@ -106,6 +106,24 @@ class TrainerConfig(StrictConfig):
         return self.accelerator in ("auto", "gpu") and torch.cuda.is_available()
 
     @property
+    def chosen_precision(self) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+        """The precision; for auto, bf16-mixed where that is faster than 32-true."""
+        if self.precision != "auto":
+            return self.precision
+        from fer_experiments.trainer.bfloat16 import has_fast_bfloat16
+
+        return "bf16-mixed" if has_fast_bfloat16(self.device_type) else "32-true"
+
+    @property
+    def device_type(self) -> str:
+        """Return cuda, mps or cpu, as Lightning chooses it."""
+        import torch
+
+        if self.uses_cuda:
+            return "cuda"
+        return "mps" if self.accelerator != "cpu" and torch.backends.mps.is_available() else "cpu"
+
+    @property
     def device_count(self) -> int:
         """How many devices there are on each node; devices=auto takes every GPU, or the one CPU."""
         if isinstance(self.devices, list):
@@ -128,8 +146,8 @@ class TrainerConfig(StrictConfig):
 
     def arithmetic(self, device: "torch.device") -> str:
         """Return what a training on `device` computes in: "fp32", "fp32 (TF32)", "bf16-mixed" or "16-mixed"."""
-        if self.precision != "32-true":
-            return self.precision
+        if self.chosen_precision != "32-true":
+            return self.chosen_precision
         return "fp32 (TF32)" if self.tf32 and device.type == "cuda" else "fp32"
 
     def limit_epochs(self, epochs: int) -> int:

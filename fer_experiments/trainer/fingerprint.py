@@ -44,7 +44,7 @@ def training_fingerprint(
         "trainer": [
             trainer.max_epochs,
             trainer.limit_batches,
-            trainer.precision,
+            trainer.chosen_precision,
             trainer.tf32,
             trainer.world_size,
         ],

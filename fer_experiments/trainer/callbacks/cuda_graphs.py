@@ -12,6 +12,7 @@ from torch.optim import SGD
 from torch.utils._pytree import tree_map
 
 log = logging.getLogger(__name__)
+STEPS = ("step", "step_with_penalty")  # of a module
 WARM_UP_CALLS = 3  # before the capture: cuDNN chooses its algorithms, Adam creates its state
 
 
@@ -116,11 +117,12 @@ def run_on_streams(functions: Sequence[Callable[[], Tensor]]) -> Callable[[], Te
 
 
 class CUDAGraphs(lightning.Callback):
-    """Capture `step` of the module and `prepare_training` of the data module while a training runs on one CUDA device.
+    """Capture the module's steps and `prepare_training` of the data module while a training runs on one CUDA device.
 
-    For modules with manual optimization whose `step` takes a batch's tensors, does every update and returns tensors; a
-    module with automatic optimization, such as the classifier, runs eagerly: Lightning calls its optimizer.
-    `prepare_training` stays eager if the data module is not `capturable`: a graph would repeat one batch's draws.
+    For modules with manual optimization whose `step` and `step_with_penalty` take a batch's tensors, do every update
+    and return tensors; a module with automatic optimization, such as the classifier, runs eagerly: Lightning calls its
+    optimizer. `prepare_training` stays eager if the data module is not `capturable`: a graph would repeat one batch's
+    draws.
     """
 
     def __init__(self, required: bool) -> None:
@@ -139,13 +141,15 @@ class CUDAGraphs(lightning.Callback):
             return
         _make_capturable(trainer.optimizers)
         module: Any = pl_module
-        module.step = CapturedFunction(
-            module.step,
-            "the training step",
-            self.required,
-            lambda: _uncounted_steps(trainer),
-            lambda: _count_steps(trainer),
-        )
+        for name in STEPS:
+            step = CapturedFunction(
+                getattr(module, name),
+                "the training step",
+                self.required,
+                lambda: _uncounted_steps(trainer),
+                lambda: _count_steps(trainer),
+            )
+            setattr(module, name, step)
         data: Any = getattr(trainer, "datamodule", None)
         if data is not None and data.capturable:
             data.prepare_training = CapturedFunction(data.prepare_training, "augmentation", self.required)
@@ -163,9 +167,10 @@ class CUDAGraphs(lightning.Callback):
 
     @staticmethod
     def _restore(trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        for owner, name in ((pl_module, "step"), (getattr(trainer, "datamodule", None), "prepare_training")):
-            if owner is not None:
-                vars(owner).pop(name, None)
+        data: Any = getattr(trainer, "datamodule", None)
+        owners = [(pl_module, name) for name in STEPS] + ([] if data is None else [(data, "prepare_training")])
+        for owner, name in owners:
+            vars(owner).pop(name, None)
 
 
 def _make_capturable(optimizers: Sequence[Any]) -> None:
