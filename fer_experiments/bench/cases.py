@@ -6,7 +6,7 @@ Steps run on one batch of noise that is already on the device.
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,14 @@ def set_up_as_jobs_do() -> None:
 
 
 def overhead(
-    model: str, implementation: str, steps: int = 1000, batch: int = 2, size: int | None = None, width: int = 1
+    model: str,
+    implementation: str,
+    steps: int = 1000,
+    batch: int = 2,
+    size: int | None = None,
+    width: int = 1,
+    gan: str = "dcgan",
+    r1_every: int = 16,
 ) -> dict[str, float]:
     """Measure the seconds of one step, by default of networks with next to no arithmetic.
 
@@ -102,12 +109,15 @@ def overhead(
         batch: images in a batch.
         size: the side of the images, in pixels; by default that of TINY_SIZES.
         width: of the DCGAN's networks.
+        gan: the file of conf/gan that is trained with Lightning.
+        r1_every: gan.r1_every.
     """
     images, labels = random_batch(model, batch, size or TINY_SIZES[model])
     clock = Clock((images, labels), steps)
     set_up_as_jobs_do()
     if implementation == "lightning":
-        _train_with_lightning(model, clock, images.shape[-1], width)
+        keys = (f"gan={gan}", f"gan.r1_every={r1_every}", f"gan.width={width}")
+        _train_with_lightning(model, clock, images.shape[-1], keys)
     else:
         plain = build_plain_step(model, images, labels, width)
         run = {"plain": lambda: plain, "captured": lambda: capture_steps([plain])}[implementation]()
@@ -116,11 +126,11 @@ def overhead(
     return {"seconds": clock.seconds_per_step()}
 
 
-def _train_with_lightning(model: str, clock: Clock, size: int, width: int) -> None:
+def _train_with_lightning(model: str, clock: Clock, size: int, gan_keys: Sequence[str]) -> None:
     module: Any
     if model == "dcgan":
-        gan = compose_config(f"gan.width={width}", f"gan.image_size={size}").gan
-        module = DCGAN(gan, channels=3, provenance={})
+        gan = compose_config(*gan_keys, f"gan.image_size={size}").gan
+        module = DCGAN(gan, channels=3, provenance={}, classes=["a", "b"] if gan.conditional else None)
     else:
         config = compose_config().classifier
         module = Classifier(CNN(2, 3, size), config, classes=["a", "b"], objective=Objective(), provenance={})
