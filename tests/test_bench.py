@@ -5,13 +5,15 @@ import itertools
 import json
 import re
 import shutil
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
 from fer_experiments.bench import __main__ as bench
-from fer_experiments.bench import bottleneck, cases, parts, quality, same_arm, tutorial
+from fer_experiments.bench import bottleneck, cases, gpu, gpu_steps, parts, quality, same_arm, tutorial
 from fer_experiments.bench.report import format_report
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.evaluation.predictions import Predictions
@@ -179,3 +181,59 @@ def test_only_images_that_were_resized_are_told_apart(two_classes, capsys):
     as_they_are, resized = re.findall(r"(\d\.\d\d) \(", capsys.readouterr().out)
     assert float(as_they_are) < 0.7
     assert float(resized) > 0.9
+
+
+# One GPU
+
+
+def test_a_part_that_takes_too_long_or_fails_does_not_stop_the_next(tmp_path, monkeypatch, capsys):
+    def build(out, tiny):
+        commands = {"slow": "import time; time.sleep(9)", "wrong": "1 / 0", "steps": "print('{\"model\": 1}')"}
+        seconds = {"slow": 0.5}
+        return {
+            name: gpu.Part(name, [sys.executable, "-c", code], seconds.get(name, 9)) for name, code in commands.items()
+        }
+
+    monkeypatch.setattr(gpu, "build_parts", build)
+    monkeypatch.setattr(gpu, "tabulate_steps", lambda steps: [["model"], *([str(row["model"])] for row in steps)])
+    with pytest.raises(SystemExit, match="1"):
+        gpu.main(["--out", str(tmp_path)])
+    report = json.loads((tmp_path / "gpu.json").read_text())
+    assert [(part["name"], part["status"]) for part in report["parts"]] == [("slow", None), ("wrong", 1), ("steps", 0)]
+    assert report["steps"] == [{"model": 1}]
+    assert "ZeroDivisionError" in (tmp_path / "wrong.log").read_text()
+    table = (tmp_path / "gpu.md").read_text()
+    assert "| slow | stopped |" in table
+    assert "| wrong | failed (wrong.log) |" in table
+
+
+def test_every_file_with_tests_for_a_gpu_is_run_on_one():
+    files = [file for file in Path(__file__).parent.glob("test_*.py") if "pytest.mark.gpu" in file.read_text()]
+    assert {f"tests/{file.name}" for file in files} - {"tests/test_bench.py"} == set(gpu.GPU_TESTS)
+
+
+def test_the_parts_for_a_gpu_end_within_six_minutes(tmp_path, read):
+    parts = gpu.build_parts(tmp_path, tiny=False)
+    assert sum(part.seconds for part in parts.values()) <= 360
+    for name in ("paper", "seeds"):
+        overrides = [word for word in parts[name].command[3:] if not word.startswith("hydra.")]
+        read(*(word.replace("accelerator=gpu", "accelerator=cpu") for word in overrides))
+
+
+def test_steps_are_compared_with_the_tutorials_and_with_the_floor():
+    rows = list(gpu_steps.measure_steps(tiny=True))
+    assert {row["implementation"] for row in rows} >= {"tutorial", "plain", "lightning"}
+    assert all(row["floor"] > 0 for row in rows)
+    tutorial_row = rows[0] | {"seconds": 0.2, "floor": 0.05}
+    plain_row = tutorial_row | {"implementation": "plain", "seconds": 0.1}
+    table = gpu.tabulate_steps([tutorial_row, plain_row])
+    assert [row[-3:] for row in table[1:]] == [["200.00 ms", "1.0", "4.0"], ["100.00 ms", "2.0", "2.0"]]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_part_runs_tiny_on_any_device(tmp_path):
+    gpu.main(["--out", str(tmp_path), "--tiny"])
+    report = json.loads((tmp_path / "gpu.json").read_text())
+    assert [part["status"] for part in report["parts"]] == [0, 0, 0, 0]
+    assert "gan" in (tmp_path / "gpu.md").read_text()

@@ -53,6 +53,7 @@ def step(
     precision: str = "fp32",
     steps: int = 20,
     together: int = 1,
+    tf32: int = 1,
 ) -> dict[str, float]:
     """Measure the seconds and the floating-point operations of one step.
 
@@ -64,6 +65,7 @@ def step(
         precision: "fp32" or "bf16"; a tutorial has fp32.
         steps: how many steps are timed.
         together: how many models are trained side by side in the CUDA graph.
+        tf32: whether a GPU may compute fp32 in TF32, as it does in jobs: 1 or 0.
     """
     images, labels = random_batch(model, batch, size or SIZES[model])
     with FlopCounterMode(display=False) as flops:
@@ -73,7 +75,7 @@ def step(
         tutorial.LOOPS[model](clock, 1, DEVICE)
     else:
         clock = Clock((images, labels), steps)
-        set_up_as_jobs_do()
+        set_up_as_jobs_do(bool(tf32))
         plain = [autocast_step(build_plain_step(model, images, labels), precision) for _ in range(together)]
         run = {"plain": lambda: plain[0], "captured": lambda: capture_steps(plain)}[implementation]()
         for _ in clock:
@@ -84,10 +86,10 @@ def step(
     return result | {"flop_per_second": result["flop"] / result["seconds"]}
 
 
-def set_up_as_jobs_do() -> None:
+def set_up_as_jobs_do(tf32: bool = True) -> None:
     """Set what jobs set before they train."""
     keep_freed_memory()
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
 
 
 def overhead(

@@ -45,13 +45,18 @@ def measure_flop_rate(function: Callable[[], Any], repeats: int) -> float:
     """Return the floating-point operations a second of `repeats` calls, after two calls that are not timed."""
     with FlopCounterMode(display=False) as flops:
         function()
+    return flops.get_total_flops() / measure_seconds(function, repeats)
+
+
+def measure_seconds(function: Callable[[], Any], repeats: int) -> float:
+    """Return the mean time of `repeats` calls, after one that is not timed."""
     function()
     wait_for_device()
     start = time.perf_counter()
     for _ in range(repeats):
         function()
     wait_for_device()
-    return repeats * flops.get_total_flops() / (time.perf_counter() - start)
+    return (time.perf_counter() - start) / repeats
 
 
 def measure_image_rate(read_labels: Callable[[], Iterable[Tensor]]) -> float:
