@@ -66,8 +66,7 @@ def measure_steps(tiny: bool) -> Iterator[dict[str, str | float]]:
                     name = implementation if count == 1 else f"captured, {count} models"
                     yield describe(model, batch, name, precision, result["seconds"] / count)
     for model in SIZES:
-        width = 4 if tiny else 64
-        result = overhead(model, "lightning", steps, batches[0], SIZES[model], width)
+        result = overhead(model, "lightning", steps if tiny else 1000, batches[0], SIZES[model], width=64)
         yield describe(model, batches[0], "lightning", "tf32", result["seconds"])
 
 
