@@ -1,6 +1,7 @@
 """Captured steps: on the CPU with graphs that are simulated, and on a GPU compared with eager steps."""
 
 import contextlib
+import warnings
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,7 +38,7 @@ class SimulatedGraph:
 
 @pytest.fixture
 def simulated(monkeypatch):
-    """Simulate the graphs of torch.cuda on the CPU; give the random generator, which knows whether it was restored.
+    """Simulate the graphs of torch.cuda on the CPU; give the list of the debug modes that were set.
 
     While a graph is captured it is SimulatedGraph.recording, and a function stores its work there.
     """
@@ -45,34 +46,26 @@ def simulated(monkeypatch):
     @contextlib.contextmanager
     def record(graph, **options):
         SimulatedGraph.recording = graph
-        yield
-        SimulatedGraph.recording = None
+        try:
+            yield
+        finally:
+            SimulatedGraph.recording = None
 
     class Stream:
         def wait_stream(self, stream):
             pass
 
-    class Generator:
-        is_restored = False
-
-        def clone_state(self):
-            return self
-
-        def graphsafe_set_state(self, state):
-            self.is_restored = True
-
-    generator = Generator()
+    modes = []
     for name, value in {
         "Stream": Stream,
         "current_stream": Stream,
         "stream": lambda stream: contextlib.nullcontext(),
         "CUDAGraph": SimulatedGraph,
         "graph": record,
-        "default_generators": [generator],
-        "current_device": lambda: 0,
+        "set_sync_debug_mode": modes.append,
     }.items():
         monkeypatch.setattr(cuda_graphs.torch.cuda, name, value)
-    return generator
+    return modes
 
 
 def double(x):
@@ -123,31 +116,48 @@ def test_inputs_of_another_shape_run_eagerly(simulated):
 
 
 def synchronize(x):
-    """Do what a graph can't capture."""
-    if SimulatedGraph.recording is not None:
-        SimulatedGraph.recording = None
-        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+    """Do what a graph can't capture, with the warning that torch then gives in its debug mode."""
+    assert SimulatedGraph.recording is None
+    warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
     return 2 * x
 
 
-def test_a_function_that_cant_be_captured_runs_eagerly_with_one_line_in_the_log(simulated, caplog):
+@pytest.mark.filterwarnings("ignore:called a synchronizing CUDA operation")
+def test_a_function_that_waits_for_the_device_runs_eagerly_with_one_line_in_the_log(simulated, caplog):
     step = CapturedFunction(synchronize, "the step")
-    assert [step(torch.tensor([float(n)])).item() for n in range(WARM_UP_CALLS + 3)] == [
-        2.0 * n for n in range(WARM_UP_CALLS + 3)
-    ]
-    assert simulated.is_restored
-    messages = [record.getMessage() for record in caplog.records]
-    assert messages == [
-        "trainer.cuda_graphs: the step can't be captured and runs eagerly, more slowly: operation not permitted when "
-        "stream is capturing"
-    ]
+    values = [step(torch.tensor([float(n)])).item() for n in range(WARM_UP_CALLS + 3)]
+    assert values == [2.0 * n for n in range(WARM_UP_CALLS + 3)]
+    assert simulated == ["warn", "default"]
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(
+        "trainer.cuda_graphs: the step can't be captured and runs eagerly, more slowly: it waits "
+    )
+    assert "test_cuda_graphs.py:" in message
 
 
-def test_a_failed_capture_stops_if_it_is_required(simulated):
+@pytest.mark.filterwarnings("ignore:called a synchronizing CUDA operation")
+def test_a_function_that_waits_for_the_device_stops_if_capture_is_required(simulated):
     step = CapturedFunction(synchronize, "the step", required=True)
+    for _ in range(WARM_UP_CALLS - 1):
+        step(torch.ones(1))
+    with pytest.raises(RuntimeError, match=r"trainer\.cuda_graphs=true: the step can.t be captured: it waits for the"):
+        step(torch.ones(1))
+    assert simulated == ["warn", "default"]
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_capture_that_fails_ends_the_training(simulated, required):
+    def fail(x):
+        if SimulatedGraph.recording is not None:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return x
+
+    step = CapturedFunction(fail, "the step", required)
     for _ in range(WARM_UP_CALLS):
         step(torch.ones(1))
-    with pytest.raises(RuntimeError, match=r"trainer\.cuda_graphs=true: the step can.t be captured: operation"):
+    with pytest.raises(
+        RuntimeError, match=r"the step can.t be captured: operation .*; start again with trainer\.cuda_gr"
+    ):
         step(torch.ones(1))
 
 

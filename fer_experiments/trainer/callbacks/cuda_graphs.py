@@ -1,6 +1,7 @@
 """Whole training steps as CUDA graphs: the host launches one graph a step instead of hundreds of kernels."""
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -13,11 +14,15 @@ from torch.utils._pytree import tree_map
 
 log = logging.getLogger(__name__)
 STEPS = ("step", "step_with_penalty")  # of a module
+SYNCHRONIZATION = "synchronizing CUDA operation"  # in the warnings of torch.cuda.set_sync_debug_mode
 WARM_UP_CALLS = 3  # before the capture: cuDNN chooses its algorithms, Adam creates its state
 
 
 class CapturedFunction:
     """A function of CUDA tensors that, after WARM_UP_CALLS eager calls, is replayed as one CUDA graph.
+
+    If the last of these calls waits for the device, which no graph can, the function stays eager. After a capture that
+    fails the process can't go on: it leaves streams and random generators in an undefined state.
 
     A replay launches the kernels of an eager call with the next random numbers of the default generator. Its values are
     those of eager calls, up to the order of sums in kernels that leave it open. What the function does on the host is
@@ -38,7 +43,7 @@ class CapturedFunction:
         Args:
             function: takes tensors, and returns a tensor or a container of tensors.
             name: what messages call it.
-            required: if the capture fails, raise RuntimeError instead of running eagerly with a line in the log.
+            required: if it can't be captured, raise RuntimeError instead of running eagerly with a line in the log.
             capture_context: a context in which the function is captured.
             on_replay: is called with every replay, in place of what the function does on the host.
         """
@@ -47,15 +52,17 @@ class CapturedFunction:
         self.stream = torch.cuda.Stream()
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.has_failed = False
+        self.stays_eager = False
         self._inputs: list[Tensor] = []
         self._output: Any = None
 
     def __call__(self, *inputs: Tensor) -> Any:
         self.calls += 1
-        if self.calls <= WARM_UP_CALLS:
+        if self.calls < WARM_UP_CALLS:
             return self._call_on_stream(*inputs)
-        if self.graph is None and not self.has_failed:
+        if self.calls == WARM_UP_CALLS:
+            return self._call_and_examine(*inputs)
+        if self.graph is None and not self.stays_eager:
             self._capture(inputs)
         if self.graph is None or [x.shape for x in inputs] != [x.shape for x in self._inputs]:
             return self.function(*inputs)
@@ -73,29 +80,43 @@ class CapturedFunction:
         current.wait_stream(self.stream)
         return output
 
+    def _call_and_examine(self, *inputs: Tensor) -> Any:
+        """Call the function eagerly; if it waits for the device, it stays eager."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                output = self._call_on_stream(*inputs)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        waits = [warning for warning in caught if SYNCHRONIZATION in str(warning.message)]
+        if waits:
+            self.stays_eager = True
+            reason = f"it waits for the device in {waits[0].filename}:{waits[0].lineno}"
+            _fall_back_to_eager(self.name, reason, self.required)
+        return output
+
     def _capture(self, inputs: Sequence[Tensor]) -> None:
-        generator = torch.cuda.default_generators[torch.cuda.current_device()]
-        random_state = generator.clone_state()
         graph = torch.cuda.CUDAGraph()
         self._inputs = [x.clone() for x in inputs]
         try:
             with self.capture_context(), torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
                 self._output = self.function(*self._inputs)
         except Exception as error:  # CUDA and user code raise anything
-            generator.graphsafe_set_state(random_state)  # a failed capture leaves it unusable
-            _fall_back_to_eager(self.name, str(error) or type(error).__name__, self.required, error)
-            self.has_failed = True
-        else:
-            self.graph = graph
+            reason = str(error) or type(error).__name__
+            raise RuntimeError(
+                f"trainer.cuda_graphs: {self.name} can't be captured: {reason}; start again with "
+                "trainer.cuda_graphs=false, which runs it eagerly"
+            ) from error
+        self.graph = graph
 
 
-def _fall_back_to_eager(name: str, reason: str, required: bool, cause: Exception | None = None) -> None:
+def _fall_back_to_eager(name: str, reason: str, required: bool) -> None:
     """Log why `name` runs eagerly, or raise RuntimeError if its capture is required."""
     if required:
         remedy = "trainer.cuda_graphs=auto runs it eagerly"
-        raise RuntimeError(f"trainer.cuda_graphs=true: {name} can't be captured: {reason}; {remedy}") from cause
-    first_line = reason.splitlines()[0]
-    log.warning("trainer.cuda_graphs: %s can't be captured and runs eagerly, more slowly: %s", name, first_line)
+        raise RuntimeError(f"trainer.cuda_graphs=true: {name} can't be captured: {reason}; {remedy}")
+    log.warning("trainer.cuda_graphs: %s can't be captured and runs eagerly, more slowly: %s", name, reason)
 
 
 def run_on_streams(functions: Sequence[Callable[[], Tensor]]) -> Callable[[], Tensor]:
