@@ -24,5 +24,5 @@ def quote_paths(arguments: Sequence[str]) -> Iterator[str]:
 def _exists(value: str) -> bool:
     try:
         return Path(value).expanduser().exists()
-    except (OSError, ValueError):  # too long for a path, or with a NUL byte
+    except (OSError, ValueError, RuntimeError):  # too long for a path, with a NUL byte, or of a user who is unknown
         return False

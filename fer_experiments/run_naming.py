@@ -34,6 +34,8 @@ def hashed_values(config: DictConfig) -> dict[str, Any]:
     An interpolation that can't be resolved stays as it is written.
     """
     task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    if "tags" in task:
+        task.tags = []  # which loggers repeat
     try:
         node = OmegaConf.to_container(task, resolve=True)
     except OmegaConfBaseException:  # the job itself reports it, and needs a folder to do so
@@ -70,7 +72,11 @@ def run_name(_root_: DictConfig) -> str:
 
     A run that takes a checkpoint is named by the run that wrote it.
     """
-    choices, checkpoint = _root_.hydra.runtime.choices, _root_.get("checkpoint")
+    choices = _root_.hydra.runtime.choices
+    try:
+        checkpoint = _root_.get("checkpoint")
+    except OmegaConfBaseException:  # the job itself reports it
+        checkpoint = None
     last = f"seed={_describe_seeds(_root_)}" if checkpoint is None else _describe_checkpoint(str(checkpoint))
     return _join_name([*job_kind(choices).name_parts(choices), last], config_hash(_root_))
 

@@ -17,6 +17,7 @@ from fer_experiments.trainer_arguments import REFUSED
 PACKAGE = Path(__file__).resolve().parent
 # A wheel carries conf/ inside the package; in a checkout it lies beside the package.
 CONF_DIR = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
+GROUPS_OF_OBJECTS = ("callbacks", "logger")  # a run builds them; whoever reads its configuration does not
 TARGET = re.compile(r"^\s*_target_: (\S+)", re.MULTILINE)
 
 
@@ -27,7 +28,12 @@ class StrictConfig(BaseModel):
 
 
 def _to_path(value: Any) -> Any:
-    return Path(value).expanduser() if isinstance(value, str) and value.strip() else value
+    if not isinstance(value, str) or not value.strip():
+        return value
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # ~name of a user who is unknown
+        raise ValueError(f"{error}") from None
 
 
 UserPath = Annotated[Path, BeforeValidator(_to_path)]
@@ -53,6 +59,10 @@ def build_config(group: str, node: Any) -> Any:
         raise ConfigError(f"{group}: expected a configuration with _target_, got {node!r}; see conf/{group}/")
     arguments = {key: value for key, value in node.items() if key != "_target_"}
     target = locate_target(f"{group}._target_", node["_target_"])
+    if not (isinstance(target, type) and issubclass(target, StrictConfig)):
+        raise ConfigError(
+            f"{group}._target_={node['_target_']}: is not a configuration; name a class of conf/{group}/, or a subclass"
+        )
     try:
         return target(**arguments)
     except ValidationError as error:
@@ -133,7 +143,8 @@ def check_targets_are_known(where: str, node: Any) -> None:
     """
     if any("${" in text for text in _list_strings(node)):
         raise ConfigError(f"{where}: has an interpolation (${{...}}), which the configuration of a run does not have")
-    known = {name for file in CONF_DIR.rglob("*.yaml") for name in TARGET.findall(file.read_text())}
+    files = [file for file in CONF_DIR.rglob("*.yaml") if file.parent.name not in GROUPS_OF_OBJECTS]
+    known = {name for file in files for name in TARGET.findall(file.read_text())}
     foreign = sorted({str(name) for name in _list_targets(node)} - known)
     if foreign:
         raise ConfigError(

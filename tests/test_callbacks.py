@@ -98,6 +98,13 @@ def test_a_study_refuses_what_would_make_its_arms_unequal(run, target):
         run("train=study", "train.arms=[none,oversample]", f"+callbacks.stop._target_={target}", *monitor)
 
 
+def test_the_gan_of_a_joint_arm_may_not_end_its_training(read):
+    keys = ["callbacks=early_stopping", "callbacks.early_stopping.monitor=gan/loss_generator"]
+    config = read("train=study", "train.arms=[none,joint]", *keys)
+    with pytest.raises(ConfigError, match="callbacks: EarlyStopping would give the arms"):
+        config.train.check_with_torch(config)
+
+
 def test_a_gan_that_stops_early_may_serve_a_study(read):
     config = read(
         "train=study", "train.arms=[none,dcgan]", "callbacks=early_stopping", "callbacks.early_stopping.monitor=gan/kid"
@@ -125,6 +132,26 @@ def test_a_progress_bar_of_ones_own_replaces_ours(run, capfd):
     forget_gans()
     run("train=cnn", "trainer.progress=true", "+callbacks.bar._target_=lightning.pytorch.callbacks.TQDMProgressBar")
     assert "Epoch 1" in capfd.readouterr().out
+
+
+def test_without_progress_there_is_no_bar_at_all(run, capfd):
+    run("train=cnn", "trainer.progress=false", "+callbacks.bar._target_=lightning.pytorch.callbacks.TQDMProgressBar")
+    assert "Epoch" not in capfd.readouterr().out
+
+
+def test_the_last_samples_of_a_gan_that_stops_early_are_drawn_and_the_last_generator_serves(run):
+    folder = run(
+        "train=dcgan", "trainer.max_epochs=6", "gan.picture_epochs=[5]", "gan.kid_every=5", *BRIEF,
+        "gan.checkpoint=best_kid", f"{TARGET}.StopAtOnce",
+    )  # fmt: skip
+    assert [file.name for file in (folder / "samples").glob("*.png")] == ["epoch_0001.png"]
+    assert Result.load(folder).selected_epoch == 1
+
+
+def test_a_gan_with_callbacks_is_kept_for_no_other_run(run, noted, tmp_path):
+    for name in ("a", "b"):
+        run("train=dcgan", f"{TARGET}.NoteMetrics", folder=tmp_path / name)
+    assert len(noted) == 2 * 2
 
 
 def test_accumulated_gradients_make_fewer_steps_of_a_classifier(run, tmp_path):

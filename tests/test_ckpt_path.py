@@ -54,18 +54,34 @@ def test_what_cant_begin_from_a_checkpoint_is_refused(run, tmp_path):
     refuses(r"holds another network", job=GAN)
     refuses(r"ckpt_path=.*nothing\.ckpt: can't be read: No such file", path=tmp_path / "nothing.ckpt")
     (tmp_path / "text.ckpt").write_text("text")
-    refuses(r"can't be continued from .*; give checkpoints/last\.ckpt of a run", path=tmp_path / "text.ckpt")
+    refuses(r"can't be continued from .*; give checkpoints/last\.ckpt of the run", path=tmp_path / "text.ckpt")
     refuses(r"can't be continued from \(KeyError", path=folder / "checkpoints" / "best.ckpt")
     refuses(r"a study trains every arm from random weights", job=["train=study"])
     refuses(r"with gan\.pretrained=.* no GAN is trained", job=[*GAN, f"gan.pretrained={checkpoint}"])
 
 
-def test_a_schedule_spans_the_training_of_its_checkpoint(run, tmp_path):
+def test_a_schedule_ends_with_the_training_of_its_checkpoint(run, tmp_path):
     job = [*CNN, "classifier.schedule=cosine"]
-    folder = run(*job, "classifier.epochs=2", folder=tmp_path / "first")
+    folder = run(*job, folder=tmp_path / "first")
     start = f"ckpt_path={folder / 'checkpoints' / 'last.ckpt'}"
-    with pytest.raises(ConfigError, match=r"the learning rate schedule cosine spans the 2 epochs of its training"):
-        run(*job, start, "classifier.epochs=4", "trainer.max_epochs=4", folder=tmp_path / "second")
+    with pytest.raises(ConfigError, match=r"its learning rate schedule cosine ends with its training"):
+        run(*job, start, "trainer.max_epochs=4", folder=tmp_path / "second")
+
+
+@pytest.mark.parametrize("balance", [["balance=none"], ["balance=logit_adjustment", "balance.tau=2.0"]])
+def test_classes_that_are_weighted_otherwise_are_refused(run, tmp_path, balance):
+    folder = run("train=cnn", "balance=logit_adjustment", folder=tmp_path / "first")
+    start = f"ckpt_path={folder / 'checkpoints' / 'last.ckpt'}"
+    with pytest.raises(ConfigError, match=r"its balance strategy weighted or shifted classes otherwise"):
+        run("train=cnn", *balance, start, "trainer.max_epochs=4", folder=tmp_path / "second")
+
+
+def test_early_stopping_begins_anew(run, tmp_path):
+    stopping = ["train=cnn", "callbacks=early_stopping", "callbacks.early_stopping.min_delta=9"]
+    first = run(*stopping, "callbacks.early_stopping.patience=1", "trainer.max_epochs=9", folder=tmp_path / "first")
+    start = f"ckpt_path={first / 'checkpoints' / 'last.ckpt'}"
+    second = run(*stopping, "callbacks.early_stopping.patience=3", start, "trainer.max_epochs=9", folder=tmp_path / "b")
+    assert [len(Result.load(folder).history) for folder in (first, second)] == [2, 2 + 1 + 3]
 
 
 def test_a_classifier_with_a_gan_begins_from_its_checkpoint_alone(run, tmp_path):

@@ -20,7 +20,7 @@ from fer_experiments.distributed import gather_from_ranks, global_rank, on_rank_
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
-from fer_experiments.train.launch import _check_devices, _check_launcher, check_batch_sizes
+from fer_experiments.train.launch import _check_launcher, check_batch_sizes
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.config import TrainerConfig
 from tests.conftest import TINY_FACES, TINY_NETWORKS
@@ -191,10 +191,11 @@ def test_several_devices_without_ddp_are_refused(read):
 
 
 def test_more_gpus_than_there_are_is_refused(monkeypatch, read):
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     config: TrainerConfig = read("trainer=ddp").trainer
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(ConfigError, match=r"trainer\.devices=2: torch finds 1 GPU\(s\) here"):
-        _check_devices(config)
+        config.check_devices()
 
 
 @pytest.mark.parametrize(

@@ -44,3 +44,7 @@ def test_the_command_line_takes_the_path_of_a_run(tmp_path):
     (tmp_path / path).touch()
     done = command("train=evaluate", f"checkpoint={path}", "--cfg=job", "--package=checkpoint", where=tmp_path)
     assert (done.returncode, done.stdout.strip()) == (0, str(path)), done.stderr
+
+
+def test_the_home_of_an_unknown_user_is_no_path():
+    assert list(quote_paths(["data.root=~nosuchuser,x/faces"])) == ["data.root=~nosuchuser,x/faces"]

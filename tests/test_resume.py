@@ -15,7 +15,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.joint.module import JointClassifier
 from fer_experiments.report.study_record import StudyRecord
-from fer_experiments.trainer.callbacks.checkpoints import LastCheckpoint
+from fer_experiments.trainer.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from fer_experiments.trainer.callbacks.exact_resume import ExactResume
 from fer_experiments.trainer.fingerprint import load_finished
 from tests.conftest import TINY_FACES, TINY_NETWORKS, forget_gans
@@ -106,6 +106,26 @@ def test_a_killed_job_ends_as_if_it_had_not_been_killed(run, killed, tmp_path, j
     uninterrupted = run(*job, *SMALL, folder=tmp_path / "uninterrupted")
     assert curves(uninterrupted)
     assert_same(uninterrupted, continued)
+
+
+def test_a_training_that_had_stopped_early_does_not_go_on(run, killed, tmp_path):
+    keys = ["callbacks=early_stopping", "callbacks.early_stopping.min_delta=9", "callbacks.early_stopping.patience=1"]
+    killed([*PLAIN, *keys], Result, "save", 1)
+    continued = run(*PLAIN, *keys, *SMALL, folder=tmp_path / "killed")
+    uninterrupted = run(*PLAIN, *keys, *SMALL, folder=tmp_path / "uninterrupted")
+    assert len(Result.load(uninterrupted).history) == 2
+    assert_same(uninterrupted, continued)
+
+
+def test_the_best_epoch_is_remembered_in_a_folder_that_was_moved(run, killed, tmp_path):
+    killed(PLAIN, Classifier, "training_step", 6)
+    saved = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)
+    (state,) = [state for name, state in saved["callbacks"].items() if name.startswith("BestCheckpoint")]
+    (tmp_path / "killed").rename(tmp_path / "moved")
+    callback = BestCheckpoint(tmp_path / "moved", "valid/balanced_accuracy", "max")
+    callback.load_state_dict(state)
+    assert callback.best_model_path == str(tmp_path / "moved" / "checkpoints" / "best.ckpt")
+    assert callback.best_k_models == {callback.best_model_path: state["best_model_score"]}
 
 
 def test_a_study_continues_with_its_unfinished_trainings(run, killed, tmp_path):

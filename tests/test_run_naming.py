@@ -81,6 +81,12 @@ def test_keys_that_change_no_result_change_no_name(named, override):
     assert len(names) == 1
 
 
+@pytest.mark.parametrize("logger", ["tensorboard", "wandb", "many"])
+def test_tags_change_no_name_although_loggers_repeat_them(named, logger):
+    names = [named(f"logger={logger}", f"tags={tags}").rpartition("-")[2] for tags in ("[]", "[a]", "[a,b]")]
+    assert len(set(names)) == 1
+
+
 @pytest.mark.parametrize(
     "override", ["gan.epochs=7", "seed=1", "data.counts={angry: 5, happy: 9}", "train.arms=[none]", "accelerator=cpu"]
 )

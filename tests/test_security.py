@@ -24,6 +24,7 @@ from fer_experiments.export.__main__ import main as export
 from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.generate import main as generate
 from fer_experiments.predict import main as predict
+from fer_experiments.strict_config import build_config
 from fer_experiments.train.config import load_config
 from tests.conftest import TINY_FACES, TINY_NETWORKS, source
 
@@ -146,6 +147,23 @@ def test_code_that_only_a_runs_configuration_names_is_run_if_it_is_trusted_alone
     config.write_text(before.replace("_target_: fer_experiments.balance.Generate", f"_target_: {target}"))
     assert audit(lines) == 2
     assert audit([*lines, "--trust"]) in (0, 1)
+
+
+def test_callbacks_and_loggers_of_a_run_are_not_even_imported_by_who_reads_it(run, mark, monkeypatch):
+    folder = run("train=dcgan", "balance.add=16")
+    config = OmegaConf.load(folder / "config.yaml")
+    config.callbacks = {"evil": {"_target_": "os.mkdir", "path": str(mark)}}
+    config.logger.evil = {"_target_": "no.such.module.Logger"}
+    OmegaConf.save(config, folder / "config.yaml")
+    lines = [str(folder / "synthetic"), "--split", str(folder / "split.csv"), "--no-usefulness"]
+    assert audit(lines) in (0, 1)
+
+
+@pytest.mark.parametrize("target", ["fer_experiments.trainer.loggers.resumable.ResumableWandbLogger", "os.mkdir"])
+def test_a_group_builds_configurations_alone(target, tmp_path):
+    with pytest.raises(ConfigError, match=r"data\._target_=.*: is not a configuration; name a class of conf/data/"):
+        build_config("data", {"_target_": target, "folder": str(tmp_path / "x"), "path": str(tmp_path / "x")})
+    assert not (tmp_path / "x").exists()
 
 
 class UserBalance(Generate):

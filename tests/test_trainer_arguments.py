@@ -81,9 +81,10 @@ def test_what_cant_be_set_is_refused_with_the_reason(read, override, message):
             "precision=16-mixed: its gradients are scaled",
         ),
         (["accelerator=mps"], "accelerator=mps: torch finds no Apple GPU here"),
-        (["trainer.devices=[0,1]"], r"strategy=auto: 2 device\(s\) on 1 node\(s\) train by DDP; use trainer=ddp"),
-        (["trainer.devices=[]"], "devices"),
-        (["trainer.devices=0"], "devices"),
+        (["trainer.devices=2"], r"strategy=auto: 2 device\(s\) on 1 node\(s\) train by DDP; use trainer=ddp"),
+        (["trainer.devices=[0]"], r"devices=\[0\]: numbers are those of GPUs; use trainer\.devices=1"),
+        (["trainer.devices=[]"], r"devices=\[\]: must be how many devices"),
+        (["trainer.devices=0"], "devices=0: must be how many devices"),
     ],
 )
 def test_what_this_machine_cant_do_is_refused(read, monkeypatch, overrides, message):
@@ -103,8 +104,18 @@ def test_devices_are_counted(monkeypatch, devices, gpus, count):
     assert config.device_count == config.world_size == count
 
 
+@pytest.mark.parametrize("devices", [[2], [0, 0], [0, 1, 2]])
+def test_gpus_that_are_not_there_are_refused(monkeypatch, devices):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    config = group_config("trainer", "auto", accelerator="auto", devices=devices)
+    with pytest.raises(ConfigError, match=r"trainer\.devices=\[.*\]: torch (finds 2 GPU|numbers the 2 GPU)"):
+        config.check_devices()
+
+
 def test_half_precision_needs_cuda_alone(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     config = group_config("trainer", "auto", accelerator="auto", precision="16-mixed")
     config.check_devices()
     assert config.arithmetic(torch.device("cuda")) == "16-mixed"

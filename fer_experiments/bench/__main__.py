@@ -8,7 +8,6 @@ import argparse
 import json
 import logging
 import os
-import platform
 import statistics
 import subprocess
 import tempfile
@@ -16,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from fer_experiments.bench.machine import describe_machine, has_gpu
 from fer_experiments.bench.parts import CASE, PARTS, Commands, draw_images
 from fer_experiments.bench.report import Medians, format_report
 from fer_experiments.exit_status import run_command_line
@@ -85,36 +85,6 @@ def run_command(command: list[str]) -> dict[str, float]:
         lines = output.read().decode().strip().splitlines()
     quantities = {"process_seconds": seconds, "peak_rss_bytes": usage.ru_maxrss * 1024.0}
     return quantities | json.loads(lines[-1]) if command[:3] == CASE else quantities
-
-
-def has_gpu() -> bool:
-    """Return whether there is a CUDA device."""
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def describe_machine() -> dict[str, str]:
-    """Return {property: value} of the machine and of the software on which times depend."""
-    import torch
-
-    is_cuda = torch.cuda.is_available()
-    return {
-        "device": torch.cuda.get_device_name() if is_cuda else f"CPU, {torch.get_num_threads()} threads",
-        "processor": _describe_processor(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "fp32": "TF32 in convolutions and matrix products" if is_cuda else "fp32",
-    }
-
-
-def _describe_processor() -> str:
-    """Return the processor's model and how many cores there are, or its architecture if the system does not say."""
-    cpu_info = Path("/proc/cpuinfo")
-    lines = cpu_info.read_text().splitlines() if cpu_info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} x {len(names)}" if names else platform.machine()
 
 
 if __name__ == "__main__":

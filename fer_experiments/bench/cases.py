@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
@@ -106,7 +107,7 @@ def overhead(
 
     Args:
         model: "dcgan" or "classifier".
-        implementation: "plain" or "captured", in a loop; or "lightning", as jobs train, on a GPU also captured.
+        implementation: "plain" or "captured", in a loop; or "lightning", as jobs train.
         steps: how many steps are timed.
         batch: images in a batch.
         size: the side of the images, in pixels; by default that of TINY_SIZES.
@@ -139,8 +140,19 @@ def _train_with_lightning(model: str, clock: Clock, size: int, gan_keys: Sequenc
     with tempfile.TemporaryDirectory() as folder:
         jobs = compose_config()
         loggers = build_loggers(jobs.logger, {"folder": folder})
-        trainer = build_trainer(jobs.trainer, "overhead", 1, Path(folder), (), loggers, validate=False)
+        callbacks = [StopClock(clock)]
+        trainer = build_trainer(jobs.trainer, "overhead", 1, Path(folder), callbacks, loggers, validate=False)
         trainer.fit(module, clock)
+
+
+class StopClock(lightning.Callback):
+    """Stop a clock before the checkpoint at the end of an epoch is written."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.clock.stop()
 
 
 def ceiling(precision: str = "fp32", repeats: int = 10) -> dict[str, float]:

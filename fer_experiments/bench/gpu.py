@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_experiments.bench.__main__ import describe_machine
+from fer_experiments.bench.machine import describe_machine
 from fer_experiments.bench.report import format_markdown
 from fer_experiments.exit_status import run_command_line
 from fer_experiments.report.study_record import StudyRecord
 
-JOB = [sys.executable, "-m", "fer_experiments", "experiment=paper", "trainer.progress=false"]
+JOB = [sys.executable, "-m", "fer_experiments", "experiment=paper", "trainer.progress=false", "rerun=true"]
 TINY = [
     *("trainer=smoke", "data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"),
     *("gan.width=4", "gan.image_size=32", "classifier.image_size=32", "reference_classifier.image_size=32"),
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--parts: no {', '.join(unknown)}; there are {', '.join(parts)}")
     options.out.mkdir(parents=True, exist_ok=True)
     outcomes = [run_part(parts[name], options.out) for name in names]
-    steps = read_steps(options.out / "steps.log")
+    steps = read_steps(options.out / "steps.log") if "steps" in names else []
     report = {"machine": describe_machine(), "parts": [asdict(outcome) for outcome in outcomes], "steps": steps}
     (options.out / "gpu.json").write_text(json.dumps(report, indent=1))
     text = format_report(describe_machine(), outcomes, steps, options.out)

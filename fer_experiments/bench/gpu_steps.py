@@ -34,6 +34,7 @@ def measure_steps(tiny: bool) -> Iterator[dict[str, str | float]]:
     batches, steps = ((4,), 2) if tiny else (BATCHES, 50)
     flop: dict[tuple[str, int], float] = {}
     tutorials = []
+    allow_tf32(False)  # torch's default allows it in convolutions
     for model in SIZES:
         for batch in batches:
             result = step(model, "tutorial", batch, SIZES[model], steps=steps)

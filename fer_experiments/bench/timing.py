@@ -18,6 +18,7 @@ class Clock:
     def __init__(self, batch: Any, steps: int) -> None:
         self.batch, self.steps = batch, steps
         self.start = 0.0
+        self.end: float | None = None
 
     def __iter__(self) -> Iterator[Any]:
         for number in range(WARM_UP + self.steps):
@@ -30,9 +31,16 @@ class Clock:
         return WARM_UP + self.steps
 
     def seconds_per_step(self) -> float:
-        """Return the mean time of a step. Call it right after the loop."""
+        """Return the mean time of a step. Call it, or `stop`, right after the loop."""
+        if self.end is None:
+            self.stop()
+        assert self.end is not None
+        return (self.end - self.start) / self.steps
+
+    def stop(self) -> None:
+        """Note the end of the last step."""
         wait_for_device()
-        return (time.perf_counter() - self.start) / self.steps
+        self.end = time.perf_counter()
 
 
 def wait_for_device() -> None:

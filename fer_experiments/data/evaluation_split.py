@@ -43,6 +43,8 @@ def split_for_evaluation(
     table, report[DROPPED] = drop_duplicates_across_parts(table)
     table = table.assign(split=[parts.get(content_hash, "test") for content_hash in table["content_hash"]])
     split = build_split(table, classes, report)
+    if table.empty:
+        raise ConfigError("data: has no image that can be measured; look at data.parts and at what was skipped")
     if not len(split.rows("test")):
         raise ConfigError(
             f"data: all of its {len(table)} images are among those that the classifier was trained on or chosen by; "

@@ -11,7 +11,7 @@ from fer_experiments.atomic_write import atomic_write
 from fer_experiments.errors import ConfigError
 from fer_experiments.renamed_keys import present_name
 from fer_experiments.runs.start import CONFIG_FILE
-from fer_experiments.strict_config import build_config, check_targets_are_known, describe_errors
+from fer_experiments.strict_config import GROUPS_OF_OBJECTS, build_config, check_targets_are_known, describe_errors
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import RunContext, Settings, to_container
 from fer_experiments.trainer.callbacks.build import check_monitors
@@ -83,7 +83,7 @@ def _explain_unknown_group(key: str) -> str:
 
 
 def load_config(file: Path, trust: bool = False) -> DictConfig:
-    """Load the config.yaml of a run.
+    """Load the config.yaml of a run, without its callbacks and loggers.
 
     Raises ConfigError if it can't be read or, without `trust`, if it names code that conf/ does not name.
     """
@@ -93,6 +93,9 @@ def load_config(file: Path, trust: bool = False) -> DictConfig:
         raise ConfigError(f"{file}: can't be read: {str(error).splitlines()[0]}") from None
     if not isinstance(loaded, DictConfig):
         raise ConfigError(f"{file}: is not the configuration of a run")
+    for group in GROUPS_OF_OBJECTS:
+        if group in loaded:
+            loaded[group] = {}
     if not trust:
         check_targets_are_known(str(file), OmegaConf.to_container(loaded))
     return loaded

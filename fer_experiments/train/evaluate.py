@@ -22,6 +22,8 @@ class Evaluate(Job):
     level: Annotated[float, Field(gt=0, lt=1)]
 
     def check(self, settings: Settings) -> None:
+        if settings.ckpt_path is not None:
+            raise ConfigError(f"ckpt_path={settings.ckpt_path}: train=evaluate trains nothing; leave it out")
         for key in UNUSED_KEYS:
             value = getattr(settings.data, key)
             if value is not None:

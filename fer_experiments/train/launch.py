@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from fer_experiments.distributed import TIMEOUT, global_rank
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import build_config
-from fer_experiments.train.settings import Settings
+from fer_experiments.train.settings import Settings, to_container
 from fer_experiments.trainer import TrainerConfig
 from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
 
@@ -22,10 +22,7 @@ def launch_ranks(composed: DictConfig, hydra: DictConfig) -> Iterator[None]:
     composed: the job's configuration; hydra: Hydra's own node. Raises ConfigError if the devices do not exist, or if
     the processes can't be started in this sweep.
     """
-    if [OmegaConf.select(composed, f"trainer.{key}") for key in ("devices", "num_nodes")] == [1, 1]:
-        yield
-        return
-    trainer: TrainerConfig = build_config("trainer", OmegaConf.to_container(composed.trainer, resolve=True))
+    trainer: TrainerConfig = build_config("trainer", to_container(composed)["trainer"])
     if not trainer.is_distributed:
         yield
         return
@@ -35,7 +32,6 @@ def launch_ranks(composed: DictConfig, hydra: DictConfig) -> Iterator[None]:
 
     ignore_expected_warnings()
     trainer.check_devices()
-    _check_devices(trainer)
     if hydra.mode == RunMode.MULTIRUN:
         _check_launcher(trainer, hydra.launcher)
     fabric = lightning.Fabric(
@@ -55,17 +51,6 @@ def launch_ranks(composed: DictConfig, hydra: DictConfig) -> Iterator[None]:
             process.kill()  # it would wait for this one
         raise
     distributed.destroy_process_group()
-
-
-def _check_devices(trainer: TrainerConfig) -> None:
-    import torch
-
-    available = torch.cuda.device_count()
-    needs_gpus = trainer.accelerator == "gpu" or (trainer.accelerator == "auto" and available > 0)
-    if needs_gpus and trainer.device_count > available:
-        raise ConfigError(
-            f"trainer.devices={trainer.devices}: torch finds {available} GPU(s) here; use as many, or accelerator=cpu"
-        )
 
 
 def _check_launcher(trainer: TrainerConfig, launcher: DictConfig) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning
 
+from fer_experiments.run_naming import KEYS_NOT_HASHED
 from fer_experiments.train.settings import Settings
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.callbacks.build import build_callbacks
@@ -65,6 +66,9 @@ def open_trainer(
         training.validates,
     )
     groups = {group: getattr(settings, group).model_dump() for group in LOGGED_GROUPS}
+    for key in KEYS_NOT_HASHED:  # they may change when a run is continued, and MLflow lets no setting change
+        group, _, name = key.partition(".")
+        groups.get(group, {}).pop(name, None)
     with closing(loggers):
         log_settings(loggers, {"study": labels["study"], "arm": training.arm, "seed": settings.seed} | groups)
         yield trainer

@@ -1,9 +1,9 @@
 """Stop the training of a sweep's job that does worse than the jobs before it, as Optuna's pruners decide."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lightning
 
@@ -35,25 +35,32 @@ class Pruning(lightning.Callback):
         import optuna
 
         folder = Path(trainer.default_root_dir)
-        if not (folder.parent / SweepPlan.file_name).is_file():
-            raise ConfigError(
-                f"callbacks: {type(self).__name__} compares a training with those of the other jobs of a sweep, and "
-                f"{folder} is none of a sweep's jobs; add -m with the keys to search, or use callbacks=early_stopping"
-            )
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(direction="maximize" if self.mode == "max" else "minimize", pruner=self.pruner)
         for values in self._read_earlier_values(folder):
             best = max(values.values()) if self.mode == "max" else min(values.values())
             study.add_trial(optuna.trial.create_trial(value=best, intermediate_values=values))
         self.trial = study.ask()
+        module: Any = pl_module
+        for epoch, value in self._select_values(module.history).items():  # of a training that is continued
+            self.trial.report(value, epoch)
 
     def _read_earlier_values(self, folder: Path) -> Iterator[dict[int, float]]:
-        """Give {epoch: value} of each other job of the sweep that has ended and has measured the metric."""
-        for file in sorted(folder.parent.glob(f"*/{Result.file_name}")):
-            history = Result.load(file.parent).history if file.parent != folder else []
-            values = {int(row["epoch"]): row[self.monitor] for row in history if self.monitor in row}
+        """Give {epoch: value} of the same training in each other job of the sweep, if it has ended."""
+        sweep = next((place for place in folder.parents[:3] if (place / SweepPlan.file_name).is_file()), None)
+        if sweep is None:
+            raise ConfigError(
+                f"callbacks: {type(self).__name__} compares a training with those of the other jobs of a sweep, and "
+                f"{folder} is none of a sweep's jobs; add -m with the keys to search, or use callbacks=early_stopping"
+            )
+        _, *place = folder.relative_to(sweep).parts
+        for file in sorted(sweep.glob(str(Path("*", *place, Result.file_name)))):
+            values = self._select_values(Result.load(file.parent).history) if file.parent != folder else {}
             if values:
                 yield values
+
+    def _select_values(self, history: Sequence[Mapping[str, float]]) -> dict[int, float]:
+        return {int(row["epoch"]): row[self.monitor] for row in history if self.monitor in row}
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         value = trainer.callback_metrics.get(self.monitor)
@@ -61,6 +68,6 @@ class Pruning(lightning.Callback):
             return
         epoch = trainer.current_epoch + 1
         self.trial.report(float(value), epoch)
-        if self.trial.should_prune():
+        if trainer.strategy.reduce_boolean_decision(self.trial.should_prune(), all=False):
             log.info("stopped after epoch %d: %s is %.3f, too low beside earlier jobs", epoch, self.monitor, value)
             trainer.should_stop = True

@@ -44,8 +44,13 @@ def read_run(split: Path, trust: bool = False) -> tuple[Config, PreparedData]:
 def _for_any_device(loaded: DictConfig) -> DictConfig:
     """Let a run that was made on a GPU be read where there is none."""
     for key in ("accelerator", "trainer.accelerator"):
-        if OmegaConf.select(loaded, key) == "gpu":
+        if OmegaConf.select(loaded, key) in ("gpu", "mps"):
             OmegaConf.update(loaded, key, "auto")
+    if OmegaConf.select(loaded, "trainer.precision") == "16-mixed":
+        OmegaConf.update(loaded, "trainer.precision", "auto")
+    for key in ("trainer.devices", "trainer.num_nodes"):
+        if OmegaConf.select(loaded, key) is not None:
+            OmegaConf.update(loaded, key, 1)
     return loaded
 
 

@@ -47,7 +47,7 @@ class Study(Job, Question):
     def check_with_torch(self, settings: Settings) -> None:
         from fer_experiments.train.equal_cost import check_equal_cost
 
-        check_equal_cost(settings)
+        check_equal_cost(settings, compose_arms(self.arms, settings))
 
     def run(self, settings: Settings, folder: Path) -> None:
         from fer_experiments.train.seeds import run_seeds

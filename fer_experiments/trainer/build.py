@@ -48,6 +48,8 @@ def build_trainer(
     if config.gradient_clip_val is not None:
         first.append(GradientClipping(config.gradient_clip_val, config.gradient_clip_algorithm or "norm"))
     shows_progress = config.progress and global_rank() == 0
+    if not shows_progress:
+        callbacks = [each for each in callbacks if not isinstance(each, ProgressBar)]
     last: list[lightning.Callback] = []
     if shows_progress and not any(isinstance(each, ProgressBar) for each in callbacks):
         last.append(StageProgress(name))

@@ -86,10 +86,28 @@ class TrainerConfig(StrictConfig):
                 "trainer: precision=16-mixed: needs a CUDA device, because a CPU is hundreds of times slower in half "
                 "precision; use precision=32-true or, on a CPU with AMX, bf16-mixed"
             )
+        self._check_devices_exist()
         if self.is_distributed and self.strategy == "auto":
             raise ConfigError(
                 f"trainer: strategy={self.strategy}: {self.device_count} device(s) on {self.num_nodes} node(s) train "
                 "by DDP; use trainer=ddp"
+            )
+
+    def _check_devices_exist(self) -> None:
+        import torch
+
+        available = torch.cuda.device_count()
+        if self.device_type == "cuda" and self.device_count > available:
+            raise ConfigError(
+                f"trainer.devices={self.devices}: torch finds {available} GPU(s) here; use as many, or accelerator=cpu"
+            )
+        if not isinstance(self.devices, list):
+            return
+        if self.device_type != "cuda":
+            raise ConfigError(f"trainer.devices={self.devices}: numbers are those of GPUs; use trainer.devices=1")
+        if len(set(self.devices)) < len(self.devices) or max(self.devices) >= available:
+            raise ConfigError(
+                f"trainer.devices={self.devices}: torch numbers the {available} GPU(s) here from 0; name each once"
             )
 
     @property

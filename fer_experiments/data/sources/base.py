@@ -19,7 +19,7 @@ Profile = Literal["minority", "exponential", "step"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
-ClassName = Annotated[str, Field(pattern=r"^[^/]+$")]
+ClassName = Annotated[str, Field(pattern=r"^[^./][^/]*$")]  # of a folder that is not hidden
 
 
 def _name_by_text(names: Any) -> Any:

@@ -34,6 +34,8 @@ class Folder(DataSource):
     def items(self) -> "pd.DataFrame":
         import pandas as pd
 
+        import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
+
         root = self._directory()
         parts = self._part_folders(root)
         if parts:

@@ -23,6 +23,11 @@ class Arm:
     leak: bool = False
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """How the names of its training's metrics begin."""
+        return ("train/", "valid/") if self.joint is None else ("train/", "valid/", "gan/", "joint/")
+
+    @property
     def folder(self) -> str:
         """The name of the arm's folder."""
         return ArmName.parse(self.name).folder

@@ -74,8 +74,7 @@ def train_classifier(
     log.info("%s: %s", arm.name, describe_counts(data.split.labels("train"), plan))
     model = _build_model(settings, data, arm, plan)
     resume = ExactResume(folder, fingerprint)
-    metric_prefixes = ("train/", "valid/") if arm.joint is None else ("train/", "valid/", "gan/", "joint/")
-    training = Training(arm.name, arm.name, metric_prefixes, settings.classifier.epochs, folder)
+    training = Training(arm.name, arm.name, arm.metrics, settings.classifier.epochs, folder)
     with open_trainer(settings, training, _build_callbacks(settings, arm, folder), resume) as trainer:
         resume.fit(trainer, model, images, settings.ckpt_path)
         steps = trainer.global_step // len(trainer.optimizers)

@@ -131,8 +131,12 @@ def describe_gan(classes: list[str]) -> str:
 
 
 def chosen_checkpoint(gan: GANConfig, folder: Path) -> Path:
-    """Return the checkpoint whose generator makes the images."""
-    return folder / (LAST_CHECKPOINT if gan.checkpoint == "last" else BEST_CHECKPOINT)
+    """Return the checkpoint whose generator makes the images.
+
+    With gan.checkpoint=best_kid it is the last one if the training was ended before KID was measured.
+    """
+    best = folder / BEST_CHECKPOINT
+    return best if gan.checkpoint == "best_kid" and best.is_file() else folder / LAST_CHECKPOINT
 
 
 def _build_kid_callbacks(

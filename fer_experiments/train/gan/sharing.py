@@ -52,8 +52,9 @@ def get_or_train_shared(
 ) -> Result:
     """Put a GAN's checkpoints, samples and health into `folder`: those that were kept of this training, or new ones.
 
-    While another process trains the same GAN, this one waits, and logs for which. Raises ConfigError if data.cache_dir
-    can't be written.
+    While another process trains the same GAN, this one waits, and logs for which. A GAN with callbacks of the user's is
+    always trained, and kept for no other run: a callback may do anything, also what depends on other runs. Raises
+    ConfigError if data.cache_dir can't be written.
 
     Args:
         settings: the configuration.
@@ -62,6 +63,8 @@ def get_or_train_shared(
         folder: where the GAN is put.
         train: trains the GAN in `folder`.
     """
+    if settings.callbacks:
+        return train()
     store = _store_folder(settings.data.cache_dir) / fingerprint
     holder = store.with_suffix(".holder")
 

@@ -1,6 +1,7 @@
 """The checkpoints of a training, which Lightning's ModelCheckpoint writes: the last one and the best one."""
 
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -14,15 +15,23 @@ class BestCheckpoint(ModelCheckpoint):
 
     def __init__(self, folder: Path, monitor: str, mode: str) -> None:
         """Write into `folder`. mode: "max" if more of `monitor` is better, else "min"."""
-        file = folder / BEST_CHECKPOINT
+        self.file = folder / BEST_CHECKPOINT
         super().__init__(
-            file.parent,
-            filename=file.stem,
+            self.file.parent,
+            filename=self.file.stem,
             monitor=monitor,
             mode=mode,
             save_weights_only=True,
             enable_version_counter=False,
         )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the best score, also if the folder has been moved, for which Lightning forgets it."""
+        path = str(Path(str(self.dirpath), self.file.name))
+        if state_dict["best_k_models"] and self.file.is_file():
+            changes = {"best_model_path": path, "kth_best_model_path": path, "dirpath": self.dirpath}
+            state_dict = state_dict | changes | {"best_k_models": {path: state_dict["best_model_score"]}}
+        super().load_state_dict(state_dict)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if self.monitor in trainer.callback_metrics:  # KID is not measured in the first epochs

@@ -13,6 +13,7 @@ from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.distributed import gather_from_ranks
 from fer_experiments.errors import ConfigError
 from fer_experiments.trainer.callbacks.checkpoints import LAST_CHECKPOINT
+from fer_experiments.trainer.callbacks.weight_average import WeightAverage
 from fer_experiments.trainer.fingerprint import check_fingerprint
 from fer_experiments.trainer.loggers.event_files import sync_event_files, truncate_event_files
 from fer_experiments.trainer.loggers.tensorboard import write_charts
@@ -40,6 +41,8 @@ class ExactResume(lightning.Callback):
         self.last_checkpoint = folder / LAST_CHECKPOINT
         self._start, self._earlier_seconds = time.monotonic(), 0.0
         self._random_state: Mapping[str, Any] | None = None
+        self._is_continuation = False
+        self._has_stopped = False
 
     @property
     def seconds(self) -> float:
@@ -59,7 +62,8 @@ class ExactResume(lightning.Callback):
         begin.
         """
         checkpoint, events = None, {}
-        if self.last_checkpoint.is_file():
+        self._is_continuation = self.last_checkpoint.is_file()
+        if self._is_continuation:
             checkpoint = self.last_checkpoint
             content = _load(checkpoint, f"{checkpoint}", "start over with rerun=true")[KEY]
             check_fingerprint(self.folder, content["fingerprint"], self.fingerprint)
@@ -83,6 +87,7 @@ class ExactResume(lightning.Callback):
         checkpoint[KEY] = {
             "fingerprint": self.fingerprint,
             "epoch": trainer.current_epoch + 1,
+            "stopped": trainer.should_stop,
             "seconds": self.seconds,
             "history": module.history,
             "random": gather_from_ranks(get_random_state()),
@@ -94,12 +99,19 @@ class ExactResume(lightning.Callback):
     ) -> None:
         module: Any = pl_module
         module.history = checkpoint[KEY]["history"]
+        if self._is_continuation:
+            self._has_stopped = checkpoint[KEY]["stopped"]
+        else:  # the callbacks of the other training had other settings; only the average of weights goes on
+            kept = {WeightAverage.__qualname__}
+            checkpoint["callbacks"] = {name: state for name, state in checkpoint["callbacks"].items() if name in kept}
         states = checkpoint[KEY]["random"]
         self._random_state = states[trainer.global_rank] if len(states) == trainer.world_size else None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if self._random_state is not None:  # restored only now, because setting up a training may draw random numbers
             set_random_state(self._random_state)
+        if self._has_stopped:  # EarlyStopping or another callback had ended it
+            trainer.should_stop = True
 
 
 def _load(path: Path, name: str, remedy: str) -> dict[str, Any]:
@@ -120,7 +132,8 @@ def _load_start(path: Path, trainer: lightning.Trainer, model: lightning.Lightni
     Raises ConfigError if it is not of such a training, or if keys differ that would have no effect.
     """
     key = f"ckpt_path={path}"
-    checkpoint = _load(path, key, "give checkpoints/last.ckpt of a run with train=dcgan, train=cnn or train=joint")
+    remedy = "give checkpoints/last.ckpt of the run of train=dcgan, train=cnn or train=joint that trained it"
+    checkpoint = _load(path, key, remedy)
     if reasons := [*_explain_differences(checkpoint, trainer, model)]:
         raise ConfigError("\n".join(f"{key}: {reason}" for reason in reasons))
     content: dict[str, Any] = checkpoint[KEY]
@@ -136,9 +149,14 @@ def _explain_differences(
     shapes = {name: tensor.shape for name, tensor in checkpoint["state_dict"].items()}
     names = {**weights, **shapes}
     different = [name for name in names if name not in weights or weights[name].shape != shapes.get(name)]
-    if different:
-        yield f"holds another network ({different[0]} differs); choose its classes and the network's keys as in its run"
+    networks = [name for name in different if not name.startswith("objective.")]
+    if networks:
+        yield f"holds another network ({networks[0]} differs); choose its classes and the network's keys as in its run"
         return
+    tensors = checkpoint["state_dict"]
+    fixed = [name for name in names if name.startswith("objective.") and name != "objective.weights"]
+    if any(name in different or not torch.equal(weights[name].cpu(), tensors[name]) for name in fixed):
+        yield "its balance strategy weighted or shifted classes otherwise; choose balance and its keys as in its run"
     if saved["provenance"]["split_hash"] != present["provenance"]["split_hash"]:
         yield (
             f"was trained on the split {saved['provenance']['split_hash']}, but this run's split is "
@@ -153,11 +171,8 @@ def _explain_differences(
         if old != new:
             yield f"{key}={new} would have no effect: the optimizer continues with {old}; set {key}={old}"
     schedule = saved.get("classifier", {}).get("schedule")
-    if schedule is not None and saved["classifier"]["epochs"] != present["classifier"]["epochs"]:
-        yield (
-            f"the learning rate schedule {schedule} spans the {saved['classifier']['epochs']} epochs of its training; "
-            "set classifier.epochs to as many"
-        )
+    if schedule is not None:
+        yield f"its learning rate schedule {schedule} ends with its training; use one with classifier.schedule=null"
 
 
 def _fit(

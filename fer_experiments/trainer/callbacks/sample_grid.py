@@ -37,13 +37,24 @@ class SampleGrid(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        if not trainer.is_global_zero or (epoch not in self.epochs and epoch != trainer.max_epochs):
+        if epoch in self.epochs or epoch == trainer.max_epochs:
+            self._write(trainer, pl_module, epoch)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.should_stop and not self._file(trainer.current_epoch).is_file():  # where epochs are over
+            self._write(trainer, pl_module, trainer.current_epoch)
+
+    def _file(self, epoch: int) -> Path:
+        return self.folder / f"epoch_{epoch:04d}.png"
+
+    def _write(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, epoch: int) -> None:
+        if not trainer.is_global_zero:
             return
         model: Any = pl_module
         images = torch.from_numpy(sample_grid(model, self.stored_channels))
         grid = make_grid(images.permute(0, 3, 1, 2).float() / 255, nrow=GRID_COLUMNS, padding=2)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self.folder / f"epoch_{epoch:04d}.png") as temporary:
+        with atomic_write(self._file(epoch)) as temporary:
             save_image(grid, temporary)
         log_picture(trainer.loggers, "gan/samples", (grid * 255).round().byte().permute(1, 2, 0).numpy(), epoch)
 

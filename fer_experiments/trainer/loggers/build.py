@@ -43,12 +43,14 @@ def fill_labels(key: str, value: Any, labels: Mapping[str, str]) -> Any:
 
 @contextmanager
 def closing(loggers: Iterable[Logger]) -> Iterator[None]:
-    """End, after the block, what a logger would keep open: W&B has one run at a time in a process."""
+    """Tell the loggers of an error in the block, and end the run of W&B, which has one at a time in a process."""
     exit_code = 1
     try:
         yield
         exit_code = 0
     finally:
         for logger in loggers:
+            if exit_code:
+                logger.finalize("failed")
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish(exit_code)

@@ -20,10 +20,16 @@ class ResumableWandbLogger(WandbLogger):
 
     def __init__(self, folder: str, **arguments: Any) -> None:
         """Take WandbLogger's arguments, and the folder of the training, in which its files are written."""
-        file = Path(folder, "wandb_run_id.txt")
-        run_id = _read(file) or uuid.uuid4().hex[:8]
-        _write(file, run_id)
+        self._file = Path(folder, "wandb_run_id.txt")
+        run_id = _read(self._file) or uuid.uuid4().hex[:8]
         super().__init__(id=run_id, resume="allow", save_dir=folder, **arguments)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        if not self._file.is_file():
+            _write(self._file, str(self.version))
+        return super().experiment
 
 
 class ResumableMLFlowLogger(MLFlowLogger):
@@ -38,7 +44,12 @@ class ResumableMLFlowLogger(MLFlowLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> "MlflowClient":
-        client = super().experiment  # creates the run
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client = super().experiment  # creates the experiment and the run
+        except MlflowException:  # another process has created the experiment at the same time
+            client = super().experiment
         if not self._file.is_file():
             _write(self._file, str(self._run_id))
         return client
