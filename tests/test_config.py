@@ -21,6 +21,7 @@ OPTIONS = sorted(
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_is_valid(read, monkeypatch, group, option):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)  # for trainer=gpu, which this only reads
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)  # for trainer=ddp
     needs = {**dict.fromkeys(("folder", "fer2013", "mma"), "data.root=."), "evaluate": "checkpoint=best.ckpt"}
     assert isinstance(read(f"{group}={option}", *([needs[option]] if option in needs else [])), Config)
 
@@ -141,6 +142,7 @@ def test_accelerator_reaches_the_trainer(read, trainer):
 
 def test_an_accelerator_that_the_trainer_would_ignore_is_refused(read, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert read("trainer=smoke", "accelerator=gpu").trainer.accelerator == "gpu"
     with pytest.raises(ConfigError, match="accelerator=gpu: the trainer has accelerator=cpu; leave out accelerator"):
         read("trainer=cpu", "accelerator=gpu")

@@ -41,7 +41,7 @@ def image_files(folder: Path) -> list[bytes]:
 
 def settings_with_cache(folder: Path) -> SimpleNamespace:
     """Return the part of the settings that sharing a GAN depends on."""
-    return SimpleNamespace(data=SimpleNamespace(cache_dir=folder), context=RunContext())
+    return SimpleNamespace(data=SimpleNamespace(cache_dir=folder), context=RunContext(), callbacks={})
 
 
 def test_jobs_that_need_the_same_gan_train_it_once(run, trainings, tmp_path, caplog):
