@@ -33,7 +33,7 @@ from fer_experiments.runs.training_files import find_parts, find_result
 from fer_experiments.train.arms.train_classifier import join_batches, with_content_hashes
 from fer_experiments.train.open_trainer import Training, open_trainer
 from fer_experiments.train.settings import Settings
-from fer_experiments.trainer.device_name import device_name
+from fer_experiments.trainer.device_name import describe_device
 from fer_experiments.trainer.loggers.summary import log_test_results
 
 log = logging.getLogger(__name__)
@@ -75,8 +75,7 @@ def run_evaluation(settings: Settings, level: float, folder: Path) -> None:
         training_split_hash=trained.split_hash,
         internal_test=_measure_internal_test(checkpoint, trained, metrics),
         seconds=time.monotonic() - started,
-        device=device_name(trainer),
-        precision=settings.trainer.arithmetic(trainer.strategy.root_device),
+        **describe_device(settings.trainer, trainer),
     )
     _write_files(folder, result, predictions)
     log.info("%s", describe_evaluation(result))

@@ -1,9 +1,16 @@
-"""The name of the device that a training ran on."""
+"""The device that a training ran on, and what it computed in."""
 
 import platform
 
 import lightning
 import torch
+
+from fer_experiments.trainer.config import TrainerConfig
+
+
+def describe_device(config: TrainerConfig, trainer: lightning.Trainer) -> dict[str, str]:
+    """Return the device and the precision of a Trainer, as the fields of a Result."""
+    return {"device": device_name(trainer), "precision": config.arithmetic(trainer.strategy.root_device)}
 
 
 def device_name(trainer: lightning.Trainer) -> str:

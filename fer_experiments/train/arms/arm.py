@@ -6,6 +6,7 @@ from fer_experiments.augment import Augment
 from fer_experiments.balance import Strategy
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.joint import JointConfig
+from fer_experiments.trainer.callbacks.build import CLASSIFIER_METRICS, METRICS
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Arm:
     @property
     def metrics(self) -> tuple[str, ...]:
         """How the names of its training's metrics begin."""
-        return ("train/", "valid/") if self.joint is None else ("train/", "valid/", "gan/", "joint/")
+        return CLASSIFIER_METRICS if self.joint is None else METRICS
 
     @property
     def folder(self) -> str:

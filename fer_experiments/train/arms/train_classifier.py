@@ -35,7 +35,7 @@ from fer_experiments.trainer.callbacks.checkpoints import BestCheckpoint, LastCh
 from fer_experiments.trainer.callbacks.exact_resume import ExactResume
 from fer_experiments.trainer.callbacks.sample_grid import SampleGrid
 from fer_experiments.trainer.callbacks.weight_average import WeightAverage
-from fer_experiments.trainer.device_name import device_name
+from fer_experiments.trainer.device_name import describe_device
 from fer_experiments.trainer.fingerprint import load_finished, training_fingerprint
 from fer_experiments.trainer.loggers.summary import log_outcome, log_test_results
 
@@ -95,8 +95,7 @@ def train_classifier(
             protocol="leak" if arm.leak else "clean",
             fingerprint=fingerprint,
             seconds=resume.seconds,
-            device=device_name(trainer),
-            precision=settings.trainer.arithmetic(trainer.strategy.root_device),
+            **describe_device(settings.trainer, trainer),
         )
         _log_outcome(trainer, settings, arm, result, *outputs["test"])
     on_rank_zero(save_predictions)(folder, with_content_hashes(data, outputs))

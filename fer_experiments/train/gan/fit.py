@@ -22,6 +22,7 @@ from fer_experiments.train.gan.health import write_health
 from fer_experiments.train.gan.track_kid import KIDToValidation, TrackKID
 from fer_experiments.train.open_trainer import Training, open_trainer
 from fer_experiments.train.settings import Settings
+from fer_experiments.trainer.callbacks.build import GAN_METRICS
 from fer_experiments.trainer.callbacks.checkpoints import (
     BEST_CHECKPOINT,
     LAST_CHECKPOINT,
@@ -31,7 +32,7 @@ from fer_experiments.trainer.callbacks.checkpoints import (
 )
 from fer_experiments.trainer.callbacks.exact_resume import ExactResume
 from fer_experiments.trainer.callbacks.sample_grid import SampleGrid
-from fer_experiments.trainer.device_name import device_name
+from fer_experiments.trainer.device_name import describe_device
 from fer_experiments.trainer.loggers.summary import log_outcome
 from fer_experiments.trainer.loggers.tensorboard import HPARAM_METRICS
 
@@ -65,7 +66,7 @@ def fit_gan(
     places = training_places(gan, data, classes)
     images = gan_datamodule(settings, data, places, steps)
     model = build_gan(settings, data, classes)
-    training = Training(describe_gan(classes), "gan", ("gan/",), gan.epochs_for(steps), folder)
+    training = Training(describe_gan(classes), "gan", GAN_METRICS, gan.epochs_for(steps), folder)
     callbacks = [
         SampleGrid(folder / "samples", gan.picture_epochs, data.source.stored_channels),
         *_build_kid_callbacks(settings, data, classes, folder),
@@ -94,8 +95,7 @@ def fit_gan(
             protocol="clean" if data is clean_data else "leak",
             fingerprint=fingerprint,
             seconds=resume.seconds,
-            device=device_name(trainer),
-            precision=settings.trainer.arithmetic(trainer.strategy.root_device),
+            **describe_device(settings.trainer, trainer),
         )
         _log_outcome(trainer, settings, result, health)
         on_rank_zero(result.save)(folder)

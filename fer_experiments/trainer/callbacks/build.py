@@ -9,7 +9,9 @@ from fer_experiments.strict_config import instantiate_node
 if TYPE_CHECKING:
     from lightning import Callback
 
-METRICS = ("train/", "valid/", "gan/", "joint/")  # how the names of metrics begin
+# How the names of metrics begin. A joint training has all of them.
+CLASSIFIER_METRICS, GAN_METRICS = ("train/", "valid/"), ("gan/",)
+METRICS = (*CLASSIFIER_METRICS, *GAN_METRICS, "joint/")
 
 
 def build_callbacks(nodes: Mapping[str, Mapping[str, Any]], metrics: tuple[str, ...]) -> "list[Callback]":
