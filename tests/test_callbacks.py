@@ -1,5 +1,6 @@
 """Callbacks that conf/callbacks names, and the metrics that they can monitor."""
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import lightning
@@ -11,6 +12,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.runs.sweep_progress import SweepPlan
 from fer_experiments.train.gan.sharing import gan_fingerprint
+from fer_experiments.train.pruning import Pruning
 from fer_experiments.trainer.callbacks.build import build_callbacks
 from tests.conftest import forget_gans
 from tests.results import build_result
@@ -227,3 +229,16 @@ def test_a_study_refuses_pruning(read):
     config = read("train=study", "train.arms=[none,oversample]", "callbacks=pruning")
     with pytest.raises(ConfigError, match="callbacks: Pruning would give the arms"):
         config.train.check_with_torch(config)
+
+
+def test_an_epoch_without_a_measurement_is_not_reported_to_the_pruner():
+    reports = []
+    pruning = Pruning("gan/kid", "min", None)
+    pruning.trial = SimpleNamespace(report=lambda value, epoch: reports.append((value, epoch)), should_prune=bool)
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+    module = SimpleNamespace(history=[{"epoch": 1, "gan/kid": 0.1}, {"epoch": 2}])
+    for epoch in range(2):
+        metrics = {"gan/kid": torch.tensor(0.1)}  # Lightning keeps the last value
+        trainer = SimpleNamespace(current_epoch=epoch, callback_metrics=metrics, strategy=strategy)
+        pruning.on_train_epoch_end(trainer, module)
+    assert reports == [(0.1, 1)]

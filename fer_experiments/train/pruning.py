@@ -63,11 +63,12 @@ class Pruning(lightning.Callback):
         return {int(row["epoch"]): row[self.monitor] for row in history if self.monitor in row}
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        value = trainer.callback_metrics.get(self.monitor)
+        module: Any = pl_module
+        epoch = trainer.current_epoch + 1
+        value = self._select_values(module.history).get(epoch)  # callback_metrics would repeat the last KID
         if value is None or self.trial is None:
             return
-        epoch = trainer.current_epoch + 1
-        self.trial.report(float(value), epoch)
+        self.trial.report(value, epoch)
         if trainer.strategy.reduce_boolean_decision(self.trial.should_prune(), all=False):
-            log.info("stopped after epoch %d: %s is %.3f, too low beside earlier jobs", epoch, self.monitor, value)
+            log.info("stopped by the pruner after epoch %d, where %s is %.3f", epoch, self.monitor, value)
             trainer.should_stop = True

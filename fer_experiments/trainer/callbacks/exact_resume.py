@@ -146,14 +146,18 @@ def _explain_differences(
     """Say why a training of the model can't begin from the checkpoint."""
     saved, present = checkpoint["hyper_parameters"], model.hparams
     weights = model.state_dict()
-    shapes = {name: tensor.shape for name, tensor in checkpoint["state_dict"].items()}
-    names = {**weights, **shapes}
-    different = [name for name in names if name not in weights or weights[name].shape != shapes.get(name)]
+    tensors = checkpoint["state_dict"]
+    names = {**weights, **tensors}
+    missing = {name for name in names if name not in weights or name not in tensors}
+    different = [name for name in names if name in missing or weights[name].shape != tensors[name].shape]
     networks = [name for name in different if not name.startswith("objective.")]
     if networks:
         yield f"holds another network ({networks[0]} differs); choose its classes and the network's keys as in its run"
         return
-    tensors = checkpoint["state_dict"]
+    schedule = saved.get("classifier", {}).get("schedule")
+    if schedule is not None:
+        yield f"its learning rate schedule {schedule} ends with its training; use one with classifier.schedule=null"
+        return
     fixed = [name for name in names if name.startswith("objective.") and name != "objective.weights"]
     if any(name in different or not torch.equal(weights[name].cpu(), tensors[name]) for name in fixed):
         yield "its balance strategy weighted or shifted classes otherwise; choose balance and its keys as in its run"
@@ -170,9 +174,6 @@ def _explain_differences(
         old, new = (values[group][name] if group in values else None for values in (saved, present))
         if old != new:
             yield f"{key}={new} would have no effect: the optimizer continues with {old}; set {key}={old}"
-    schedule = saved.get("classifier", {}).get("schedule")
-    if schedule is not None:
-        yield f"its learning rate schedule {schedule} ends with its training; use one with classifier.schedule=null"
 
 
 def _fit(
