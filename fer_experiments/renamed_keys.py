@@ -7,7 +7,6 @@ KEYS = {
     "data": {"grey": "grayscale"},
     "gan": {"mirror": "random_flip", "select": "checkpoint"},
     "joint": {"share": "generated_fraction", "shared": "share_trunk"},
-    "trainer": {"capture": "cuda_graphs"},
 }
 KEYS["reference_classifier"] = KEYS["classifier"]
 

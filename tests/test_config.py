@@ -113,7 +113,6 @@ def test_a_former_group_is_answered_with_the_present_one(read):
         ("judge", "reference_classifier"),
         ("judge.epochs", "reference_classifier.epochs"),
         ("judge.mirror_test", "reference_classifier.flip_test"),
-        ("trainer.capture", "trainer.cuda_graphs"),
         ("trainer.precision", None),
         ("seed", None),
     ],

@@ -198,16 +198,6 @@ def test_augmentation_maps_the_stored_channels_as_bytes(pets, grayscale):
     assert (inputs[0].dtype, inputs[0].shape) == (torch.uint8, (2, 1 if grayscale else 3, 24, 24))
 
 
-@pytest.mark.parametrize("name", ["none", "traditional", "randaugment"])
-def test_preparation_may_be_captured_if_its_augmentation_may(pets, read, name):
-    augment = read(f"augment={name}").augment
-    assert module(pets(), augment=augment).capturable == augment.capturable
-
-
-def test_preparation_without_augmentation_may_be_captured(pets):
-    assert module(pets()).capturable
-
-
 def test_each_epoch_has_another_order_and_the_seed_repeats_it(pets, fitted):
     data = pets()
     first, again, different = (fitted(module(data, seed=seed), 2, predict=False)["train"] for seed in (0, 0, 1))

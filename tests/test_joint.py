@@ -145,7 +145,7 @@ def take_step(in_class_loss: int = 4, warm_up_factor: float = 1.0, **keys) -> St
         objective=AdversarialObjective(BCE),
         joint=joint,
         in_class_loss=in_class_loss,
-        warm_up_factor=torch.tensor(warm_up_factor),
+        warm_up_factor=warm_up_factor,
     )
     after = copy_parameters(trunk, generator)
     return Step(before, after, inputs, {name: value.item() for name, value in values.items()})

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 class Augment(StrictConfig, ABC):
     """A random change of images, which keeps their shape and their class."""
 
-    capturable: ClassVar[bool] = False
-    """Whether a CUDA graph may replay calls, because every draw and choice is made on the device."""
     differentiable: ClassVar[bool] = False
     """Whether `transform_float` is implemented."""
 

@@ -1,7 +1,7 @@
 """Policies of torchvision, which draw a change for each image."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -13,12 +13,7 @@ if TYPE_CHECKING:
 
 
 class ImageByImage(Augment):
-    """A transform of torchvision, called for every image: called on a batch, it would draw only once.
-
-    It draws from the CPU's generator and chooses on the host, so a CUDA graph would repeat the draws of its capture.
-    """
-
-    capturable: ClassVar[bool] = False
+    """A transform of torchvision, called for every image: called on a batch, it would draw only once."""
 
     num_magnitude_bins: Annotated[int, Field(ge=2)]
     interpolation: Literal["nearest", "bilinear"]

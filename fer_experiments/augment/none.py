@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 class NoAugment(Augment):
     """No augmentation: images stay as they are."""
 
-    capturable: ClassVar[bool] = True
     differentiable: ClassVar[bool] = True
 
     def __call__(self, images: "Tensor") -> "Tensor":

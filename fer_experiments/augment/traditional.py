@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 class Traditional(Augment):
     """A flip, rotation, shift and zoom in one bilinear resampling; pixels from outside the image repeat its border."""
 
-    capturable: ClassVar[bool] = True
     differentiable: ClassVar[bool] = True
 
     flip: Annotated[float, Field(ge=0.0, le=1.0)]

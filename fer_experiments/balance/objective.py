@@ -43,7 +43,6 @@ class Objective(nn.Module):
     def start_epoch(self, progress: float) -> None:
         """Choose the weights of an epoch. progress: the fraction of the training that is over, in [0, 1)."""
         if self.weights is not None and self.final_weights is not None:
-            # In place, because a CUDA graph of the step reads this memory.
             self.weights.copy_(
                 self.final_weights if progress >= self.reweight_after else torch.ones_like(self.final_weights)
             )

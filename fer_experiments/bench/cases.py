@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.balance.objective import Objective
 from fer_experiments.bench import tutorial
-from fer_experiments.bench.plain_step import autocast_step, build_plain_step, capture_steps, random_batch
+from fer_experiments.bench.plain_step import autocast_step, build_plain_step, random_batch
 from fer_experiments.bench.timing import DEVICE, Clock, measure_flop_rate, measure_image_rate
 from fer_experiments.classifier.module import Classifier
 from fer_experiments.classifier.networks import CNN
@@ -53,20 +53,20 @@ def step(
     size: int | None = None,
     precision: str = "fp32",
     steps: int = 20,
-    together: int = 1,
     tf32: int = 1,
+    benchmark: int = 0,
 ) -> dict[str, float]:
     """Measure the seconds and the floating-point operations of one step.
 
     Args:
         model: "dcgan" or "classifier".
-        implementation: "tutorial"; "plain", our step in a loop; or "captured", our step in a CUDA graph.
+        implementation: "tutorial"; or "plain", our step in a loop.
         batch: images in a batch.
         size: the side of the images, in pixels; by default that of the model.
         precision: "fp32" or "bf16"; a tutorial has fp32.
         steps: how many steps are timed.
-        together: how many models are trained side by side in the CUDA graph.
         tf32: whether a GPU may compute fp32 in TF32, as it does in jobs: 1 or 0.
+        benchmark: whether cuDNN tries its algorithms and takes the fastest, as by trainer.benchmark=true: 1 or 0.
     """
     images, labels = random_batch(model, batch, size or SIZES[model])
     with FlopCounterMode(display=False) as flops:
@@ -77,11 +77,11 @@ def step(
     else:
         clock = Clock((images, labels), steps)
         set_up_as_jobs_do(bool(tf32))
-        plain = [autocast_step(build_plain_step(model, images, labels), precision) for _ in range(together)]
-        run = {"plain": lambda: plain[0], "captured": lambda: capture_steps(plain)}[implementation]()
+        torch.backends.cudnn.benchmark = bool(benchmark)
+        run = {"plain": autocast_step(build_plain_step(model, images, labels), precision)}[implementation]
         for _ in clock:
             run()
-    result = {"seconds": clock.seconds_per_step(), "flop": float(flops.get_total_flops() * together)}
+    result = {"seconds": clock.seconds_per_step(), "flop": float(flops.get_total_flops())}
     if torch.cuda.is_available():
         result["peak_bytes"] = float(torch.cuda.max_memory_allocated())
     return result | {"flop_per_second": result["flop"] / result["seconds"]}
@@ -107,7 +107,7 @@ def overhead(
 
     Args:
         model: "dcgan" or "classifier".
-        implementation: "plain" or "captured", in a loop; or "lightning", as jobs train.
+        implementation: "plain", in a loop; or "lightning", as jobs train.
         steps: how many steps are timed.
         batch: images in a batch.
         size: the side of the images, in pixels; by default that of TINY_SIZES.
@@ -122,8 +122,7 @@ def overhead(
         keys = (f"gan={gan}", f"gan.r1_every={r1_every}", f"gan.width={width}")
         _train_with_lightning(model, clock, images.shape[-1], keys)
     else:
-        plain = build_plain_step(model, images, labels, width)
-        run = {"plain": lambda: plain, "captured": lambda: capture_steps([plain])}[implementation]()
+        run = {"plain": build_plain_step(model, images, labels, width)}[implementation]
         for _ in clock:
             run()
     return {"seconds": clock.seconds_per_step()}

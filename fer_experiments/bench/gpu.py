@@ -26,7 +26,7 @@ TINY = [
     *("gan.width=4", "gan.image_size=32", "classifier.image_size=32", "reference_classifier.image_size=32"),
     "train.arms=[none,dcgan]",
 ]
-GPU_TESTS = ["tests/test_cuda_graphs.py", "tests/test_datamodule.py"]  # the files that have tests for a GPU
+GPU_TESTS = ["tests/test_gpu.py", "tests/test_datamodule.py"]  # the files that have tests for a GPU
 STEP_COLUMNS = ("model", "batch", "implementation", "precision")
 
 

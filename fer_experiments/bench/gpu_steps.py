@@ -1,7 +1,7 @@
 """Time steps on one GPU, a line of JSON for each: python -m fer_experiments.bench.gpu_steps [--tiny].
 
-Tutorial loops come first, in fp32 as they are; then our steps in fp32, TF32 and bfloat16, in a loop and as CUDA graphs,
-also several models in one graph; then whole trainings with Lightning.
+Tutorial loops come first, in fp32 as they are; then our steps in a loop, in fp32, TF32 and bfloat16, each with cuDNN's
+first and its fastest algorithms; then whole trainings with Lightning.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from fer_experiments.exit_status import run_command_line
 
 BATCHES = (64, 128, 512)
 PRECISIONS = ("fp32", "tf32", "bf16")
-MODELS_TOGETHER = (4, 8)
 # The DCGAN's bytes of activations and their gradients an image in bfloat16 at 64 pixels; others by their size.
 BYTES_PER_PIXEL = 16e6 / 64**2
 
@@ -41,7 +40,6 @@ def measure_steps(tiny: bool) -> Iterator[dict[str, str | float]]:
             flop[model, batch] = result["flop"]
             tutorials.append((model, batch, "tutorial", "fp32", result["seconds"]))
     floors = {precision: measure_floor(precision, 256 if tiny else 8192) for precision in PRECISIONS}
-    is_cuda = DEVICE.type == "cuda"
 
     def describe(model: str, batch: int, implementation: str, precision: str, seconds: float) -> dict[str, str | float]:
         rate, bandwidth = floors[precision]
@@ -58,14 +56,10 @@ def measure_steps(tiny: bool) -> Iterator[dict[str, str | float]]:
     yield from (describe(*row) for row in tutorials)
     for model, batch in flop:
         for precision in PRECISIONS:
-            for implementation in ("plain", "captured") if is_cuda else ("plain",):
-                together = (1, *MODELS_TOGETHER) if implementation == "captured" and batch == batches[0] else (1,)
-                for count in together:
-                    arithmetic = "bf16" if precision == "bf16" else "fp32"
-                    tf32 = int(precision != "fp32")
-                    result = step(model, implementation, batch, SIZES[model], arithmetic, steps, count, tf32)
-                    name = implementation if count == 1 else f"captured, {count} models"
-                    yield describe(model, batch, name, precision, result["seconds"] / count)
+            arithmetic, tf32 = "bf16" if precision == "bf16" else "fp32", int(precision != "fp32")
+            for benchmark, name in enumerate(("plain", "plain, fastest algorithms")):
+                result = step(model, "plain", batch, SIZES[model], arithmetic, steps, tf32, benchmark)
+                yield describe(model, batch, name, precision, result["seconds"])
     for model in SIZES:
         result = overhead(model, "lightning", steps if tiny else 1000, batches[0], SIZES[model], width=64)
         yield describe(model, batches[0], "lightning", "tf32", result["seconds"])

@@ -77,18 +77,14 @@ def build_process_commands(images: Path, gpu: bool) -> Commands:
 
 
 def build_step_commands(images: Path, gpu: bool) -> Commands:
-    """Return single steps; on a GPU also with larger batches, in a CUDA graph, and of several models in one graph."""
+    """Return single steps; on a GPU also with larger batches."""
     commands = {}
     for model in MODELS:
         for batch in (64, 128, 512) if gpu else (64,):
             step = [*CASE, "step", f"model={model}", f"batch={batch}", "steps=100" if gpu else "steps=10"]
             commands[f"{model} tutorial {batch}"] = [*step, "implementation=tutorial"]
             for precision in PRECISIONS:
-                plain = [*step, f"precision={precision}"]
-                commands[f"{model} {precision} {batch}"] = plain
-                for together in (1, 4, 8, 16) if gpu and batch == 64 else (1,) if gpu else ():
-                    name = f"{model} {precision} {batch} captured x{together}"
-                    commands[name] = [*plain, "implementation=captured", f"together={together}"]
+                commands[f"{model} {precision} {batch}"] = [*step, f"precision={precision}"]
     return commands
 
 
@@ -100,7 +96,7 @@ def build_overhead_commands(images: Path, gpu: bool) -> Commands:
     usual = {"dcgan": ["batch=64", "size=64", "width=64"], "classifier": ["batch=64", "size=100"]}
     commands = {}
     for model in MODELS:
-        for name in ("captured" if gpu else "plain", "lightning"):
+        for name in ("plain", "lightning"):
             settings = [f"model={model}", f"implementation={name}", *(usual[model] if gpu else ())]
             commands[f"{model} {name}"] = [*CASE, "overhead", *settings]
     return commands

@@ -13,7 +13,6 @@ from fer_experiments.classifier.step import classification_step
 from fer_experiments.gan.losses import BCE
 from fer_experiments.gan.networks import Discriminator, Generator
 from fer_experiments.gan.step import AdversarialObjective, adversarial_step
-from fer_experiments.trainer.callbacks.cuda_graphs import CapturedFunction, run_on_streams
 
 LATENT_DIM = 100
 Step = Callable[[], Tensor]
@@ -55,8 +54,7 @@ def _prepare(
 ) -> tuple[nn.Module, Adam]:
     """Move a network to the device; return it with its optimizer."""
     network.to(DEVICE).to(memory_format=torch.channels_last)
-    is_cuda = DEVICE.type == "cuda"
-    return network, Adam(network.parameters(), learning_rate, betas, fused=True, capturable=is_cuda)
+    return network, Adam(network.parameters(), learning_rate, betas, fused=True)
 
 
 def _stack(values: dict[str, Tensor]) -> Tensor:
@@ -71,8 +69,3 @@ def autocast_step(step: Step, precision: str) -> Step:
             return step()
 
     return run
-
-
-def capture_steps(steps: list[Step]) -> Step:
-    """Return a function that runs the steps side by side in one CUDA graph."""
-    return CapturedFunction(run_on_streams(steps) if len(steps) > 1 else steps[0], "the step", required=True)

@@ -63,16 +63,22 @@ def tabulate_steps(medians: Medians) -> list[list[str]]:
     """Return a row for each step: seconds of one model beside the tutorial's, and the share of the best rate."""
     ceilings = {name: row["convolution_flop_per_second"] for name, row in select_part(medians, "ceiling").items()}
     steps = select_part(medians, "step")
-    rows = [["step", "time of a model", "ratio", "rate", "of the convolution ceiling"]]
+    rows = [["step", "time", "ratio", "rate", "of the convolution ceiling"]]
     for name, row in steps.items():
-        model, implementation, batch, *capture = name.split()
-        models = int(capture[-1].removeprefix("x")) if capture else 1
-        seconds = row["seconds"] / models
+        model, implementation, batch = name.split()
+        seconds = row["seconds"]
         reference = steps[f"{model} tutorial {batch}"]["seconds"]
         best = ceilings.get("fp32" if implementation == "tutorial" else implementation)
         share = f"{row['flop_per_second'] / best:.0%}" if best else ""
-        label = f"{model}, {implementation}, batch {batch} {' '.join(capture)}".strip()
-        rows.append([label, f"{seconds * 1e3:.2f} ms", f"{reference / seconds:.2f}", _format_rate(row), share])
+        rows.append(
+            [
+                f"{model}, {implementation}, batch {batch}",
+                f"{seconds * 1e3:.2f} ms",
+                f"{reference / seconds:.2f}",
+                _format_rate(row),
+                share,
+            ]
+        )
     return rows
 
 
@@ -81,13 +87,13 @@ def _format_rate(row: dict[str, float]) -> str:
 
 
 def tabulate_overheads(medians: Medians) -> list[list[str]]:
-    """Return what Lightning, its callbacks and our modules add to a loop over the same step, captured on a GPU."""
+    """Return what Lightning, its callbacks and our modules add to a loop over the same step."""
     steps = select_part(medians, "overhead")
     rows = [["step", "in a loop", "as jobs train", "overhead"]]
     for name, row in steps.items():
         model, implementation = name.split()
         if implementation == "lightning":
-            loop, job = (steps.get(f"{model} plain") or steps[f"{model} captured"])["seconds"], row["seconds"]
+            loop, job = steps[f"{model} plain"]["seconds"], row["seconds"]
             rows.append([model, *(f"{seconds * 1e6:.0f} us" for seconds in (loop, job, job - loop))])
     return rows
 

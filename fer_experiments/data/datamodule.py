@@ -1,6 +1,7 @@
 """The LightningDataModule of GANs and classifiers, which can add generated images to the training images."""
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import lightning
 import numpy as np
@@ -16,14 +17,6 @@ from fer_experiments.data.samplers import EpochBatches, InjectedBatches, RankBat
 from fer_experiments.data.synthetic import GeneratedImages
 
 MAX_RESIDENT_FRACTION = 0.25  # of a GPU's free memory; a dataset that needs more stays on the host
-
-
-class Augmentation(Protocol):
-    """A map of images (B, C, S, S) uint8 to images. capturable: a CUDA graph may replay it."""
-
-    capturable: ClassVar[bool]
-
-    def __call__(self, images: Tensor) -> Tensor: ...
 
 
 class ImageDataModule(lightning.LightningDataModule):
@@ -42,7 +35,7 @@ class ImageDataModule(lightning.LightningDataModule):
         seed: int,
         train_indices: np.ndarray | None = None,
         steps_per_epoch: int | None = None,
-        augment: Augmentation | None = None,
+        augment: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """Choose the training images.
 
@@ -173,11 +166,6 @@ class ImageDataModule(lightning.LightningDataModule):
             .expand(-1, self.data.source.channels, -1, -1)
             .contiguous(memory_format=torch.channels_last)
         )
-
-    @property
-    def capturable(self) -> bool:
-        """Whether a CUDA graph may replay `prepare_training`; a replay would repeat draws made on the host."""
-        return self.augment is None or self.augment.capturable
 
     def prepare_training(self, images: Tensor) -> Tensor:
         """images (B, 1 or C, S, S) uint8 -> augmented images (B, C, S, S) float in [0, 1], channels_last.

@@ -48,10 +48,7 @@ class AveragedGenerator(nn.Module):
         return self.generator if self.average is None else self.average
 
     def follow_generator(self, batch_size: int, images_seen: int) -> None:
-        """Update the average after a step on `batch_size` images, which images_seen includes.
-
-        This is not part of the step, because the decay changes with every step and a CUDA graph would keep the first.
-        """
+        """Update the average after a step on `batch_size` images, which images_seen includes."""
         if self.average is not None and self.ema is not None:
             update_average(self.average, self.generator, compute_decay(batch_size, images_seen, self.ema))
 

@@ -67,23 +67,14 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         ]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        has_penalty = self.objective.has_penalty_in(self.global_step // 2)
-        self._step_means.add(self.step_with_penalty(*batch) if has_penalty else self.step(*batch))
+        self._step_means.add(self._update_networks(*batch))
         batch_size = len(batch[0]) * self.trainer.world_size
         self.follow_generator(batch_size, self.global_step // 2 * batch_size)
         trainer: Any = self.trainer  # Lightning sets log_every_n_steps without declaring it
         if trainer.is_last_batch or len(self._step_means) >= trainer.log_every_n_steps:
             self.write_history()
 
-    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Update each network once on images (B, C, S, S) in [0, 1]; return adversarial_step's scalars."""
-        return self._update(images, labels, self.objective.without_penalty())
-
-    def step_with_penalty(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Update each network as `step` does, with the penalty in the discriminator's loss."""
-        return self._update(images, labels, self.objective)
-
-    def _update(self, images: Tensor, labels: Tensor, objective: AdversarialObjective) -> dict[str, Tensor]:
+    def _update_networks(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         real = images * 2 - 1
         if self.gan.random_flip:
             real = random_flip(real)
@@ -95,7 +86,7 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
             optimizers,
             real,
             z,
-            objective,
+            self.objective.at_step(self.global_step // 2),
             labels=None if self.classes is None else labels,
             backward=self.manual_backward,
         )

@@ -44,13 +44,9 @@ class AdversarialObjective:
         augment = partial(diffaugment, policy=gan.diffaugment)
         return cls(LOSSES[gan.loss], build_penalty(gan.loss, gan.gamma), augment, gan.penalty_every)
 
-    def has_penalty_in(self, step: int) -> bool:
-        """Whether the discriminator's loss has the penalty in a step, counted from 0."""
-        return self.penalty is not None and step % self.penalty_every == 0
-
-    def without_penalty(self) -> "AdversarialObjective":
-        """Return the objective of the steps between."""
-        return replace(self, penalty=None)
+    def at_step(self, step: int) -> "AdversarialObjective":
+        """Return the objective of a step, counted from 0: without the penalty in most of them, if it is lazy."""
+        return self if step % self.penalty_every == 0 else replace(self, penalty=None)
 
 
 def adversarial_step(

@@ -38,7 +38,6 @@ class JointClassifier(Classifier, AveragedGenerator):
 
     generated_counts: Tensor
     cumulative_probabilities: Tensor
-    warm_up_factor: Tensor
 
     def __init__(
         self,
@@ -83,7 +82,7 @@ class JointClassifier(Classifier, AveragedGenerator):
         self.adversarial = AdversarialObjective.from_config(gan)
         self.register_buffer("generated_counts", torch.zeros(len(classes), dtype=torch.int64))
         self.register_buffer("cumulative_probabilities", torch.tensor(class_probabilities).cumsum(0), persistent=False)
-        self.register_buffer("warm_up_factor", torch.ones(()), persistent=False)
+        self.warm_up_factor = 1.0
         self.to(memory_format=torch.channels_last)
 
     def generated_by_class(self) -> dict[str, int]:
@@ -97,13 +96,11 @@ class JointClassifier(Classifier, AveragedGenerator):
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
         assert self.trainer.max_epochs is not None
-        # In place, because a CUDA graph reads this memory.
-        self.warm_up_factor.fill_(float(self.current_epoch >= self.joint.warm_up * self.trainer.max_epochs))
+        self.warm_up_factor = float(self.current_epoch >= self.joint.warm_up * self.trainer.max_epochs)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         steps = self.global_step // len(self.trainer.optimizers)
-        has_penalty = self.adversarial.has_penalty_in(steps)
-        self._step_means.add(self.step_with_penalty(*batch) if has_penalty else self.step(*batch))
+        self._step_means.add(self.update_networks(*batch, self.adversarial.at_step(steps)))
         schedules: Any = self.lr_schedulers() or []  # Lightning steps them in automatic optimization only
         for schedule in schedules if isinstance(schedules, list) else [schedules]:
             schedule.step()
@@ -131,20 +128,16 @@ class JointClassifier(Classifier, AveragedGenerator):
         return random_flip(real) if self.gan.random_flip else real
 
     def count_generated(self, labels: Tensor, selected: Tensor) -> None:
-        """Add the labels (B,) of the selected (B,) bool images to generated_counts, in place for CUDA graphs."""
+        """Add the labels (B,) of the selected (B,) bool images to generated_counts."""
         self.generated_counts += (F.one_hot(labels, len(self.classes)) * selected[:, None]).sum(0)
-
-    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Update each network once; return what the step measured, {name: scalar}, the same names in every step."""
-        return self.update_networks(images, labels, self.adversarial.without_penalty())
-
-    def step_with_penalty(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Update each network as `step` does, with the penalty in the discriminator's loss."""
-        return self.update_networks(images, labels, self.adversarial)
 
     @abstractmethod
     def update_networks(self, images: Tensor, labels: Tensor, adversarial: AdversarialObjective) -> dict[str, Tensor]:
-        """Update each network once, with these adversarial losses; return what the step measured."""
+        """Update each network once, with these adversarial losses.
+
+        Returns:
+            What the step measured, {name: scalar}, with the same names in every step.
+        """
 
 
 class TwoHeadedClassifier(JointClassifier):

@@ -25,7 +25,7 @@ def two_headed_step(
     objective: AdversarialObjective,
     joint: JointConfig,
     in_class_loss: int,
-    warm_up_factor: Tensor,
+    warm_up_factor: float,
     backward: Callable[[Tensor], Any] = torch.Tensor.backward,
 ) -> dict[str, Tensor]:
     """Update the trunk on real images and G(z), then G through the updated trunk.
@@ -42,7 +42,7 @@ def two_headed_step(
         joint: the class losses and the weights of all losses. Without share_trunk the adversarial loss trains only its
             own layer of the trunk.
         in_class_loss: how many of the generated images have a part in the trunk's class loss.
-        warm_up_factor: a scalar by which class losses on generated images are multiplied, 0 during the warm-up.
+        warm_up_factor: the factor by which class losses on generated images are multiplied, 0 during the warm-up.
         backward: computes the gradients of a scalar.
 
     Returns:

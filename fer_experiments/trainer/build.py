@@ -9,7 +9,6 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import AdvancedProfiler, PyTorchProfiler, SimpleProfiler
 
 from fer_experiments.distributed import global_rank
-from fer_experiments.trainer.callbacks.cuda_graphs import CUDAGraphs
 from fer_experiments.trainer.callbacks.gradient_clipping import GradientClipping
 from fer_experiments.trainer.callbacks.progress import StageProgress
 from fer_experiments.trainer.callbacks.sync_statistics import SyncBatchNormStatistics
@@ -43,8 +42,6 @@ def build_trainer(
     first: list[lightning.Callback] = [AllowTF32(config.tf32)]
     if config.is_distributed:
         first.append(SyncBatchNormStatistics())
-    if config.cuda_graphs:
-        first.append(CUDAGraphs(required=config.cuda_graphs is True))
     if config.gradient_clip_val is not None:
         first.append(GradientClipping(config.gradient_clip_val, config.gradient_clip_algorithm or "norm"))
     shows_progress = config.progress and global_rank() == 0

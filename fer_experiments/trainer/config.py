@@ -25,7 +25,6 @@ class TrainerConfig(StrictConfig):
     strategy: str
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
     tf32: bool
-    cuda_graphs: Literal["auto"] | bool
     max_epochs: Positive | None
     limit_batches: Positive | None
     log_every_n_steps: Positive

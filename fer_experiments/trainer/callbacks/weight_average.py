@@ -75,7 +75,7 @@ class WeightAverage(lightning.Callback):
     def _swap_in_average(self, network: nn.Module) -> None:
         if self.average is not None and self._training_weights is None:
             self._training_weights = deepcopy(network.state_dict())
-            network.load_state_dict(self.average.module.state_dict())  # in place: a CUDA graph knows the addresses
+            network.load_state_dict(self.average.module.state_dict())
 
     def _update(self, averages: Any, weights: Any, updates: Tensor | int) -> None:
         assert self.average is not None
