@@ -21,6 +21,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.launch import _check_launcher, check_batch_sizes
+from fer_experiments.train.seeds import choose_workers
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.config import TrainerConfig
 from tests.conftest import TINY_FACES, TINY_NETWORKS
@@ -183,6 +184,9 @@ def test_seeds_side_by_side_on_several_devices_are_refused(read):
     config = read(*TWO, "train.seeds=2", "train.workers=2")
     with pytest.raises(ConfigError, match=r"train\.workers=2: .*use train\.workers=1"):
         config.train.check(config)
+    config = read(*TWO, "train.seeds=2")
+    config.train.check(config)
+    assert choose_workers(config.trainer, seeds=2) == 1
 
 
 def test_several_devices_without_ddp_are_refused(read):

@@ -20,6 +20,7 @@ from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.report.collect import collect
 from fer_experiments.report.findings import compute_findings
 from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.train.seeds import choose_workers
 from tests.conftest import write_images
 from tests.results import build_result, write_training
 
@@ -386,6 +387,25 @@ def test_seeds_side_by_side_give_the_same_study(run, tmp_path):
         assert a.metrics["test"]["loss"] == pytest.approx(b.metrics["test"]["loss"], rel=1e-3)
     assert (parallel / "split.csv").read_text() == (parallel / "seed_3" / "split.csv").read_text()
     assert (parallel / "data.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "threads", "seeds", "gibibytes", "workers"),
+    [("cpu", 8, 5, 64, 5), ("cpu", 4, 5, 64, 4), ("cpu", 8, 5, 7, 2), ("cpu", 8, 5, 1, 1), ("gpu", 8, 5, 64, 1)],
+)
+def test_seeds_run_side_by_side_where_cores_and_memory_allow(
+    read, monkeypatch, accelerator, threads, seeds, gibibytes, workers
+):
+    sizes = {"SC_PHYS_PAGES": gibibytes * 2**18, "SC_PAGE_SIZE": 2**12}
+    monkeypatch.setattr("os.sysconf", sizes.get)
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    trainer = read("accelerator=auto").trainer
+    monkeypatch.setattr("torch.cuda.is_available", lambda: accelerator == "gpu")
+    assert choose_workers(trainer, seeds) == workers
+
+
+def test_workers_are_chosen_by_default(read):
+    assert read().train.workers == "auto"
 
 
 def test_a_failure_beside_another_seed_is_recorded(run, tmp_path):

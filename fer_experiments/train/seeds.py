@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import joblib
+import torch
 
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.data.prepared import PreparedData
@@ -28,10 +29,24 @@ from fer_experiments.train.arms.audit_arms import audit_arms
 from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
 from fer_experiments.train.arms.training_images import count_generated_images, get_or_make_generated_images
 from fer_experiments.train.settings import Settings
+from fer_experiments.trainer.config import TrainerConfig
 from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
 from fer_experiments.trainer.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
+WORKER_BYTES = 3 * 2**30  # that a process with the paper's networks at 64 and 100 pixels needs, and as much again
+
+
+def choose_workers(trainer: TrainerConfig, seeds: int) -> int:
+    """Return how many of `seeds` seeds to run side by side.
+
+    On a CPU that is one for each thread that this process may use and each WORKER_BYTES of memory, because trainings
+    of few images use one core better than several (.github/docs/speed.md); on GPUs, where it was not measured, one.
+    """
+    if trainer.is_distributed or trainer.device_type != "cpu":
+        return 1
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(seeds, torch.get_num_threads(), memory // WORKER_BYTES))
 
 
 def run_seeds(
@@ -58,6 +73,8 @@ def run_seeds(
     )
     on_rank_zero(record.save)(folder)  # so that the question is known even if no seed is finished
     workers = min(workers, len(seeds))
+    if workers > 1:
+        log.info("%d of %d seeds run side by side", workers, len(seeds))
     run = _run_seed if workers == 1 else _run_seed_in_process
     calls = (joblib.delayed(run)(settings.with_seed(seed), arms, folder) for seed in seeds)
     # loky gives each of its processes cores / workers threads.

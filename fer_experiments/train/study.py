@@ -1,7 +1,7 @@
 """train=study: every arm on the same splits with as many optimizer steps, one GAN for each seed, one table."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -21,13 +21,13 @@ class Study(Job, Question):
     """Train every arm with every seed, and compare them.
 
     seeds: how many, from the run's seed on, or a list. arms: names as compose_arms takes them. workers: processes that
-    run seeds side by side, each with its share of the processor's cores. Question's fields say what is asked of the
-    results.
+    run seeds side by side, each with its share of the processor's cores; auto: as choose_workers says. Question's
+    fields say what is asked of the results.
     """
 
     seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)]
     arms: Annotated[list[str], Field(min_length=1)]
-    workers: Annotated[int, Field(ge=1)]
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"]
 
     @field_validator("arms", "seeds")
     @classmethod
@@ -37,7 +37,7 @@ class Study(Job, Question):
         return values
 
     def check(self, settings: Settings) -> None:
-        if settings.trainer.is_distributed and self.workers > 1:
+        if settings.trainer.is_distributed and self.workers not in (1, "auto"):
             raise ConfigError(
                 f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
             )
@@ -50,11 +50,12 @@ class Study(Job, Question):
         check_equal_cost(settings, compose_arms(self.arms, settings))
 
     def run(self, settings: Settings, folder: Path) -> None:
-        from fer_experiments.train.seeds import run_seeds
+        from fer_experiments.train.seeds import choose_workers, run_seeds
 
         arms = compose_arms(self.arms, settings)
         seeds = self.seeds if isinstance(self.seeds, list) else [settings.seed + n for n in range(self.seeds)]
-        run_seeds(settings, arms, seeds, self._question(settings), self.workers, folder)
+        workers = choose_workers(settings.trainer, len(seeds)) if self.workers == "auto" else self.workers
+        run_seeds(settings, arms, seeds, self._question(settings), workers, folder)
 
     def _question(self, settings: Settings) -> Question:
         fields = self.model_dump(include=set(Question.model_fields))
