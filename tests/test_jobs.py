@@ -182,9 +182,9 @@ def test_grayscale_folders_work_with_one_channel_and_three(run, tmp_path, channe
 
 
 @pytest.fixture
-def checkpoint(run, tmp_path) -> Path:
+def checkpoint(run_once) -> Path:
     """The checkpoint of a GAN of angry faces; its images lie in checkpoint.parents[1] / "synthetic"."""
-    return run("train=dcgan", folder=tmp_path / "trained") / "checkpoints" / "last.ckpt"
+    return run_once("train=dcgan") / "checkpoints" / "last.ckpt"
 
 
 def manifest_of(folder: Path) -> pd.DataFrame:

@@ -26,8 +26,8 @@ def data():
 
 
 @pytest.fixture
-def study(run):
-    return run(f"train.arms=[{','.join(ARMS)}]", "trainer.limit_batches=null", "trainer.max_epochs=3")
+def study(run_once):
+    return run_once(f"train.arms=[{','.join(ARMS)}]", "trainer.limit_batches=null", "trainer.max_epochs=3")
 
 
 def record_of(folder: Path) -> StudyRecord:
