@@ -16,12 +16,13 @@ import pytest
 import torch
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import IConfigRepository
-from hydra._internal.defaults_list import DefaultsList, Overrides
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.defaults_list import DefaultsList, Overrides, create_defaults_list
 from hydra.core.default_element import ResultDefault
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
@@ -45,9 +46,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector what the imports have made, hundreds of thousands of objects that live to the end."""
+    """Spare the garbage collector the objects of the imports, which live to the end, and most of its full rounds."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(5000, 10, 20)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -74,22 +76,34 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _compose_each_choice_of_files_once() -> Iterator[None]:
-    """Read and merge the same files of conf/ once for all tests, which takes Hydra 0.1 s; values are set in a copy."""
-    choose, merge = config_loader_impl.create_defaults_list, ConfigLoaderImpl._compose_config_from_defaults_list
+    """Read each file of conf/, and merge each choice of files, once for all tests; values are set in a copy.
+
+    Hydra takes 0.1 s for it, and tests compose hundreds of times.
+    """
+    read, choose = ConfigRepository.load_config, create_defaults_list
+    merge = ConfigLoaderImpl._compose_config_from_defaults_list
+    files: dict[Any, ConfigResult | None] = {}
     choices: dict[Any, DefaultsList] = {}
     merged: dict[Any, DictConfig] = {}
 
     def search_path(repo: IConfigRepository) -> tuple[str, ...]:
         return tuple(source.full_path() for source in repo.get_sources())
 
+    def read_once(repo: ConfigRepository, config_path: str) -> ConfigResult | None:
+        key = (search_path(repo), config_path)
+        if key not in files:
+            files[key] = read(repo, config_path)
+        return deepcopy(files[key])
+
     def choose_once(
         repo: IConfigRepository, config_name: str | None, overrides_list: list[Override], **options: bool
     ) -> DefaultsList:
         values = Overrides(repo, overrides_list).config_overrides
-        files = [override for override in overrides_list if override not in values]
-        key = (search_path(repo), config_name, tuple(override.input_line for override in files), *options.items())
+        options_of_groups = [override for override in overrides_list if override not in values]
+        lines = tuple(override.input_line for override in options_of_groups)
+        key = (search_path(repo), config_name, lines, *options.items())
         if key not in choices:
-            choices[key] = choose(repo, config_name, files, **options)
+            choices[key] = choose(repo, config_name, options_of_groups, **options)
         return replace(choices[key], config_overrides=values)
 
     def merge_once(loader: ConfigLoaderImpl, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
@@ -99,6 +113,7 @@ def _compose_each_choice_of_files_once() -> Iterator[None]:
         return deepcopy(merged[key])
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", read_once)
         patch.setattr(config_loader_impl, "create_defaults_list", choose_once)
         patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", merge_once)
         yield
