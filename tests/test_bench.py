@@ -143,6 +143,7 @@ def test_wrong_arguments_are_refused(capsys, arguments, message):
 # Quality
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_quality_compares_studies(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(quality, "SAMPLES", 20)
     arms = "train.arms=[none,dcgan]"
@@ -158,6 +159,7 @@ def test_quality_compares_studies(run, tmp_path, monkeypatch, capsys):
     assert floors[0] == floors[1]  # the same real images, the same features
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_same_arm_under_two_names_differs_in_the_seed_of_training_alone(tmp_path, capsys):
     tiny = ["data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"]
     same_arm.main(["--studies=2", "--seeds=2", f"--out={tmp_path}", "trainer=smoke", "classifier.image_size=32", *tiny])

@@ -144,6 +144,7 @@ def test_same_seed_same_result_and_another_seed_another(run, tmp_path):
     assert first.history != third.history
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_generated_images_of_another_run_can_be_injected(run, tmp_path):
     gan = run("train=dcgan", folder=tmp_path / "gan")
     result = Result.load(run("train=cnn", "balance=dcgan", f"balance.synthetic={gan}/synthetic"))
@@ -211,6 +212,7 @@ def test_a_study_takes_a_checkpoint_for_all_its_arms(run, checkpoint, caplog):
     assert "<html" in (folder / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_study_of_two_seeds_refuses_the_checkpoint_of_the_first_for_the_second(run, checkpoint, tmp_path):
     with pytest.raises(RuntimeError, match=r"(?s)1 of 4 .*seed 1, dcgan: ConfigError.*a checkpoint serves one seed"):
         run("train.arms=[none,dcgan]", "train.seeds=2", f"gan.pretrained={checkpoint}")
@@ -307,6 +309,7 @@ def test_study_compares_all_arms_fairly(study):
     assert {r.precision for r in trainings} == {"fp32"}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_baseline_like_every_arm_has_the_runs_augment(run):
     study = run("train.arms=[none,oversample,dcgan]", "augment=traditional", "gan.epochs=1")
     record = StudyRecord.load(study)
@@ -316,6 +319,7 @@ def test_the_baseline_like_every_arm_has_the_runs_augment(run):
     assert {pair.against for pair in generated.pairs} >= {"none+traditional"}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
     strategies = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))
     folder = run(f"train.arms=[{','.join(strategies)}]", "data.counts={angry: 3, fear: 9, happy: 12, sad: 10}")
@@ -342,6 +346,7 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
     )
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_every_way_of_injection_is_an_arm_of_as_many_steps(run):
     ways = [
         "inject=missing, balance.generated_fraction=0.25",
@@ -360,6 +365,7 @@ def test_every_way_of_injection_is_an_arm_of_as_many_steps(run):
     assert sorted(path.name for path in (study / "seed_0" / "gan").iterdir()) == ["angry", "happy"]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_doses_share_one_gan_and_lie_in_folders_of_safe_names(run):
     names = ["none", "dcgan [balance.add=0]", "dcgan [balance.add=3]", "dcgan [balance.add={happy: 2, angry: 5}]"]
     study = run("train.arms=[" + ",".join(f'"{name}"' for name in names) + "]", "classifier.epochs=1", "gan.epochs=1")
@@ -388,6 +394,7 @@ def test_seeds_side_by_side_give_the_same_study(run, tmp_path):
     assert (parallel / "data.json").is_file()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_failure_beside_another_seed_is_recorded(run, tmp_path):
     with pytest.raises(RuntimeError, match=r"(?s)2 of 4 trainings failed:\n  seed 0, dcgan: NonFiniteError"):
         run("train.arms=[dcgan,none]", "train.seeds=2", "train.workers=2", "gan.learning_rate=1e30")
@@ -395,6 +402,7 @@ def test_a_failure_beside_another_seed_is_recorded(run, tmp_path):
     assert [(result.arm, result.seed) for result in record.results] == [("none", 0), ("none", 1)]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_arm_that_breaks_loses_no_other(run, tmp_path, monkeypatch):
     from fer_experiments.train import seeds as module
 
@@ -427,6 +435,7 @@ def test_a_study_cut_short_in_its_first_seed_is_reported_as_asked(run, tmp_path,
     assert [(result.arm, result.seed) for result in record.results] == [("oversample", 3)]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_gan_that_breaks_fails_only_the_arms_that_need_it(run, tmp_path, caplog):
     with pytest.raises(RuntimeError, match=r"(?s)1 of 2 trainings failed:\n  seed 0, dcgan: NonFiniteError"):
         run("train.arms=[dcgan,none]", "gan.learning_rate=1e30")
@@ -434,6 +443,7 @@ def test_a_gan_that_breaks_fails_only_the_arms_that_need_it(run, tmp_path, caplo
     assert [result.arm for result in record.results] == ["none"]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_changed_balance_key_reaches_the_arms_that_have_it(run):
     folder = run("train.arms=[none,oversample,dcgan]", "balance.sampling_strategy=0.8")
     table = pd.read_csv(folder / "comparison.csv").set_index("arm")
@@ -459,11 +469,13 @@ def test_wrong_arms_stop_before_any_work(run, tmp_path, overrides, message):
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_named_class_that_balance_does_not_need_is_refused(run):
     with pytest.raises(RuntimeError, match=r"gan\.target_class=happy: balance needs generated images of angry"):
         run("train.arms=[dcgan]", "gan.target_class=happy")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_folder_study_with_parts_of_its_own(run, tmp_path):
     for part, count in (("train", 10), ("val", 4), ("test", 5)):
         for seed, name in enumerate(("cat", "dog")):

@@ -15,6 +15,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
 from tests.conftest import source
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 ARMS = ["none", "dcgan", "none@leak", "dcgan@leak"]
 
 

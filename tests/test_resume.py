@@ -20,6 +20,7 @@ from tests.processes import run_module
 from tests.results import build_result as result_of
 from tests.same_run import assert_same, curves
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 SMALL = ["trainer.max_epochs=4", "gan.batch_size=6", "classifier.batch_size=8"]  # two steps an epoch
 GAN = ["train=dcgan", "gan.ema=200", "gan.diffaugment=color", "gan.random_flip=true", "gan.checkpoint_every=2"]
 BRIEF_REFERENCE = "reference_classifier.epochs=1"
