@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from fer_experiments.bench import __main__ as bench
-from fer_experiments.bench import bottleneck, cases, gpu, gpu_steps, parts, quality, same_arm, tutorial
+from fer_experiments.bench import bottleneck, cases, gpu, gpu_steps, parts, quality, same_arm, timing, tutorial
 from fer_experiments.bench.report import format_report
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.evaluation.predictions import Predictions
@@ -222,7 +222,8 @@ def test_the_parts_for_a_gpu_end_within_six_minutes(tmp_path, read):
         read(*(word.replace("accelerator=gpu", "accelerator=cpu") for word in overrides))
 
 
-def test_steps_are_compared_with_the_tutorials_and_with_the_floor():
+def test_steps_are_compared_with_the_tutorials_and_with_the_floor(monkeypatch):
+    monkeypatch.setattr(timing, "WARM_UP", 1)
     rows = list(gpu_steps.measure_steps(tiny=True))
     assert {row["implementation"] for row in rows} >= {"tutorial", "plain", "lightning"}
     assert all(row["floor"] > 0 for row in rows)
