@@ -218,8 +218,10 @@ def run_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
         if overrides not in folders:
             folder = tmp_path_factory.mktemp("once") / "run"
             forget_gans()
+            hydra_of_test = GlobalHydra.instance().hydra
             with set_up_hydra(folder) as composed:
                 folders[overrides] = run_tiny_job(composed, folder, overrides)
+            GlobalHydra.instance().hydra = hydra_of_test
             forget_gans()
         return folders[overrides]
 
