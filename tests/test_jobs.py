@@ -201,6 +201,7 @@ def test_a_checkpoint_gives_its_own_images_again_without_training(run, checkpoin
     assert not any((folder / name).exists() for name in ("result.json", "checkpoints", "samples"))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_study_takes_a_checkpoint_for_all_its_arms(run, checkpoint, caplog):
     with caplog.at_level(logging.INFO):
         folder = run("train.arms=[none,dcgan,dcgan+traditional]", f"gan.pretrained={checkpoint}")
@@ -383,6 +384,7 @@ def test_doses_share_one_gan_and_lie_in_folders_of_safe_names(run):
     assert (study / "curves.csv").is_file()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_seeds_side_by_side_give_the_same_study(run, tmp_path):
     arms = "train.arms=[none,dcgan+traditional]"
     alone, parallel = (run(arms, "train.seeds=[3,5]", f"train.workers={n}", folder=tmp_path / str(n)) for n in (1, 2))

@@ -325,6 +325,7 @@ def test_labels_fractions_and_warm_up_decide_which_generated_images_train_the_cl
     assert train(7, *keys, "joint.share_trunk=false").generated == {}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_arms_of_both_heads_and_ec_gan_stand_beside_the_others_in_one_study(run):
     arms = 'train.arms=[none,dcgan,joint,"joint [joint.head=acgan]","joint [joint.head=external,joint.threshold=0]"]'
     folder = run(arms, "reference_classifier.epochs=1", "classifier.batch_size=16")
