@@ -1,9 +1,12 @@
 """Small data for all tests, and jobs run in this process."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,15 @@ import hydra
 import numpy as np
 import pytest
 import torch
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository, IConfigRepository
+from hydra._internal.defaults_list import DefaultsList, Overrides, create_defaults_list
+from hydra.core.default_element import ResultDefault
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Override
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
@@ -30,9 +40,18 @@ TINY_FACES = ["data.train_per_class=40", "data.test_per_class=12", "data.counts=
 
 
 def pytest_configure() -> None:
-    """One thread for each process of tests and for what these start, as there is a process for each core."""
+    """One thread for each process of tests and for what these start, as there is a process for each core.
+
+    The garbage collector, which takes a tenth of the time, goes through all objects less often.
+    """
+    gc.set_threshold(5000, 10, 20)
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the objects of the imports, which live to the end."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -57,6 +76,51 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compose_each_choice_of_files_once() -> Iterator[None]:
+    """Read each file of conf/, and merge each choice of files, once for all tests; values are set in a copy.
+
+    Hydra takes 0.1 s for it, and tests compose hundreds of times.
+    """
+    read, choose = ConfigRepository.load_config, create_defaults_list
+    merge = ConfigLoaderImpl._compose_config_from_defaults_list
+    files: dict[Any, ConfigResult | None] = {}
+    choices: dict[Any, DefaultsList] = {}
+    merged: dict[Any, DictConfig] = {}
+
+    def search_path(repo: IConfigRepository) -> tuple[str, ...]:
+        return tuple(source.full_path() for source in repo.get_sources())
+
+    def read_once(repo: ConfigRepository, config_path: str) -> ConfigResult | None:
+        key = (search_path(repo), config_path)
+        if key not in files:
+            files[key] = read(repo, config_path)
+        return deepcopy(files[key])
+
+    def choose_once(
+        repo: IConfigRepository, config_name: str | None, overrides_list: list[Override], **options: bool
+    ) -> DefaultsList:
+        values = Overrides(repo, overrides_list).config_overrides
+        options_of_groups = [override for override in overrides_list if override not in values]
+        lines = tuple(override.input_line for override in options_of_groups)
+        key = (search_path(repo), config_name, lines, *options.items())
+        if key not in choices:
+            choices[key] = choose(repo, config_name, options_of_groups, **options)
+        return replace(choices[key], config_overrides=values)
+
+    def merge_once(loader: ConfigLoaderImpl, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
+        key = (search_path(repo), repr(defaults))
+        if key not in merged:
+            merged[key] = merge(loader, defaults, repo)
+        return deepcopy(merged[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConfigRepository, "load_config", read_once)
+        patch.setattr(config_loader_impl, "create_defaults_list", choose_once)
+        patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", merge_once)
+        yield
+
+
 def forget_gans() -> None:
     shutil.rmtree(Path(os.environ["FER_EXPERIMENTS_CACHE"]) / "gans", ignore_errors=True)
 
@@ -70,13 +134,13 @@ def _forget_gans_of_earlier_tests() -> None:
 Compose = Callable[..., DictConfig]
 
 
-@pytest.fixture
-def compose(tmp_path: Path) -> Any:
-    """compose(*overrides) -> the composed configuration, Hydra set up as in a job that writes to tmp_path / "run"."""
+@contextmanager
+def set_up_hydra(default_folder: Path) -> Iterator[Compose]:
+    """Set up Hydra as in a job, and give compose(*overrides, folder=default_folder) -> the composed configuration."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3", job_name="test"):
 
-        def composed(*overrides: str, folder: Path = tmp_path / "run") -> DictConfig:
+        def composed(*overrides: str, folder: Path = default_folder) -> DictConfig:
             config = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
             with open_dict(config):
                 config.hydra.runtime.output_dir = str(folder)
@@ -88,6 +152,13 @@ def compose(tmp_path: Path) -> Any:
                 del task["hydra"]
             return task
 
+        yield composed
+
+
+@pytest.fixture
+def compose(tmp_path: Path) -> Any:
+    """compose(*overrides) -> the composed configuration, Hydra set up as in a job that writes to tmp_path / "run"."""
+    with set_up_hydra(tmp_path / "run") as composed:
         yield composed
 
 
@@ -107,16 +178,52 @@ def read(compose: Compose) -> Any:
     return read_config
 
 
+def run_tiny_job(compose: Compose, folder: Path, overrides: tuple[str, ...]) -> Path:
+    """Run a job in a folder, and return it; with tiny drawn faces unless data= is overridden."""
+    from fer_experiments.train.run import run_job
+
+    keys = {override.split("=")[0] for override in overrides}
+    faces = [] if "data" in keys else [text for text in TINY_FACES if text.split("=")[0] not in keys]
+    run_job(compose("trainer=smoke", "trainer.progress=false", *faces, *TINY_NETWORKS, *overrides, folder=folder))
+    return folder
+
+
 @pytest.fixture
 def run(compose: Compose, tmp_path: Path) -> Any:
     """run(*overrides) -> the folder of the finished job; tiny drawn faces unless data= is overridden."""
-    from fer_experiments.train.run import run_job
 
     def finished(*overrides: str, folder: Path = tmp_path / "run") -> Path:
-        keys = {override.split("=")[0] for override in overrides}
-        faces = [] if "data" in keys else [text for text in TINY_FACES if text.split("=")[0] not in keys]
-        run_job(compose("trainer=smoke", "trainer.progress=false", *faces, *TINY_NETWORKS, *overrides, folder=folder))
-        return folder
+        return run_tiny_job(compose, folder, overrides)
+
+    return finished
+
+
+@pytest.fixture
+def blank_figures() -> Iterator[None]:
+    """Leave the figures of reports undrawn, which take half the time of a study, for tests that don't look at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fer_experiments.report.figures.pictures.render_svg", lambda figure: b"<svg/>")
+        yield
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """run_once(*overrides) -> the folder of the job, run for the first of a file's tests that need it; don't change it.
+
+    GANs are kept from none of its jobs to another.
+    """
+    folders: dict[tuple[str, ...], Path] = {}
+
+    def finished(*overrides: str) -> Path:
+        if overrides not in folders:
+            folder = tmp_path_factory.mktemp("once") / "run"
+            forget_gans()
+            hydra_of_test = GlobalHydra.instance().hydra
+            with set_up_hydra(folder) as composed:
+                folders[overrides] = run_tiny_job(composed, folder, overrides)
+            GlobalHydra.instance().hydra = hydra_of_test
+            forget_gans()
+        return folders[overrides]
 
     return finished
 

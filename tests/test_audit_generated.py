@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from PIL import Image
 
 from fer_experiments.audit import audit_generated
@@ -41,6 +42,7 @@ def test_dcgan_leaves_an_audit_of_its_images(run):
     assert Image.open(folder / "nearest.png").size == (8 * 34 + 2, 2 * 34 + 2)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_study_audits_every_gan_and_counts_its_seconds(run):
     folder = run("train.arms=[none,dcgan,dcgan+traditional]", "data.counts={angry: 5, fear: 6, happy: 9}")
     assert {path.parent.name for path in folder.rglob("audit.json")} == {"angry", "fear"}
@@ -52,6 +54,7 @@ def test_study_audits_every_gan_and_counts_its_seconds(run):
     assert 0 < record.work["audit"] < record.seconds
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_existing_images_that_an_arm_uses_are_audited_in_its_folder(run, tmp_path):
     gan = run("train=dcgan", folder=tmp_path / "gan")
     existing = f"balance.synthetic={gan}/synthetic"
@@ -62,6 +65,7 @@ def test_existing_images_that_an_arm_uses_are_audited_in_its_folder(run, tmp_pat
     assert not (study / "seed_0" / "none" / "audit.json").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_audit_that_fails_loses_no_arm_and_is_recorded(run, monkeypatch, caplog):
     def fail(*_):
         raise RuntimeError("planted")

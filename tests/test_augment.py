@@ -67,6 +67,7 @@ def test_every_image_has_its_own_draws(augment, name, channels):
     assert len({image.numpy().tobytes() for image in out}) > 16  # two of a policy's choices may be alike
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_every_option_is_an_arm(run):
     folder = run("train=study", f"train.arms=[{','.join(f'none+{name}' for name in OPTIONS)}]")
     arms = {Result.load(file.parent).arm for file in folder.rglob("result.json")}

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from fer_experiments.bench import __main__ as bench
-from fer_experiments.bench import bottleneck, cases, gpu, gpu_steps, parts, quality, same_arm, tutorial
+from fer_experiments.bench import bottleneck, cases, gpu, gpu_steps, parts, quality, same_arm, timing, tutorial
 from fer_experiments.bench.report import format_report
 from fer_experiments.classifier.networks import CNN
 from fer_experiments.evaluation.predictions import Predictions
@@ -143,6 +143,7 @@ def test_wrong_arguments_are_refused(capsys, arguments, message):
 # Quality
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_quality_compares_studies(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(quality, "SAMPLES", 20)
     arms = "train.arms=[none,dcgan]"
@@ -158,6 +159,7 @@ def test_quality_compares_studies(run, tmp_path, monkeypatch, capsys):
     assert floors[0] == floors[1]  # the same real images, the same features
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_same_arm_under_two_names_differs_in_the_seed_of_training_alone(tmp_path, capsys):
     tiny = ["data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"]
     same_arm.main(["--studies=2", "--seeds=2", f"--out={tmp_path}", "trainer=smoke", "classifier.image_size=32", *tiny])
@@ -220,7 +222,8 @@ def test_the_parts_for_a_gpu_end_within_six_minutes(tmp_path, read):
         read(*(word.replace("accelerator=gpu", "accelerator=cpu") for word in overrides))
 
 
-def test_steps_are_compared_with_the_tutorials_and_with_the_floor():
+def test_steps_are_compared_with_the_tutorials_and_with_the_floor(monkeypatch):
+    monkeypatch.setattr(timing, "WARM_UP", 1)
     rows = list(gpu_steps.measure_steps(tiny=True))
     assert {row["implementation"] for row in rows} >= {"tutorial", "plain", "lightning"}
     assert all(row["floor"] > 0 for row in rows)

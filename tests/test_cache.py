@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import struct
-import subprocess
-import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +22,7 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.sources import Folder
 from fer_experiments.errors import ConfigError
 from tests.conftest import source, write_images
+from tests.processes import start_process
 
 
 @pytest.fixture
@@ -289,19 +288,20 @@ def test_threads_that_open_at_once_build_once(pets, monkeypatch):
         np.testing.assert_array_equal(cache.images, opened[0].images)
 
 
+def print_cache(root: Path, cache_dir: Path) -> None:
+    opened = open_cache(source("folder", root=root, cache_dir=cache_dir))
+    print(opened.folder, opened.images.sum(dtype=int))
+
+
 def test_processes_that_open_at_once_share_one_cache(pets, two_classes, tmp_path):
-    program = (
-        "import sys; from tests.conftest import source; from fer_experiments.data.cache import open_cache;"
-        "opened = open_cache(source('folder', root=sys.argv[1], cache_dir=sys.argv[2]));"
-        "print(opened.folder, opened.images.sum(dtype=int))"
-    )
-    command = [sys.executable, "-c", program, str(two_classes), str(tmp_path / "cache")]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[1]}
-    jobs = [subprocess.Popen(command, **pipes) for _ in range(2)]
-    outputs = [job.communicate(timeout=120) for job in jobs]
-    assert [job.returncode for job in jobs] == [0, 0], outputs
+    places = two_classes, tmp_path / "cache"
+    files = [tmp_path / f"{number}.txt" for number in range(2)]
+    jobs = [start_process(print_cache, *places, folder=tmp_path, output=file) for file in files]
+    for job in jobs:
+        job.join(120)
+    assert [job.exitcode for job in jobs] == [0, 0]
     opened = open_cache(pets())
-    assert {out.strip() for out, _ in outputs} == {f"{opened.folder} {opened.images.sum(dtype=int)}"}
+    assert {file.read_text().strip() for file in files} == {f"{opened.folder} {opened.images.sum(dtype=int)}"}
     assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == [opened.folder]
 
 

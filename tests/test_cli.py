@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
 import time
@@ -12,18 +11,24 @@ import joblib
 import pytest
 
 from tests.conftest import TINY_FACES, TINY_NETWORKS
+from tests.processes import run_module
 
 
 def command(*arguments: str, where: Path, module: str = "fer_experiments") -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(line, cwd=where, capture_output=True, text=True, env=os.environ, timeout=300)
+    return run_module(module, arguments, where)
+
+
+def command_in_new_process(*arguments: str, where: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command that starts processes, or whose imports matter, as a shell does."""
+    line = [sys.executable, "-m", "fer_experiments", *arguments]
+    return subprocess.run(line, cwd=where, capture_output=True, text=True, timeout=300)
 
 
 def test_help_answers_at_once(tmp_path):
     taken = []
-    for _ in range(3):
+    while not taken or (min(taken) >= 3 and len(taken) < 3):  # the machine may be busy
         started = time.monotonic()
-        done = command("--help", where=tmp_path)
+        done = command_in_new_process("--help", where=tmp_path)
         taken.append(time.monotonic() - started)
     assert "fer_experiments - do generated images help" in done.stdout
     assert "== Configuration groups ==" in done.stdout
@@ -43,7 +48,7 @@ def test_a_sweep_over_epochs_and_latent_size_runs(tmp_path):
 def test_jobs_side_by_side_share_the_cores(tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")  # tests' own; it would win
     sweep = ["seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer=smoke"]
-    done = command("-m", "train=cnn", *sweep, *TINY_NETWORKS, *TINY_FACES, where=tmp_path)
+    done = command_in_new_process("-m", "train=cnn", *sweep, *TINY_NETWORKS, *TINY_FACES, where=tmp_path)
     assert done.returncode == 0, done.stderr
     results = [json.loads(path.read_text()) for path in tmp_path.glob("multirun/cnn-faces/*/*/result.json")]
     threads = max(1, joblib.cpu_count() // 2)

@@ -13,7 +13,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from omegaconf import open_dict, read_write
-from torch import multiprocessing
 
 from fer_experiments.data.samplers import EpochBatches, RankBatches
 from fer_experiments.distributed import gather_from_ranks, global_rank, on_rank_zero
@@ -25,7 +24,8 @@ from fer_experiments.train.seeds import choose_workers
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.config import TrainerConfig
 from tests.conftest import TINY_FACES, TINY_NETWORKS
-from tests.test_cli import command
+from tests.processes import start_process
+from tests.test_cli import command_in_new_process
 
 TWO = ["accelerator=cpu", "trainer=ddp", "trainer.devices=2"]
 TINY = ["trainer.max_epochs=2", "trainer.progress=false", *TINY_FACES, *TINY_NETWORKS]
@@ -88,8 +88,13 @@ def _run_rank(rank: int, port: int, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory) -> dict[str, list[dict]]:
     """{job: what each of two ranks has at the end}"""
-    folder = tmp_path_factory.mktemp("ranks")
-    multiprocessing.spawn(_run_rank, (find_free_network_port(), folder), nprocs=2)
+    folder, port = tmp_path_factory.mktemp("ranks"), find_free_network_port()
+    ranks = [
+        start_process(_run_rank, rank, port, folder, folder=folder, output=folder / f"{rank}.txt") for rank in (0, 1)
+    ]
+    for rank in ranks:
+        rank.join(300)
+    assert [rank.exitcode for rank in ranks] == [0, 0], [file.read_text() for file in folder.glob("*.err")]
     return {job: [torch.load(folder / f"{job}-{rank}.pt") for rank in (0, 1)] for job in ("train=cnn", "train=dcgan")}
 
 
@@ -147,7 +152,7 @@ def test_a_study_on_two_devices_leaves_every_file_once(tmp_path):
         "classifier.batch_size=8",
         "reference_classifier.epochs=1",
     ]
-    done = command(*settings, "gan.kid_every=1", "data.valid_fraction=0.4", *TWO, *TINY, where=tmp_path)
+    done = command_in_new_process(*settings, "gan.kid_every=1", "data.valid_fraction=0.4", *TWO, *TINY, where=tmp_path)
     assert done.returncode == 0, done.stderr
     (study,) = tmp_path.glob("multirun/study-faces/*")
     record = StudyRecord.load(study)
@@ -162,7 +167,7 @@ def test_a_study_on_two_devices_leaves_every_file_once(tmp_path):
     torch.load(study / "seed_0" / "gan" / "checkpoints" / "last.ckpt", weights_only=True)
     assert json.loads((study / "status.json").read_text())["state"] == "done"
     assert done.stdout.count("arm 1 of 2: none") == 1
-    again = command(*settings, "gan.kid_every=1", "data.valid_fraction=0.4", *TWO, *TINY, where=tmp_path)
+    again = command_in_new_process(*settings, "gan.kid_every=1", "data.valid_fraction=0.4", *TWO, *TINY, where=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "already finished" in again.stdout
 

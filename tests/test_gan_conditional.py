@@ -27,6 +27,7 @@ from fer_experiments.train.gan.fit import count_real, training_places
 from fer_experiments.trainer.callbacks.sample_grid import sample_grid
 from tests.test_gan import BCE, count_parameters, small_gan
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 SEVEN = "data.counts={angry: 3, disgust: 4, fear: 5, happy: 12, neutral: 6, sad: 7, surprise: 8}"
 
 

@@ -3,9 +3,9 @@
 import logging
 import os
 import shutil
-import signal
-import subprocess
 import sys
+import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +21,7 @@ from fer_experiments.train.gan import generated_images
 from fer_experiments.train.gan.sharing import gan_fingerprint, get_or_train_shared
 from fer_experiments.train.settings import RunContext
 from tests.conftest import TINY_FACES, TINY_NETWORKS
+from tests.processes import start_process
 from tests.results import build_result
 
 
@@ -138,42 +139,50 @@ def test_a_cache_that_cant_be_written_is_named(tmp_path):
         get_or_train_shared(settings, "key", "GAN of x", tmp_path, lambda: None)
 
 
-PROCESS = """
-import logging, sys, time
-from pathlib import Path
-from fer_experiments.train.gan.sharing import get_or_train_shared
-from tests.results import build_result
-from tests.test_gan_sharing import settings_with_cache
+def train_or_share(cache: Path, folder: Path, seconds: float) -> None:
+    """Say what a process that needs a GAN does; its training takes `seconds`."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 
-cache, folder, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
-logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    def train() -> Result:
+        print("training", flush=True)
+        time.sleep(seconds)
+        return build_result("gan", 0, 0.5)
 
-def train():
-    print("training", flush=True)
-    time.sleep(seconds)
-    return build_result("gan", 0, 0.5)
+    folder.mkdir()
+    result = get_or_train_shared(settings_with_cache(cache), "key", "GAN of angry", folder, train)
+    print("ends with", result.shared_from, flush=True)
 
-folder.mkdir()
-result = get_or_train_shared(settings_with_cache(cache), "key", "GAN of angry", folder, train)
-print("ends with", result.shared_from, flush=True)
-"""
+
+def wait_for_line(file: Path) -> str:
+    """Return the first line that a process writes."""
+    for _ in range(6000):
+        if file.is_file() and "\n" in (text := file.read_text()):
+            return text.partition("\n")[0]
+        time.sleep(0.02)
+    raise TimeoutError(file)
 
 
 def test_processes_wait_for_the_one_that_trains_but_not_for_a_dead_one(tmp_path):
-    def start(name: str, seconds: float) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", PROCESS, str(tmp_path), str(tmp_path / name), str(seconds)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
+    def start(name: str, seconds: float) -> BaseProcess:
+        folder = tmp_path / name
+        return start_process(train_or_share, tmp_path, folder, seconds, folder=tmp_path, output=output_of(name))
+
+    def output_of(name: str) -> Path:
+        return tmp_path / f"{name}.txt"
 
     first = start("first", 600)
-    assert first.stdout.readline() == "training\n"
-    waiting = [start(name, 2) for name in ("second", "third")]
+    assert wait_for_line(output_of("first")) == "training"
+    names = ("second", "third")
+    waiting = [start(name, 2) for name in names]
     message = f"the GAN of angry is being trained by process {first.pid} on "
+    for name in names:
+        assert wait_for_line(output_of(name)).startswith(message)
+    first.kill()
     for process in waiting:
-        assert process.stdout.readline().startswith(message)
-    first.send_signal(signal.SIGKILL)
-    outputs = [process.communicate(timeout=120)[0].splitlines() for process in waiting]
+        process.join(120)
+    outputs = [output_of(name).read_text().splitlines()[1:] for name in names]
     of_trainer, of_sharer = sorted(outputs, reverse=True)
     assert of_trainer == ["training", "ends with None"]
-    (trainer,) = {name for name in ("second", "third") if f"in {tmp_path / name}" in of_sharer[0]}
+    (trainer,) = {name for name in names if f"in {tmp_path / name}" in of_sharer[0]}
     folder = tmp_path / trainer
     assert of_sharer == [f"the GAN of angry was trained before, in {folder}", f"ends with {folder}"]

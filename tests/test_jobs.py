@@ -145,6 +145,7 @@ def test_same_seed_same_result_and_another_seed_another(run, tmp_path):
     assert first.history != third.history
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_generated_images_of_another_run_can_be_injected(run, tmp_path):
     gan = run("train=dcgan", folder=tmp_path / "gan")
     result = Result.load(run("train=cnn", "balance=dcgan", f"balance.synthetic={gan}/synthetic"))
@@ -183,9 +184,9 @@ def test_grayscale_folders_work_with_one_channel_and_three(run, tmp_path, channe
 
 
 @pytest.fixture
-def checkpoint(run, tmp_path) -> Path:
+def checkpoint(run_once) -> Path:
     """The checkpoint of a GAN of angry faces; its images lie in checkpoint.parents[1] / "synthetic"."""
-    return run("train=dcgan", folder=tmp_path / "trained") / "checkpoints" / "last.ckpt"
+    return run_once("train=dcgan") / "checkpoints" / "last.ckpt"
 
 
 def manifest_of(folder: Path) -> pd.DataFrame:
@@ -201,6 +202,7 @@ def test_a_checkpoint_gives_its_own_images_again_without_training(run, checkpoin
     assert not any((folder / name).exists() for name in ("result.json", "checkpoints", "samples"))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_study_takes_a_checkpoint_for_all_its_arms(run, checkpoint, caplog):
     with caplog.at_level(logging.INFO):
         folder = run("train.arms=[none,dcgan,dcgan+traditional]", f"gan.pretrained={checkpoint}")
@@ -212,6 +214,7 @@ def test_a_study_takes_a_checkpoint_for_all_its_arms(run, checkpoint, caplog):
     assert "<html" in (folder / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_study_of_two_seeds_refuses_the_checkpoint_of_the_first_for_the_second(run, checkpoint, tmp_path):
     with pytest.raises(RuntimeError, match=r"(?s)1 of 4 .*seed 1, dcgan: ConfigError.*a checkpoint serves one seed"):
         run("train.arms=[none,dcgan]", "train.seeds=2", f"gan.pretrained={checkpoint}")
@@ -308,6 +311,7 @@ def test_study_compares_all_arms_fairly(study):
     assert {r.precision for r in trainings} == {"fp32"}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_baseline_like_every_arm_has_the_runs_augment(run):
     study = run("train.arms=[none,oversample,dcgan]", "augment=traditional", "gan.epochs=1")
     record = StudyRecord.load(study)
@@ -317,6 +321,7 @@ def test_the_baseline_like_every_arm_has_the_runs_augment(run):
     assert {pair.against for pair in generated.pairs} >= {"none+traditional"}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
     strategies = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))
     folder = run(f"train.arms=[{','.join(strategies)}]", "data.counts={angry: 3, fear: 9, happy: 12, sad: 10}")
@@ -343,6 +348,7 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
     )
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_every_way_of_injection_is_an_arm_of_as_many_steps(run):
     ways = [
         "inject=missing, balance.generated_fraction=0.25",
@@ -361,6 +367,7 @@ def test_every_way_of_injection_is_an_arm_of_as_many_steps(run):
     assert sorted(path.name for path in (study / "seed_0" / "gan").iterdir()) == ["angry", "happy"]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_doses_share_one_gan_and_lie_in_folders_of_safe_names(run):
     names = ["none", "dcgan [balance.add=0]", "dcgan [balance.add=3]", "dcgan [balance.add={happy: 2, angry: 5}]"]
     study = run("train.arms=[" + ",".join(f'"{name}"' for name in names) + "]", "classifier.epochs=1", "gan.epochs=1")
@@ -378,6 +385,7 @@ def test_doses_share_one_gan_and_lie_in_folders_of_safe_names(run):
     assert (study / "curves.csv").is_file()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_seeds_side_by_side_give_the_same_study(run, tmp_path):
     arms = "train.arms=[none,dcgan+traditional]"
     alone, parallel = (run(arms, "train.seeds=[3,5]", f"train.workers={n}", folder=tmp_path / str(n)) for n in (1, 2))
@@ -408,6 +416,7 @@ def test_workers_are_chosen_by_default(read):
     assert read().train.workers == "auto"
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_failure_beside_another_seed_is_recorded(run, tmp_path):
     with pytest.raises(RuntimeError, match=r"(?s)2 of 4 trainings failed:\n  seed 0, dcgan: NonFiniteError"):
         run("train.arms=[dcgan,none]", "train.seeds=2", "train.workers=2", "gan.learning_rate=1e30")
@@ -415,6 +424,7 @@ def test_a_failure_beside_another_seed_is_recorded(run, tmp_path):
     assert [(result.arm, result.seed) for result in record.results] == [("none", 0), ("none", 1)]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_arm_that_breaks_loses_no_other(run, tmp_path, monkeypatch):
     from fer_experiments.train import seeds as module
 
@@ -447,6 +457,7 @@ def test_a_study_cut_short_in_its_first_seed_is_reported_as_asked(run, tmp_path,
     assert [(result.arm, result.seed) for result in record.results] == [("oversample", 3)]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_gan_that_breaks_fails_only_the_arms_that_need_it(run, tmp_path, caplog):
     with pytest.raises(RuntimeError, match=r"(?s)1 of 2 trainings failed:\n  seed 0, dcgan: NonFiniteError"):
         run("train.arms=[dcgan,none]", "gan.learning_rate=1e30")
@@ -454,6 +465,7 @@ def test_a_gan_that_breaks_fails_only_the_arms_that_need_it(run, tmp_path, caplo
     assert [result.arm for result in record.results] == ["none"]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_changed_balance_key_reaches_the_arms_that_have_it(run):
     folder = run("train.arms=[none,oversample,dcgan]", "balance.sampling_strategy=0.8")
     table = pd.read_csv(folder / "comparison.csv").set_index("arm")
@@ -479,11 +491,13 @@ def test_wrong_arms_stop_before_any_work(run, tmp_path, overrides, message):
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_named_class_that_balance_does_not_need_is_refused(run):
     with pytest.raises(RuntimeError, match=r"gan\.target_class=happy: balance needs generated images of angry"):
         run("train.arms=[dcgan]", "gan.target_class=happy")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_folder_study_with_parts_of_its_own(run, tmp_path):
     for part, count in (("train", 10), ("val", 4), ("test", 5)):
         for seed, name in enumerate(("cat", "dog")):

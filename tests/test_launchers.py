@@ -10,7 +10,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.sweep_objective import negative_kid, valid_balanced_accuracy
 from tests.results import build_result
-from tests.test_cli import TINY_FACES, TINY_NETWORKS, command
+from tests.test_cli import TINY_FACES, TINY_NETWORKS, command, command_in_new_process
 
 SEARCH = ["hydra/sweeper=optuna", "hydra.sweeper.direction=maximize"]
 TINY = ["trainer=smoke", *TINY_FACES, *TINY_NETWORKS]
@@ -25,7 +25,8 @@ def results_of_sweep(where: Path, job: str) -> list[Result]:
 def test_a_sweep_runs_under(launcher, tmp_path):
     plugin = {"two_jobs": "joblib", "local_queue": "submitit", "submitit_local": "submitit"}.get(launcher, launcher)
     pytest.importorskip(f"hydra_plugins.hydra_{plugin}_launcher", reason=f"pip install 'fer-experiments[{plugin}]'")
-    done = command("-m", "train=dcgan", "seed=0,1", f"hydra/launcher={launcher}", *TINY, where=tmp_path)
+    line = ["-m", "train=dcgan", "seed=0,1", f"hydra/launcher={launcher}", *TINY]
+    done = command_in_new_process(*line, where=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [result.seed for result in results_of_sweep(tmp_path, "dcgan")] == [0, 1]
 

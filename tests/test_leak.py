@@ -15,6 +15,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
 from tests.conftest import source
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 ARMS = ["none", "dcgan", "none@leak", "dcgan@leak"]
 
 
@@ -26,8 +27,8 @@ def data():
 
 
 @pytest.fixture
-def study(run):
-    return run(f"train.arms=[{','.join(ARMS)}]", "trainer.limit_batches=null", "trainer.max_epochs=3")
+def study(run_once):
+    return run_once(f"train.arms=[{','.join(ARMS)}]", "trainer.limit_batches=null", "trainer.max_epochs=3")
 
 
 def record_of(folder: Path) -> StudyRecord:

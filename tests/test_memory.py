@@ -1,6 +1,7 @@
 """Freed memory stays in the process, and the memory of a run hardly grows with the number of images."""
 
 import platform
+import resource
 import subprocess
 import sys
 
@@ -13,38 +14,33 @@ from fer_experiments.audit.class_images import PixelsOnDisk
 from fer_experiments.bench.memory import measure, watch
 from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.evaluation.generated.nearest import find_nearest, neighbour_distances, pixel_features
-
-COUNT_PAGE_FAULTS = """
-import resource, sys
-import torch
 from fer_experiments.trainer.memory import keep_freed_memory
-if sys.argv[1] == "keep":
-    assert keep_freed_memory()
-for _ in range(10):  # the heap finds its size
-    torch.empty(20_000_000).fill_(1.0)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    torch.empty(20_000_000).fill_(1.0)  # 80 MB
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
+from tests.processes import start_process
+
+
+def count_page_faults(keep: bool) -> None:
+    """Print how many new pages 20 blocks of 80 MB take after the first ten."""
+    if keep:
+        assert keep_freed_memory()
+    for _ in range(10):  # the heap finds its size
+        torch.empty(20_000_000).fill_(1.0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.empty(20_000_000).fill_(1.0)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc only")
-def test_large_blocks_are_reused_without_new_pages():
-    faults = {
-        how: int(
-            subprocess.run(
-                [sys.executable, "-c", COUNT_PAGE_FAULTS, how], capture_output=True, text=True, check=True
-            ).stdout
-        )
-        for how in ("keep", "return")
-    }
-    assert faults["keep"] * 10 < faults["return"]
+def test_large_blocks_are_reused_without_new_pages(tmp_path):
+    faults = []
+    for keep in (True, False):
+        output = tmp_path / f"{keep}.txt"
+        start_process(count_page_faults, keep, folder=tmp_path, output=output).join(120)
+        faults.append(int(output.read_text()))
+    assert faults[0] * 10 < faults[1]
 
 
 def test_other_systems_are_left_alone(monkeypatch):
-    from fer_experiments.trainer.memory import keep_freed_memory
-
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert keep_freed_memory() is False
 

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -62,9 +64,25 @@ def test_predictions_are_those_of_the_run(run, two_classes, capsys, overrides):
     assert [row["predicted"] for row in rows] == [("cat", "dog")[index] for index in measured.argmax(1)]
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder of two classes."""
+    folder = tmp_path_factory.mktemp("pets")
+    write_images(folder / "cat", 12, seed=1)
+    write_images(folder / "dog", 20, seed=2)
+    return folder
+
+
 @pytest.fixture
-def checkpoint(run, two_classes):
-    return train(run, two_classes) / "checkpoints" / "best.ckpt"
+def checkpoint(run_once, root, tmp_path):
+    """A copy of the checkpoint of a training, which a test may change."""
+    return Path(shutil.copy(train(run_once, root) / "checkpoints" / "best.ckpt", tmp_path))
+
+
+@pytest.fixture
+def plain_checkpoint(run_once, root, tmp_path):
+    """A copy of the checkpoint of a user's network."""
+    return Path(shutil.copy(train(run_once, root, *PLAIN_OVERRIDES) / "checkpoints" / "best.ckpt", tmp_path))
 
 
 def test_files_that_are_not_images_are_reported_and_the_rest_classified(checkpoint, tmp_path, capsys):
@@ -92,9 +110,8 @@ def test_a_folder_without_images_is_refused(checkpoint, tmp_path, capsys):
     assert "empty: has no images (looked for .bmp" in capsys.readouterr().err
 
 
-def test_a_users_network_is_built_only_if_the_user_names_it(run, two_classes, capsys):
-    folder = train(run, two_classes, *PLAIN_OVERRIDES)
-    lines = [str(folder / "checkpoints" / "best.ckpt"), str(two_classes / "cat")]
+def test_a_users_network_is_built_only_if_the_user_names_it(plain_checkpoint, two_classes, capsys):
+    lines = [str(plain_checkpoint), str(two_classes / "cat")]
     assert main(lines) == 2
     error = capsys.readouterr().err
     assert f"its network is {PLAIN}, code that is not run only because a file names it" in error
@@ -104,21 +121,19 @@ def test_a_users_network_is_built_only_if_the_user_names_it(run, two_classes, ca
     assert f"is {PLAIN}; give that" in capsys.readouterr().err
 
 
-def test_the_arguments_of_a_users_network_are_built_as_in_training(run, two_classes):
-    folder = train(run, two_classes, *PLAIN_OVERRIDES)
-    network = TrainedClassifier.load(folder / "checkpoints" / "best.ckpt", PLAIN).network
+def test_the_arguments_of_a_users_network_are_built_as_in_training(plain_checkpoint):
+    network = TrainedClassifier.load(plain_checkpoint, PLAIN).network
     assert isinstance(network.activation, nn.LeakyReLU)
     assert network.activation.negative_slope == 0.25
 
 
-def test_code_that_an_argument_of_a_users_network_names_is_not_run(run, two_classes):
-    checkpoint = train(run, two_classes, *PLAIN_OVERRIDES) / "checkpoints" / "best.ckpt"
+def test_code_that_an_argument_of_a_users_network_names_is_not_run(plain_checkpoint):
     for target in ("os.mkdir", "torch.nn.init.zeros_", "torch.hub.load", "torch.nn.os", [1], None):
         argument = {"_target_": target}
         for activation in (argument, {"modules": [argument]}):
-            with_provenance(checkpoint, network={"_target_": PLAIN, "activation": activation})
+            with_provenance(plain_checkpoint, network={"_target_": PLAIN, "activation": activation})
             with pytest.raises(ConfigError, match=r"Plain that it names: .*; only modules of torch\.nn are built"):
-                TrainedClassifier.load(checkpoint, PLAIN)
+                TrainedClassifier.load(plain_checkpoint, PLAIN)
 
 
 def with_provenance(checkpoint, **entries):

@@ -97,6 +97,7 @@ def test_an_unknown_fault_is_refused(read):
         read("train=cnn", "balance=dcgan", "balance.reject=[ugly]")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_arms_with_and_without_rejection_share_a_gan(run):
     names = ["dcgan", "dcgan [balance.reject=[low_quality]]"]
     study = run("train.arms=[none," + ",".join(f'"{name}"' for name in names) + "]", "data.train_per_class=80")

@@ -1,8 +1,5 @@
 """A job that was killed and started again leaves the same files as one that was not."""
 
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -19,9 +16,11 @@ from fer_experiments.trainer.callbacks.checkpoints import BestCheckpoint, LastCh
 from fer_experiments.trainer.callbacks.exact_resume import ExactResume
 from fer_experiments.trainer.fingerprint import load_finished
 from tests.conftest import TINY_FACES, TINY_NETWORKS, forget_gans
+from tests.processes import run_module
 from tests.results import build_result as result_of
 from tests.same_run import assert_same, curves
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
 SMALL = ["trainer.max_epochs=4", "gan.batch_size=6", "classifier.batch_size=8"]  # two steps an epoch
 GAN = ["train=dcgan", "gan.ema=200", "gan.diffaugment=color", "gan.random_flip=true", "gan.checkpoint_every=2"]
 BRIEF_REFERENCE = "reference_classifier.epochs=1"
@@ -180,8 +179,7 @@ def test_a_checkpoint_that_cant_be_continued_from_is_refused(tmp_path, write, me
 
 def kill_at_random(folder, *arguments):
     """Run tests/kill.py; return its line about the kills."""
-    command = [sys.executable, "-m", "tests.kill", str(folder), *arguments]
-    process = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = run_module("tests.kill", [str(folder), *arguments], folder, seconds=3600)
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout
 
