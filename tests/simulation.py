@@ -1,7 +1,7 @@
 """Predictions of studies with a known truth: two arms, several seeds, one test set, and noise on both levels."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.stats import norm
@@ -77,3 +77,37 @@ def make_arm(
     predictions = np.where(difficulty + noise < accuracy, LABELS, 1 - LABELS)
     splits = {number: f"{split}{number}" for number in seeds}
     return ArmPredictions(name, splits, predictions, accuracy if validation is None else validation, "dcgan" in name)
+
+
+def simulate_study(
+    rng: np.random.Generator,
+    accuracies: Mapping[str, float],
+    seeds: int,
+    labels: np.ndarray,
+    collapses: Mapping[str, float] | None = None,
+    cluster_size: int = 1,
+) -> list[ArmPredictions]:
+    """Draw the predictions of a study's arms, by the model of `simulate`.
+
+    Args:
+        rng: draws everything.
+        accuracies: {arm: probability that it is right}; it has generated images if "dcgan" is a part of its name.
+        seeds: of each arm.
+        labels: (images,) class indices.
+        collapses: {arm: probability that a seed of it predicts class 0 for every image}.
+        cluster_size: how many images in a row share their difficulties.
+    """
+    images = len(labels)
+
+    def draw_by_cluster(deviation: float) -> np.ndarray:
+        return rng.normal(0, deviation, -(-images // cluster_size)).repeat(cluster_size)[:images]
+
+    difficulty, arms = draw_by_cluster(DIFFICULTY), []
+    for name, accuracy in accuracies.items():
+        ability = norm.ppf(accuracy) * TOTAL + difficulty + draw_by_cluster(PREFERENCE)
+        ability = ability + rng.normal(0, TRAINING, (seeds, 1)) + rng.normal(0, RESIDUAL, (seeds, images))
+        predictions = np.where(ability > 0, labels, (labels + 1) % (labels.max() + 1))
+        predictions[rng.random(seeds) < (collapses or {}).get(name, 0.0)] = 0
+        splits = {seed: str(seed) for seed in range(seeds)}
+        arms.append(ArmPredictions(name, splits, predictions, accuracy, "dcgan" in name))
+    return arms

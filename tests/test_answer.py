@@ -85,7 +85,7 @@ def test_data_that_differ_in_more_than_one_key_are_written_out(tmp_path):
 def test_an_answer_that_depends_on_the_second_comparison_says_so(tmp_path):
     scores = constant(none=0.9, none_and_traditional=0.5, dcgan_and_traditional=0.7)
     sentence = answer(write_study(tmp_path, scores, SEEDS), tmp_path)
-    assert sentence.startswith("Undecided: Better than none+traditional, but not than none: ")
+    assert sentence.startswith("Undecided: Better than none+traditional, but not shown to be better than none: ")
 
 
 def test_arms_are_compared_on_the_seeds_that_both_finished(tmp_path):
@@ -95,7 +95,7 @@ def test_arms_are_compared_on_the_seeds_that_both_finished(tmp_path):
 
 def test_arms_without_a_seed_in_common_are_not_compared(tmp_path):
     sentence = answer(write_study(tmp_path, {"none": {0: 0.7}, "dcgan": {1: 0.8}}, [0, 1]), tmp_path)
-    assert sentence == "Undecided: dcgan and none have no finished seed of the same split in common."
+    assert sentence == "Undecided: dcgan has no finished seed of the same split in common with none."
 
 
 def test_without_generated_images_there_is_no_answer(tmp_path):

@@ -34,6 +34,46 @@ def test_the_same_predictions_are_equivalent_on_enough_images(images, expected):
     assert result.high == -result.low == pytest.approx(3.7 / images, rel=0.02)  # exactly: Clopper and Pearson's 0 of n
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 4, 5, 9])
+def test_fewer_than_five_seeds_are_never_equivalent(seeds):
+    a, _, labels = simulate(np.random.default_rng(0), seeds, 1400)
+    result = compare(a, a, labels)
+    assert result.verdict == ("equivalent" if seeds >= 5 else "undecided")
+    assert ("within 0.5 points either way, but fewer than 5 seeds" in result.explanation) == (seeds < 5)
+
+
+@pytest.mark.parametrize("seeds", [3, 8])
+def test_arms_that_predict_one_class_are_not_equivalent(seeds):
+    labels = np.arange(1362) % 2
+    constant = np.zeros((seeds, 1362), dtype=int)
+    assert compare(constant, constant, labels).verdict == "undecided"
+    good = np.tile(labels, (8, 1))
+    collapsed = good.copy()
+    collapsed[0] = 0
+    assert compare(good, good, labels, margin=0.9).verdict == "equivalent"
+    assert "a single class" in compare(collapsed, good, labels, margin=0.9).explanation
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1"])
+def test_copies_of_an_image_tell_no_more_than_the_image(metric):
+    a, b, labels = simulate(np.random.default_rng(0), 6, 300, effect=0.03)
+    once = compare(a, b, labels, metric)
+    copies = [np.concatenate([each, each, each], axis=-1) for each in (a, b, labels)]
+    counted_once = compare(*copies, metric, clusters=np.tile(np.arange(300), 3))
+    assert (counted_once.low, counted_once.high) == pytest.approx((once.low, once.high))
+    assert compare(*copies, metric).high < once.high
+    alone = compare(a, b, labels, metric, clusters=np.arange(300))
+    assert (alone.low, alone.high) == pytest.approx((once.low, once.high))
+
+
+def test_few_images_of_one_class_can_decide_if_they_agree():
+    """Ten images whose differences are alike tell more than that at least one of them is too hard for both arms."""
+    labels = np.repeat([0, 1], [190, 10])
+    rng = np.random.default_rng(1)
+    a, b = (np.where(rng.random((10, 200)) < share, labels, 1 - labels) for share in (0.9, 0.6))
+    assert compare(a, b, labels).verdict == "helps"
+
+
 def test_arms_that_differ_by_the_margin_are_not_said_to_be_equivalent():
     """One image in 200 is too hard for B alone; 37 % of test sets have no such image."""
     rng = np.random.default_rng(0)
@@ -91,6 +131,7 @@ GOOD = np.zeros((2, 3), dtype=int)
         (GOOD, GOOD, GOOD[0], {"margin": -0.1}, "margin=-0.1"),
         (GOOD, GOOD, GOOD[0], {"margin": float("nan")}, "margin=nan"),
         (GOOD, GOOD, GOOD[0], {"level": 1.0}, "level=1.0"),
+        (GOOD, GOOD, GOOD[0], {"clusters": GOOD[0, :2]}, "clusters \\(2,\\): must be one number for each of 3 images"),
     ],
 )  # fmt: skip
 def test_arguments_that_do_not_fit_are_refused(a, b, labels, keys, message):

@@ -6,12 +6,13 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from fer_experiments.evaluation.intervals import Estimate, estimate_mean
+from fer_experiments.evaluation.intervals import Estimate, Variance, estimate_mean
 from fer_experiments.evaluation.p_values import sign_flip_p_value
 from fer_experiments.evaluation.scores import Array, Metric, check_predictions, score_with_influence
 from fer_experiments.evaluation.study_size import describe_settling_study, resolvable_difference
 
 Verdict = Literal["helps", "hurts", "equivalent", "undecided"]
+MIN_SEEDS_TO_EQUATE = 5
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,15 @@ def compare(
     margin: float = 0.005,
     level: float = 0.95,
     seed: int = 0,
+    clusters: Array | None = None,
+    *,
+    seed_variance: Variance | None = None,
 ) -> Comparison:
     """Compare two arms on the same seeds and test images.
 
     The verdict is "equivalent" if the interval lies within +-margin; else "helps" (A is better) or "hurts" if it
-    excludes 0; else "undecided". With one seed it is "undecided", since nothing is known of the luck of training.
+    excludes 0; else "undecided". With one seed it is "undecided", since nothing is known of the luck of training; with
+    fewer than MIN_SEEDS_TO_EQUATE seeds, or if an arm predicts a single class in a seed, it is never "equivalent".
 
     Sources: Owen (2007), The pigeonhole bootstrap, for the model; Satterthwaite (1946); Fisher's sign-flip test;
     Bouthillier et al. (2021), Accounting for variance in machine learning benchmarks; McNemar (1947).
@@ -70,25 +75,34 @@ def compare(
         margin: differences within +-margin count as none.
         level: of the interval.
         seed: draws the sign flips if there are too many to try all.
+        clusters: (images,) whole numbers, equal for images that were drawn together, such as copies or frames of one
+            film, which tell no more than one image; None: every image was drawn by itself.
+        seed_variance: of the difference in one seed, estimated from more arms than these two; None: from these alone.
 
     Raises:
         ValueError: for shapes or values that don't fit.
     """
     a, b, labels = _check_pair(predictions_a, predictions_b, labels, metric)
+    if clusters is not None and np.shape(clusters) != labels.shape:
+        raise ValueError(f"clusters {np.shape(clusters)}: must be one number for each of {len(labels)} images")
     if not margin >= 0:
         raise ValueError(f"margin={margin}: must be 0 or more")
     (scores_a, influence_a), (scores_b, influence_b) = (score_with_influence(arm, labels, metric) for arm in (a, b))
     differences = scores_a - scores_b
-    difference = estimate_mean(differences, influence_a - influence_b, labels, metric, level)
+    difference = estimate_mean(differences, influence_a - influence_b, labels, metric, level, seed_variance, clusters)
     fixed, broken = _count_changes(a, b, labels)
     seeds, images = a.shape
     low, high = max(difference.low, -1.0), min(difference.high, 1.0)
-    verdict = _decide(difference, margin, seeds)
+    doubt = _doubt_equivalence(a, b, labels)
+    verdict = _decide(difference, margin, seeds, doubt)
     points = _describe_difference(difference.mean, low, high, metric, level)
     if seeds == 1:
         explanation = _explain_single_seed(points, int(fixed[0]), int(broken[0]), images)
     else:
-        reason = _explain(verdict, difference, margin, level, seeds, images)
+        if doubt is not None and _lies_within(difference, margin):
+            reason = f"within {100 * margin:g} points either way, but {doubt}."
+        else:
+            reason = _explain(verdict, difference, margin, level, seeds, images)
         explanation = f"{points} over {seeds} seeds and {images:,} test images: {reason}"
     return Comparison(
         difference=difference.mean,
@@ -121,11 +135,29 @@ def _count_changes(a: Array, b: Array, labels: Array) -> tuple[Array, Array]:
     return (right_a & ~right_b).sum(1), (right_b & ~right_a).sum(1)
 
 
-def _decide(difference: Estimate, margin: float, seeds: int) -> Verdict:
+def has_one_class(predictions: Array) -> Array:
+    """predictions (S, N) -> (S,) bool: whether a seed predicts the same class for every image, as a collapsed one."""
+    return (predictions == predictions[:, :1]).all(1)
+
+
+def _doubt_equivalence(a: Array, b: Array, labels: Array) -> str | None:
+    """Return why arms that seem alike may differ in further seeds; None if there is no reason."""
+    if len(a) < MIN_SEEDS_TO_EQUATE:
+        return f"fewer than {MIN_SEEDS_TO_EQUATE} seeds can't show that two arms are equivalent"
+    if len(np.unique(labels)) > 1 and (has_one_class(a) | has_one_class(b)).any():
+        return "an arm that predicts a single class for all images in some seed can't be shown to be equivalent"
+    return None
+
+
+def _lies_within(difference: Estimate, margin: float) -> bool:
+    return -margin <= difference.low and difference.high <= margin
+
+
+def _decide(difference: Estimate, margin: float, seeds: int, doubt: str | None) -> Verdict:
     if seeds == 1:
         return "undecided"
-    if -margin <= difference.low and difference.high <= margin:
-        return "equivalent"
+    if _lies_within(difference, margin):
+        return "undecided" if doubt else "equivalent"
     if difference.low > 0:
         return "helps"
     return "hurts" if difference.high < 0 else "undecided"

@@ -25,10 +25,13 @@ class LeakEffect:
         return self.leaky.difference - self.clean.difference
 
 
-def compute_leak_effects(arms: Sequence[ArmPredictions], labels: Array, question: Question) -> list[LeakEffect]:
+def compute_leak_effects(
+    arms: Sequence[ArmPredictions], labels: Array, question: Question, clusters: Array | None = None
+) -> list[LeakEffect]:
     """Compute the effect for every arm with generated images if it and its baseline were also trained with the leak.
 
     The baseline has the arm's augmentation, if the study has such an arm in both ways. labels: (N,) of the test images.
+    clusters: (N,) of those that were drawn together.
     """
     by_name = {arm.name: arm for arm in arms}
     effects = []
@@ -37,20 +40,25 @@ def compute_leak_effects(arms: Sequence[ArmPredictions], labels: Array, question
             continue
         for against in (question.baseline_with(arm.augmentation), question.baseline):
             if by_name.keys() >= {arm.name, against, _with_leak(arm.name), _with_leak(against)}:
-                effects.append(_compute_effect(arm.name, against, by_name, labels, question))
+                effects.append(_compute_effect(arm.name, against, by_name, labels, question, clusters))
                 break
     return [effect for effect in effects if effect is not None]
 
 
 def _compute_effect(
-    arm: str, against: str, by_name: Mapping[str, ArmPredictions], labels: Array, question: Question
+    arm: str,
+    against: str,
+    by_name: Mapping[str, ArmPredictions],
+    labels: Array,
+    question: Question,
+    clusters: Array | None,
 ) -> LeakEffect | None:
     """Return the effect; None if the arms have no seed in common."""
     clean = by_name[arm].with_common_seeds(by_name[against])
     leaky = by_name[_with_leak(arm)].with_common_seeds(by_name[_with_leak(against)])
     if not len(clean[0]) or not len(leaky[0]):
         return None
-    return LeakEffect(arm, against, question.compare(*clean, labels), question.compare(*leaky, labels))
+    return LeakEffect(arm, against, *(question.compare(*both, labels, clusters) for both in (clean, leaky)))
 
 
 def _with_leak(name: str) -> str:

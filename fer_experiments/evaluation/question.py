@@ -11,6 +11,7 @@ from fer_experiments.strict_config import StrictConfig
 
 if TYPE_CHECKING:
     from fer_experiments.evaluation.comparison import Comparison
+    from fer_experiments.evaluation.intervals import Variance
 
 
 class Question(StrictConfig):
@@ -34,8 +35,24 @@ class Question(StrictConfig):
         """Return the name of the baseline with an augmentation: "none+traditional"."""
         return str(replace(ArmName.parse(self.baseline), augment=augmentation))
 
-    def compare(self, predictions_a: Array, predictions_b: Array, labels: Array) -> "Comparison":
-        """Compare predictions (S, N) of two arms by the study's metric, margin and level."""
+    def compare(
+        self,
+        predictions_a: Array,
+        predictions_b: Array,
+        labels: Array,
+        clusters: Array | None = None,
+        seed_variance: "Variance | None" = None,
+    ) -> "Comparison":
+        """Compare two arms by the study's metric, margin and level; the arguments are those of `compare`."""
         from fer_experiments.evaluation.comparison import compare  # imports scipy, which takes half a second
 
-        return compare(predictions_a, predictions_b, labels, self.metric, self.margin, self.level)
+        return compare(
+            predictions_a,
+            predictions_b,
+            labels,
+            self.metric,
+            self.margin,
+            self.level,
+            clusters=clusters,
+            seed_variance=seed_variance,
+        )

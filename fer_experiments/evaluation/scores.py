@@ -1,5 +1,6 @@
 """Scores of predictions, the influence of each image on them, and their variance over test images."""
 
+from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -65,14 +66,30 @@ def score_with_influence(predictions: Array, labels: Array, metric: Metric) -> t
     return scores / len(classes), influence / len(classes)
 
 
-def variance_over_images(influence: Array, labels: Array) -> Array:
+def variance_over_images(influence: Array, labels: Array, clusters: Array | None = None) -> Array:
     """influence (..., N), labels (N,) -> variance (...) of the score over test sets with as many images of each class.
 
-    The jackknife's estimate, stratified by class.
+    The jackknife's estimate, stratified by class. clusters: as in sum_deviations.
     """
     total = np.zeros(influence.shape[:-1])
-    for label in np.unique(labels):
-        in_class = influence[..., labels == label]
-        count = in_class.shape[-1]
-        total += in_class.var(-1) * count**2 / max(count - 1, 1)
+    for deviations in sum_deviations(influence, labels, clusters):
+        count = deviations.shape[-1]
+        total += (deviations**2).sum(-1) * count / max(count - 1, 1)
     return total
+
+
+def sum_deviations(influence: Array, labels: Array, clusters: Array | None = None) -> Iterator[Array]:
+    """Give for each class the deviations (..., C) of influence (..., N) from its mean, summed in each of C clusters.
+
+    clusters: (N,) whole numbers, equal for images that are drawn together, such as copies or frames of one film; None:
+    every image is drawn by itself.
+    """
+    for label in np.unique(labels):
+        members = labels == label
+        in_class = influence[..., members]
+        deviations = in_class - in_class.mean(-1, keepdims=True)
+        if clusters is not None:
+            order = np.argsort(clusters[members], kind="stable")
+            starts = np.unique(clusters[members][order], return_index=True)[1]
+            deviations = np.add.reduceat(deviations[..., order], starts, axis=-1)
+        yield deviations

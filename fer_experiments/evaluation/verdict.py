@@ -1,13 +1,21 @@
-"""Which arms help, and against which other arm: the rules for comparing several arms at once."""
+"""Which arms help, and against which other arms: the rules for comparing several arms at once.
 
-from collections.abc import Iterable, Mapping, Sequence
+.github/docs/verdict.md explains them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from fer_experiments.evaluation.arm_name import ArmName
-from fer_experiments.evaluation.comparison import Comparison, Verdict
+from fer_experiments.evaluation.comparison import Comparison, Verdict, has_one_class
+from fer_experiments.evaluation.intervals import Variance
 from fer_experiments.evaluation.p_values import holm
 from fer_experiments.evaluation.question import Question
-from fer_experiments.evaluation.scores import Array
+from fer_experiments.evaluation.scores import Array, score
+
+Pool = tuple[str, tuple[tuple[int, str], ...]]  # the setting of the data, and the seeds with their splits
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,14 @@ class ArmPredictions:
     def augmentation(self) -> str:
         return self.parsed_name.augment or "none"
 
+    @property
+    def pool(self) -> Pool:
+        return self.parsed_name.data, tuple(self.splits.items())
+
+    def can_be_decided_by(self, rival: "ArmPredictions") -> bool:
+        """Whether a comparison with the rival shows what the arm's own way of balancing does."""
+        return not self.generated or rival.augmentation == self.augmentation
+
     def with_common_seeds(self, rival: "ArmPredictions") -> tuple[Array, Array]:
         """Return the predictions (S, N) of both arms on the seeds that both have with the same split."""
         rival_rows = {seed_and_split: row for row, seed_and_split in enumerate(rival.splits.items())}
@@ -53,16 +69,11 @@ class ArmPredictions:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """`arm` minus `against` on the seeds that both finished.
-
-    The p-values are corrected by Holm for all comparisons that the verdicts of one setting of the data need.
-    """
+    """`arm` minus `against` on the seeds that both finished. Its p-values and its interval are those of this pair."""
 
     arm: str
     against: str
     comparison: Comparison
-    interval_p_value: float
-    sign_flip_p_value: float
 
 
 @dataclass(frozen=True)
@@ -71,8 +82,9 @@ class ArmVerdict:
 
     Attributes:
         generated: whether the arm used generated images.
-        against: the comparison arm that the verdict names; None if there is none.
+        against: the rival that decides it, which did best; None if there is none.
         explanation: the verdict's reason in a sentence or two.
+        p_value: of "helps" or "hurts", corrected for all arms of the same kind; None without a comparison.
         pairs: all comparisons of the arm, that with `against` first.
     """
 
@@ -81,108 +93,200 @@ class ArmVerdict:
     verdict: Verdict
     against: str | None
     explanation: str
+    p_value: float | None
     pairs: list[PairedComparison]
 
 
-def decide_verdicts(arms: Sequence[ArmPredictions], labels: Array, question: Question) -> list[ArmVerdict]:
-    """Return the verdict on every arm except the baseline, in their order. labels: (N,) of the test images.
+def decide_verdicts(
+    arms: Sequence[ArmPredictions], labels: Array, question: Question, clusters: Array | None = None
+) -> list[ArmVerdict]:
+    """Return the verdict on every arm except the baseline, in their order.
 
-    A simple arm is compared with the baseline. An arm with generated images is compared with the best simple arm of
-    the same augmentation, chosen on validation, and helps only if it beats both that one and the baseline. "helps" and
-    "hurts" need an interval that excludes 0 also after Holm's correction for all comparisons made. No arm is compared
-    with one that has a setting which it lacks.
+    labels: (N,) of the test images. clusters: (N,) of those that were drawn together, as `compare` takes them.
+
+    The study's question is whether generated images help. An arm with them is compared with every simple arm of its
+    augmentation and with the baseline. It helps if it is better than each of them; that needs no correction for their
+    number (an intersection-union test, Berger 1982). It hurts if it is worse than the one of its augmentation that did
+    best, corrected for their number (Bonferroni), and it is equivalent if it is so to that one. Holm's correction is
+    made for the number of arms with generated images.
+
+    Simple arms are a second question, each compared with the baseline and corrected by Holm for their own number, so
+    that they cost the first question nothing.
 
     In a sweep each setting of the data (data.imbalance=10) is a question of its own and is corrected for alone: a
     reader has data of one ratio, so that the comparisons at other ratios are no further tries at his question. Every
-    other setting (a dose, a length of the GAN's training) is one more try and is corrected for.
+    other setting (a dose, a length of the GAN's training) is one more try and is corrected for. No arm is compared
+    with one that has a setting which it lacks.
     """
+    variances = _pool_seed_variances(arms, labels, question)
     candidates = [arm for arm in arms if arm.name_without_settings != question.baseline]
-    rivals = {arm.name: _choose_rivals(arm, arms, question) for arm in candidates}
-    comparisons: dict[tuple[str, str], PairedComparison] = {}
-    for data in dict.fromkeys(arm.parsed_name.data for arm in candidates):
-        with_these_data = [arm for arm in candidates if arm.parsed_name.data == data]
-        pairs = [(arm, rival) for arm in with_these_data for rival in rivals[arm.name]]
-        comparisons |= _compare_all(pairs, labels, question)
-    return [_decide_arm(arm, rivals[arm.name], comparisons, question) for arm in candidates]
+    trials = [_compare_arm(arm, arms, labels, question, variances, clusters) for arm in candidates]
+    families: dict[tuple[str, bool], list[_Trial]] = {}
+    for trial in trials:
+        if trial.deciding:
+            families.setdefault((trial.arm.parsed_name.data, trial.arm.generated), []).append(trial)
+    verdicts = {trial.arm.name: _decide(trial, None, 0, question) for trial in trials}
+    for family in families.values():
+        p_values = holm([trial.p_value for trial in family])
+        for trial, p_value in zip(family, p_values, strict=True):
+            verdicts[trial.arm.name] = _decide(trial, p_value, len(family), question)
+    return list(verdicts.values())
+
+
+def _pool_seed_variances(arms: Sequence[ArmPredictions], labels: Array, question: Question) -> dict[Pool, Variance]:
+    """Return {pool: variance of the difference of two arms in one seed} for the arms that share data and splits.
+
+    It is twice the residual mean square of scores (arms, seeds) after the means of both (two-way analysis of variance),
+    so that every arm adds degrees of freedom. Arms that collapsed to one class in some seed have no part.
+    """
+    scores: dict[Pool, list[Array]] = {}
+    for arm in arms:
+        if len(arm.splits) > 1 and not has_one_class(arm.predictions).any():
+            values = score(arm.predictions, labels, question.metric)
+            scores.setdefault(arm.pool, []).append(values)
+    variances = {}
+    for pool, rows in scores.items():
+        if len(rows) > 1:
+            table = np.stack(rows)
+            residuals = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+            freedom = (table.shape[0] - 1) * (table.shape[1] - 1)
+            variances[pool] = Variance(2 * float((residuals**2).sum()) / freedom, freedom)
+    return variances
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """An arm, its rivals, and its comparisons with those that have a seed in common.
+
+    deciding: those with rivals of the arm's augmentation, or any of a simple arm, the best rival first.
+    further: that with a baseline of another augmentation.
+    """
+
+    arm: ArmPredictions
+    rivals: list[ArmPredictions]
+    deciding: list[PairedComparison]
+    further: list[PairedComparison]
+
+    @property
+    def pairs(self) -> list[PairedComparison]:
+        return [*self.deciding, *self.further]
+
+    @property
+    def p_value(self) -> float:
+        """The p-value of "helps" if the arm is better than the best rival, else that of "hurts"."""
+        best = self.deciding[0].comparison
+        if best.difference > 0:
+            comparisons = [pair.comparison for pair in self.pairs]
+            return max(each.interval_p_value if each.difference > 0 else 1.0 for each in comparisons)
+        return min(1.0, len(self.deciding) * best.interval_p_value)
+
+    def pair_with(self, name_without_settings: str) -> PairedComparison | None:
+        """Return the comparison with a rival of this name; None if there is none."""
+        names = {rival.name: rival.name_without_settings for rival in self.rivals}
+        return next((pair for pair in self.pairs if names[pair.against] == name_without_settings), None)
+
+
+def _compare_arm(
+    arm: ArmPredictions,
+    arms: Sequence[ArmPredictions],
+    labels: Array,
+    question: Question,
+    variances: Mapping[Pool, Variance],
+    clusters: Array | None,
+) -> _Trial:
+    """Compare an arm with its rivals. variances: of _pool_seed_variances; the rest as in decide_verdicts."""
+    rivals = _choose_rivals(arm, arms, question)
+    deciding: list[PairedComparison] = []
+    further: list[PairedComparison] = []
+    for rival in rivals:
+        both = arm.with_common_seeds(rival)
+        if not len(both[0]):
+            continue
+        is_pooled = arm.pool == rival.pool and not any(has_one_class(each).any() for each in both)
+        variance = variances.get(arm.pool) if is_pooled else None
+        pair = PairedComparison(arm.name, rival.name, question.compare(*both, labels, clusters, variance))
+        (deciding if arm.can_be_decided_by(rival) else further).append(pair)
+    return _Trial(arm, rivals, sorted(deciding, key=lambda pair: pair.comparison.difference), further)
 
 
 def _choose_rivals(arm: ArmPredictions, arms: Sequence[ArmPredictions], question: Question) -> list[ArmPredictions]:
-    """Return the arms to compare with: the one that the verdict names first, the baseline last."""
-    simple = [rival for rival in arms if not rival.generated and rival is not arm and rival.settings <= arm.settings]
-    most_alike_first = sorted(simple, key=lambda rival: -len(rival.settings))
-    baseline = next((rival for rival in most_alike_first if rival.name_without_settings == question.baseline), None)
-    best = None
-    if arm.generated:
-        same_augmentation = [rival for rival in simple if rival.augmentation == arm.augmentation]
-        best = max(same_augmentation, key=lambda rival: rival.validation, default=None)
-    return list({rival.name: rival for rival in (best, baseline) if rival is not None}.values())
+    """Return the arms to compare with: of each name the one whose settings are the most alike."""
+    rivals: dict[str, ArmPredictions] = {}
+    for rival in sorted(arms, key=lambda rival: -len(rival.settings)):
+        is_baseline = rival.name_without_settings == question.baseline
+        serves = is_baseline or (arm.generated and rival.augmentation == arm.augmentation)
+        if serves and not rival.generated and rival is not arm and rival.settings <= arm.settings:
+            rivals.setdefault(rival.name_without_settings, rival)
+    return list(rivals.values())
 
 
-def _compare_all(
-    pairs: Iterable[tuple[ArmPredictions, ArmPredictions]], labels: Array, question: Question
-) -> dict[tuple[str, str], PairedComparison]:
-    """Return {(arm, against): comparison} of the pairs with a seed in common, corrected for each other."""
-    predictions = {(arm.name, rival.name): arm.with_common_seeds(rival) for arm, rival in pairs}
-    predictions = {names: both for names, both in predictions.items() if len(both[0])}
-    comparisons = {names: question.compare(*both, labels) for names, both in predictions.items()}
-    interval_p_values = holm([comparison.interval_p_value for comparison in comparisons.values()])
-    sign_flip_p_values = holm([comparison.p_value for comparison in comparisons.values()])
-    # Bonferroni's correction widens the interval. If Holm's p-value is too large, this interval holds 0.
-    level = 1 - (1 - question.level) / max(len(comparisons), 1)
-    strict_question = question.model_copy(update={"level": level})
-    corrected = {}
-    for (names, comparison), p_value, sign_flip in zip(
-        comparisons.items(), interval_p_values, sign_flip_p_values, strict=True
-    ):
-        if comparison.verdict in ("helps", "hurts") and p_value > 1 - question.level:
-            widened = strict_question.compare(*predictions[names], labels)
-            comparison = _withdraw(comparison, widened, p_value, len(comparisons))
-        corrected[names] = PairedComparison(*names, comparison, p_value, sign_flip)
-    return corrected
+def _decide(trial: _Trial, p_value: float | None, count: int, question: Question) -> ArmVerdict:
+    """Return the verdict on an arm. p_value: corrected for `count` arms; None if there is no comparison."""
+    verdict, explanation = _explain(trial, p_value, count, question)
+    finished = trial.pairs[0].against if trial.pairs else None
+    against = finished or (trial.rivals[0].name if trial.rivals else None)
+    sentences = [explanation, *_describe_collapse(trial.arm)]
+    return ArmVerdict(trial.arm.name, trial.arm.generated, verdict, against, " ".join(sentences), p_value, trial.pairs)
 
 
-def _withdraw(comparison: Comparison, widened: Comparison, p_value: float, count: int) -> Comparison:
-    """Make a comparison undecided that `count` comparisons together leave with Holm's p-value.
-
-    widened: the same comparison at the corrected level, which says what would settle it.
-    """
-    return replace(
-        comparison,
-        verdict="undecided",
-        explanation=f"{widened.explanation} (Alone it would say {comparison.verdict}, but {count} comparisons were "
-        f"made: Holm's p = {p_value:.2g}.)",
-    )
-
-
-def _decide_arm(
-    arm: ArmPredictions,
-    rivals: list[ArmPredictions],
-    comparisons: Mapping[tuple[str, str], PairedComparison],
-    question: Question,
-) -> ArmVerdict:
-    names = [(arm.name, rival.name) for rival in rivals]
-    pairs = [comparisons[pair] for pair in names if pair in comparisons]
-    verdict, explanation = _decide(arm, rivals, pairs, question)
-    return ArmVerdict(arm.name, arm.generated, verdict, rivals[0].name if rivals else None, explanation, pairs)
-
-
-def _decide(
-    arm: ArmPredictions, rivals: list[ArmPredictions], pairs: list[PairedComparison], question: Question
-) -> tuple[Verdict, str]:
-    """Return the verdict on an arm and its explanation. pairs: its comparisons with those rivals that allow one."""
-    if not rivals or (arm.generated and rivals[0].augmentation != arm.augmentation):
+def _explain(trial: _Trial, p_value: float | None, count: int, question: Question) -> tuple[Verdict, str]:
+    arm = trial.arm
+    deciding_rivals = [rival.name for rival in trial.rivals if arm.can_be_decided_by(rival)]
+    if not deciding_rivals:
         missing = question.baseline_with(arm.augmentation) if arm.generated else question.baseline
         return "undecided", f"There is no arm to compare {arm.name} with; {missing} in train.arms would be one."
-    first_rival, last_rival = rivals[0], rivals[-1]
-    if not pairs or pairs[0].against != first_rival.name:
-        return "undecided", f"{arm.name} and {first_rival.name} have no finished seed of the same split in common."
-    first, last = pairs[0].comparison, pairs[-1].comparison
-    if not arm.generated or first.verdict != "helps":
-        return first.verdict, first.explanation
-    if last_rival.name_without_settings != question.baseline:
-        return "undecided", f"{first.explanation} But there is no arm {question.baseline} to compare with as well."
-    if pairs[-1].against != last_rival.name:
-        return "undecided", f"{first.explanation} But it has no finished seed in common with {last_rival.name}."
-    if last.verdict != "helps":
-        return "undecided", f"Better than {first_rival.name}, but not than {last_rival.name}: {last.explanation}"
-    return "helps", first.explanation
+    if p_value is None:
+        names = " or ".join(deciding_rivals)
+        return "undecided", f"{arm.name} has no finished seed of the same split in common with {names}."
+    best = trial.deciding[0].comparison
+    if best.verdict == "equivalent":
+        return "equivalent", best.explanation
+    alpha = 1 - question.level
+    if best.verdict not in ("helps", "hurts"):
+        return "undecided", best.explanation
+    if best.verdict == "helps" and (obstacle := _find_obstacle(trial, question)):
+        return "undecided", obstacle
+    if p_value > alpha:
+        return "undecided", (
+            f"{best.explanation} (Alone it would say {best.verdict}, but p = {p_value:.2g} after correction for "
+            f"{count} arm{'s' * (count > 1)} and {len(deciding_rivals)} rival{'s' * (len(deciding_rivals) > 1)}.)"
+        )
+    return best.verdict, best.explanation + (_describe_baseline(trial, question) if best.verdict == "hurts" else "")
+
+
+def _find_obstacle(trial: _Trial, question: Question) -> str | None:
+    """Return why an arm that beats the best rival does not help; None if it does."""
+    best = trial.deciding[0]
+    for pair in trial.pairs:
+        if pair.comparison.verdict != "helps":
+            rival, reason = pair.against, pair.comparison.explanation
+            return f"Better than {best.against}, but not shown to be better than {rival}: {reason}"
+    if trial.pair_with(question.baseline) is not None:
+        return None
+    if any(rival.name_without_settings == question.baseline for rival in trial.rivals):
+        return f"{best.comparison.explanation} But it has no finished seed in common with {question.baseline}."
+    return f"{best.comparison.explanation} But there is no arm {question.baseline} to compare with as well."
+
+
+def _describe_baseline(trial: _Trial, question: Question) -> str:
+    """Return a sentence on an arm that is worse than the best rival, compared with no balancing; "" if that is it."""
+    pair = trial.pair_with(question.baseline_with(trial.arm.augmentation)) or trial.pair_with(question.baseline)
+    if pair is None or pair is trial.pairs[0]:
+        return ""
+    words = {
+        "helps": "better than",
+        "hurts": "worse than",
+        "equivalent": "equivalent to",
+        "undecided": "not distinguishable from",
+    }
+    comparison = pair.comparison
+    low, high = 100 * comparison.low, 100 * comparison.high
+    return f" It is {words[comparison.verdict]} {pair.against} ({low:+.1f} to {high:+.1f} points)."
+
+
+def _describe_collapse(arm: ArmPredictions) -> list[str]:
+    """Return a sentence if the arm predicted a single class in some seeds."""
+    collapsed = int(has_one_class(arm.predictions).sum())
+    if not collapsed:
+        return []
+    return [f"In {collapsed} of {len(arm.predictions)} seeds {arm.name} predicts a single class for every image."]

@@ -76,13 +76,16 @@ def compute_findings(record: StudyRecord, folder: Path) -> Findings:
     if not trainings:
         return Findings({}, [], [], {}, 0, problems)
     labels = trainings[0].test.labels
+    clusters = np.unique(trainings[0].test.content_hash, return_inverse=True)[1]  # copies of an image count once
     question = record.question
     arms = [arm for name in record.arms if (arm := _build_arm(name, trainings, question)) is not None]
-    verdicts = decide_verdicts([arm for arm in arms if not arm.parsed_name.leak], labels, question)
+    verdicts = decide_verdicts([arm for arm in arms if not arm.parsed_name.leak], labels, question, clusters)
     return Findings(
-        estimates={arm.name: estimate(arm.predictions, labels, question.metric, question.level) for arm in arms},
+        estimates={
+            arm.name: estimate(arm.predictions, labels, question.metric, question.level, clusters) for arm in arms
+        },
         arms=verdicts,
-        leaks=compute_leak_effects(arms, labels, question),
+        leaks=compute_leak_effects(arms, labels, question, clusters),
         best=_choose_best(verdicts, {arm.name: arm for arm in arms}),
         images=len(labels),
         problems=problems,

@@ -72,12 +72,14 @@ def build_summary_table(record: StudyRecord) -> pd.DataFrame:
 def build_comparisons_table(findings: Findings) -> pd.DataFrame:
     """Return one row for each comparison, as text. An arm's verdict stands in the row of its first comparison.
 
-    A second comparison has its own verdict in brackets.
+    A further comparison has its own verdict in brackets. One seed has no p-values.
     """
     rows = []
     for arm in sort_generated_first(findings.arms):
         for number, pair in enumerate(arm.pairs):
             comparison = pair.comparison
+            has_seeds = comparison.seeds > 1
+            corrected = "" if arm.p_value is None or number > 0 else f"{arm.p_value:.3g}"
             rows.append(
                 {
                     "arm": pair.arm,
@@ -85,9 +87,10 @@ def build_comparisons_table(findings: Findings) -> pd.DataFrame:
                     "verdict": arm.verdict if number == 0 else f"({comparison.verdict})",
                     "difference": _format_points(comparison.difference),
                     "interval": f"{_format_points(comparison.low)} to {_format_points(comparison.high)}",
-                    "p (Holm)": f"{pair.interval_p_value:.3g}",
-                    "sign-flip p (Holm)": f"{pair.sign_flip_p_value:.3g}",
-                    "P(better)": f"{comparison.probability_of_outperforming:.0%}",
+                    "p": f"{comparison.interval_p_value:.3g}" if has_seeds else "",
+                    "corrected p": corrected if has_seeds else "",
+                    "sign-flip p": f"{comparison.p_value:.3g}" if has_seeds else "",
+                    "P(better)": f"{comparison.probability_of_outperforming:.0%}" if has_seeds else "",
                     "fixed / broken": f"{comparison.fixed:.0f} / {comparison.broken:.0f}",
                     "resolvable": f"{100 * comparison.resolvable:.1f}",
                     "seeds": str(comparison.seeds),

@@ -90,12 +90,10 @@ def _describe_verdict(verdict: ArmVerdict, question: Question) -> str:
     metric = question.metric.replace("_", " ")
     gains = "gains" if comparison.difference >= 0 else "loses"
     within = f" of {100 * question.margin:g} points or more" if verdict.verdict == "equivalent" else ""
-    only_uncorrected = comparison.verdict == "undecided" and comparison.low * comparison.high > 0
-    doubt = "; not enough after correction for all comparisons" if only_uncorrected and comparison.seeds > 1 else ""
     return (
         f"{OPENINGS[verdict.verdict]}{within}: {verdict.arm} {gains} {100 * abs(comparison.difference):.1f} points of "
         f"{metric} against {verdict.against} ({describe_interval(comparison, question)}, "
-        f"{count_seeds(comparison.seeds)}, {comparison.images:,} test images{doubt})."
+        f"{count_seeds(comparison.seeds)}, {comparison.images:,} test images)."
     )
 
 
