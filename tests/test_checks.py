@@ -45,7 +45,25 @@ def run_all(record, folder, facts=FACTS):
 
 
 def test_a_clean_study_passes_every_check(good, tmp_path):
-    assert {check.status for check in run_all(good, tmp_path).values()} == {"pass"}
+    enough = {"test": {"angry": 10, "happy": 10}, "valid": {"angry": 10, "happy": 10}}
+    checks = run_all(good, tmp_path, FACTS.model_copy(update={"images": enough}))
+    assert checks.pop("class sizes").status == "warn"  # to keep the predictions small
+    assert {check.status for check in checks.values()} == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("test", "valid", "status", "message"),
+    [
+        (50, 70, "pass", "Every class has 50 or more test and validation images."),
+        (49, 60, "warn", "There are 49 test images of happy. A recall on fewer than 50 is known to within 14 points"),
+        (10, 4, "warn", "There are 10 test images of happy and 4 validation images of happy. "),
+        (70, 0, "unknown", "It is not known how many images each class has."),
+    ],
+)
+def test_classes_with_few_images_are_named(good, tmp_path, test, valid, status, message):
+    images = {"test": {"angry": 200, "happy": test}} | ({"valid": {"angry": 99, "happy": valid}} if valid else {})
+    check = run_all(good, tmp_path, FACTS.model_copy(update={"images": images}))["class sizes"]
+    assert (check.status, message in check.message) == (status, True)
 
 
 def test_a_study_without_results_has_nothing_to_check(tmp_path):

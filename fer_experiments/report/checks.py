@@ -17,6 +17,8 @@ from fer_experiments.report.study_record import StudyRecord, training_key
 
 MIN_SEEDS = 5  # with fewer, the exact sign-flip test can't reach p = 0.05, whatever the arms do
 NEAR_DUPLICATES_FAIL = 0.05  # of the test images
+MIN_OF_CLASS = 50  # with n images the 95 % interval of a recall is at most +-1.96 sqrt(0.25 / n), 14 points
+PARTS = {"test": "test", "valid": "validation"}
 
 Status = Literal["pass", "warn", "fail", "unknown"]
 
@@ -224,6 +226,25 @@ def check_test_images(study: StudyFiles) -> Check:
     return Check(name, "pass", f"{used:,} real images, with some of every class.", source)
 
 
+def check_class_sizes(study: StudyFiles) -> Check:
+    """Warn of classes with so few images that little can be said of them, however many seeds there are."""
+    images = study.facts.images
+    smallest = {part: min(images.get(part, {"": 0}).items(), key=lambda item: item[1]) for part in PARTS}
+    few = [f"{n} {PARTS[part]} images of {name}" for part, (name, n) in smallest.items() if 0 < n < MIN_OF_CLASS]
+    source = "data.json"
+    if few:
+        message = (
+            f"There are {' and '.join(few)}. A recall on fewer than {MIN_OF_CLASS} is known to within 14 points at "
+            f"best, and what is chosen on so few is chosen by luck; {MIN_OF_CLASS} or more of each class would do "
+            "(data.test_fraction, data.valid_fraction, more images)."
+        )
+        return Check("class sizes", "warn", message, source)
+    if not all(count for _, count in smallest.values()):
+        return Check("class sizes", "unknown", "It is not known how many images each class has.", source)
+    message = f"Every class has {MIN_OF_CLASS} or more test and validation images."
+    return Check("class sizes", "pass", message, source)
+
+
 def check_same_environment(study: StudyFiles) -> Check:
     results = study.record.results
     values = {
@@ -250,6 +271,7 @@ def check_leak_on_purpose(study: StudyFiles) -> Check | None:
 CHECKS: tuple[Callable[[StudyFiles], Check | None], ...] = (
     check_all_finished,
     check_seeds,
+    check_class_sizes,
     check_same_split,
     check_no_leakage,
     check_near_duplicates,
