@@ -74,6 +74,15 @@ def test_it_helps_only_if_it_is_better_than_every_simple_arm_whatever_validation
     assert " It is better than none (+" in verdict.explanation
 
 
+def test_the_best_of_many_rivals_must_be_equivalent_by_far():
+    arms = make_arm("none", 0.70), *(make_arm(f"simple{number}", 0.70) for number in range(9)), make_arm("dcgan", 0.70)
+    best = verdicts(*arms)["dcgan"].pairs[0].comparison
+    assert verdicts(*arms, margin=0.2)["dcgan"].verdict == "equivalent"
+    verdict = verdicts(*arms, margin=1.001 * max(-best.low, best.high))["dcgan"]
+    assert verdict.verdict == "undecided"
+    assert "But it was chosen among 10 rivals, and corrected for that the interval is " in verdict.explanation
+
+
 def test_many_simple_arms_do_not_make_it_harder_to_help():
     simple = [make_arm(f"simple{number}", 0.70) for number in range(12)]
     few, many = (verdicts(make_arm("none", 0.7), *rivals, make_arm("dcgan", 0.75)) for rivals in (simple[:1], simple))

@@ -107,8 +107,8 @@ def decide_verdicts(
     The study's question is whether generated images help. An arm with them is compared with every simple arm of its
     augmentation and with the baseline. It helps if it is better than each of them; that needs no correction for their
     number (an intersection-union test, Berger 1982). It hurts if it is worse than the one of its augmentation that did
-    best, corrected for their number (Bonferroni), and it is equivalent if it is so to that one. Holm's correction is
-    made for the number of arms with generated images.
+    best, and it is equivalent if it is so to that one, both corrected for their number (Bonferroni). Holm's correction
+    is made for the number of arms with generated images.
 
     Simple arms are a second question, each compared with the baseline and corrected by Holm for their own number, so
     that they cost the first question nothing.
@@ -160,12 +160,14 @@ class _Trial:
 
     deciding: those with rivals of the arm's augmentation, or any of a simple arm, the best rival first.
     further: that with a baseline of another augmentation.
+    corrected: the first of `deciding` at a level that is corrected for their number; None if there is none.
     """
 
     arm: ArmPredictions
     rivals: list[ArmPredictions]
     deciding: list[PairedComparison]
     further: list[PairedComparison]
+    corrected: Comparison | None
 
     @property
     def pairs(self) -> list[PairedComparison]:
@@ -195,18 +197,25 @@ def _compare_arm(
     clusters: Array | None,
 ) -> _Trial:
     """Compare an arm with its rivals. variances: of _pool_seed_variances; the rest as in decide_verdicts."""
-    rivals = _choose_rivals(arm, arms, question)
-    deciding: list[PairedComparison] = []
-    further: list[PairedComparison] = []
-    for rival in rivals:
+
+    def compare_with(rival: ArmPredictions, question: Question) -> Comparison | None:
         both = arm.with_common_seeds(rival)
         if not len(both[0]):
-            continue
+            return None
         is_pooled = arm.pool == rival.pool and not any(has_one_class(each).any() for each in both)
         variance = variances.get(arm.pool) if is_pooled else None
-        pair = PairedComparison(arm.name, rival.name, question.compare(*both, labels, clusters, variance))
-        (deciding if arm.can_be_decided_by(rival) else further).append(pair)
-    return _Trial(arm, rivals, sorted(deciding, key=lambda pair: pair.comparison.difference), further)
+        return question.compare(*both, labels, clusters, variance)
+
+    rivals = {rival.name: rival for rival in _choose_rivals(arm, arms, question)}
+    comparisons = {name: compare_with(rival, question) for name, rival in rivals.items()}
+    pairs = [PairedComparison(arm.name, name, each) for name, each in comparisons.items() if each is not None]
+    pairs.sort(key=lambda pair: pair.comparison.difference)
+    deciding = [pair for pair in pairs if arm.can_be_decided_by(rivals[pair.against])]
+    corrected = None
+    if deciding:
+        level = 1 - (1 - question.level) / len(deciding)
+        corrected = compare_with(rivals[deciding[0].against], question.model_copy(update={"level": level}))
+    return _Trial(arm, [*rivals.values()], deciding, [pair for pair in pairs if pair not in deciding], corrected)
 
 
 def _choose_rivals(arm: ArmPredictions, arms: Sequence[ArmPredictions], question: Question) -> list[ArmPredictions]:
@@ -240,7 +249,14 @@ def _explain(trial: _Trial, p_value: float | None, count: int, question: Questio
         return "undecided", f"{arm.name} has no finished seed of the same split in common with {names}."
     best = trial.deciding[0].comparison
     if best.verdict == "equivalent":
-        return "equivalent", best.explanation
+        assert trial.corrected is not None
+        if trial.corrected.verdict == "equivalent":
+            return "equivalent", best.explanation
+        low, high = 100 * trial.corrected.low, 100 * trial.corrected.high
+        return "undecided", (
+            f"{best.explanation} But it was chosen among {len(trial.deciding)} rivals, and corrected for that the "
+            f"interval is {low:+.1f} to {high:+.1f}."
+        )
     alpha = 1 - question.level
     if best.verdict not in ("helps", "hurts"):
         return "undecided", best.explanation
