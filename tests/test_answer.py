@@ -1,8 +1,11 @@
 """What the first sentence of a report claims, and from which predictions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from fer_experiments.evaluation.predictions import Predictions, save_predictions
 from fer_experiments.evaluation.question import Question
 from fer_experiments.report.findings import compute_findings
 from fer_experiments.report.sections.answer import describe_answer, describe_other_arms
@@ -224,3 +227,17 @@ def test_many_other_arms_are_only_counted(tmp_path):
         answer(alone, tmp_path / "alone")
         == "Undecided: no simple arm finished to compare with 5 arms with generated images."
     )
+
+
+def test_pixel_identical_test_images_count_once(tmp_path):
+    record = write_study(tmp_path, {"none": dict.fromkeys(range(5), 0.7)}, list(range(5)))
+    separate = compute_findings(record, tmp_path).estimates["none"]
+    for result in record.results:
+        folder = record.folder_of(result, tmp_path)
+        valid, test = (Predictions.load(folder, part) for part in ("valid", "test"))
+        numbers = np.arange(len(test.labels))  # the labels are 0, 1, 0, 1, ...
+        copies = replace(test, content_hash=test.content_hash[numbers // 8 * 8 + numbers % 2])
+        save_predictions(folder, {"valid": valid, "test": copies})
+    together = compute_findings(record, tmp_path).estimates["none"]
+    assert together.mean == separate.mean
+    assert together.high - together.low > 1.3 * (separate.high - separate.low)
