@@ -1,5 +1,6 @@
 """The figures of the report draw every number in its place, whatever the names are."""
 
+import numpy as np
 import pytest
 
 from fer_experiments.evaluation.calibration import Bin
@@ -57,6 +58,14 @@ def test_limits_hold_every_finite_value():
 @pytest.mark.parametrize("name", [r"$\nonsense{$", "a$b", "\udcff", "\x00", "怒り", "<script>"])
 def test_any_class_name_can_be_drawn(name):
     assert b"<script" not in render_svg(draw_confusion_matrix([[1, 0], [0, 1]], [name, "happy"]))
+
+
+@pytest.mark.parametrize(("classes", "numbers"), [(2, 4), (20, 400), (21, 0), (100, 0)])
+def test_a_confusion_matrix_of_many_classes_is_no_larger_and_has_no_numbers(classes, numbers):
+    counts = np.ones((classes, classes), dtype=int)
+    figure = draw_confusion_matrix(counts.tolist(), [str(number) for number in range(classes)])
+    assert len(figure.axes[0].texts) == numbers
+    assert max(figure.get_size_inches()) < 17
 
 
 def test_reliability_has_a_bar_for_each_bin_with_images():
