@@ -99,10 +99,7 @@ def compare(
     if seeds == 1:
         explanation = _explain_single_seed(points, int(fixed[0]), int(broken[0]), images)
     else:
-        if doubt is not None and _lies_within(difference, margin):
-            reason = f"within {100 * margin:g} points either way, but {doubt}."
-        else:
-            reason = _explain(verdict, difference, margin, level, seeds, images)
+        reason = _explain(verdict, difference, margin, level, a.shape, doubt)
         explanation = f"{points} over {seeds} seeds and {images:,} test images: {reason}"
     return Comparison(
         difference=difference.mean,
@@ -168,9 +165,18 @@ def _describe_difference(mean: float, low: float, high: float, metric: Metric, l
     return f"{100 * mean:+.1f} points of {metric.replace('_', ' ')} ({level:.0%} interval {interval})"
 
 
-def _explain(verdict: Verdict, difference: Estimate, margin: float, level: float, seeds: int, images: int) -> str:
+def _explain(
+    verdict: Verdict,
+    difference: Estimate,
+    margin: float,
+    level: float,
+    seeds_and_images: tuple[int, int],
+    doubt: str | None,
+) -> str:
+    if doubt is not None and _lies_within(difference, margin):
+        return f"within {100 * margin:g} points either way, but {doubt}."
     if verdict == "undecided":
-        return describe_settling_study(difference, margin, level, seeds, images)
+        return describe_settling_study(difference, margin, level, *seeds_and_images)
     if verdict == "equivalent":
         return f"within {100 * margin:g} points either way."
     return f"{'better' if verdict == 'helps' else 'worse'} by more than chance."

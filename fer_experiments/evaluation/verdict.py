@@ -53,6 +53,11 @@ class ArmPredictions:
         return self.parsed_name.augment or "none"
 
     @property
+    def collapsed_seeds(self) -> int:
+        """In how many seeds it predicts a single class for every image."""
+        return int(has_one_class(self.predictions).sum())
+
+    @property
     def pool(self) -> Pool:
         return self.parsed_name.data, tuple(self.splits.items())
 
@@ -141,7 +146,7 @@ def _pool_seed_variances(arms: Sequence[ArmPredictions], labels: Array, question
     """
     scores: dict[Pool, list[Array]] = {}
     for arm in arms:
-        if len(arm.splits) > 1 and not has_one_class(arm.predictions).any():
+        if len(arm.splits) > 1 and not arm.collapsed_seeds:
             values = score(arm.predictions, labels, question.metric)
             scores.setdefault(arm.pool, []).append(values)
     variances = {}
@@ -160,7 +165,7 @@ class _Trial:
 
     deciding: those with rivals of the arm's augmentation, or any of a simple arm, the best rival first.
     further: that with a baseline of another augmentation.
-    corrected: the first of `deciding` at a level that is corrected for their number; None if there is none.
+    corrected: the first of `deciding` at a level that is corrected for their number; None if it is not equivalent.
     """
 
     arm: ArmPredictions
@@ -202,7 +207,7 @@ def _compare_arm(
         both = arm.with_common_seeds(rival)
         if not len(both[0]):
             return None
-        is_pooled = arm.pool == rival.pool and not any(has_one_class(each).any() for each in both)
+        is_pooled = arm.pool == rival.pool and not arm.collapsed_seeds and not rival.collapsed_seeds
         variance = variances.get(arm.pool) if is_pooled else None
         return question.compare(*both, labels, clusters, variance)
 
@@ -212,7 +217,7 @@ def _compare_arm(
     pairs.sort(key=lambda pair: pair.comparison.difference)
     deciding = [pair for pair in pairs if arm.can_be_decided_by(rivals[pair.against])]
     corrected = None
-    if deciding:
+    if deciding and deciding[0].comparison.verdict == "equivalent":
         level = 1 - (1 - question.level) / len(deciding)
         corrected = compare_with(rivals[deciding[0].against], question.model_copy(update={"level": level}))
     return _Trial(arm, [*rivals.values()], deciding, [pair for pair in pairs if pair not in deciding], corrected)
@@ -302,7 +307,8 @@ def _describe_baseline(trial: _Trial, question: Question) -> str:
 
 def _describe_collapse(arm: ArmPredictions) -> list[str]:
     """Return a sentence if the arm predicted a single class in some seeds."""
-    collapsed = int(has_one_class(arm.predictions).sum())
-    if not collapsed:
+    if not arm.collapsed_seeds:
         return []
-    return [f"In {collapsed} of {len(arm.predictions)} seeds {arm.name} predicts a single class for every image."]
+    return [
+        f"In {arm.collapsed_seeds} of {len(arm.predictions)} seeds {arm.name} predicts a single class for every image."
+    ]
