@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import norm
 
-from fer_experiments.evaluation.verdict import ArmPredictions
+from fer_experiments.evaluation.arm_comparisons import ArmPredictions
 
 DIFFICULTY, PREFERENCE, TRAINING, RESIDUAL = 1.0, 0.25, 0.06, 0.5
 """Standard deviations, in the scale of a probit, of an image's difficulty for both arms, of its difficulty for one arm

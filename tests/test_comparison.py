@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_experiments.evaluation import comparison, intervals, p_values, scores, study_size, verdict
+from fer_experiments.evaluation import arm_comparisons, comparison, intervals, p_values, scores, study_size, verdict
 from fer_experiments.evaluation.comparison import compare
 from tests.simulation import draw_uneven_arms, simulate
 
@@ -145,6 +145,6 @@ def test_one_image_a_class_is_no_error():
     assert np.isfinite([result.low, result.high, result.resolvable]).all()
 
 
-@pytest.mark.parametrize("module", [comparison, intervals, p_values, scores, study_size, verdict])
+@pytest.mark.parametrize("module", [arm_comparisons, comparison, intervals, p_values, scores, study_size, verdict])
 def test_the_statistics_need_no_torch(module):
     assert "torch" not in vars(module)

@@ -2,10 +2,10 @@
 
 import pytest
 
+from fer_experiments.evaluation.arm_comparisons import ArmPredictions
 from fer_experiments.evaluation.comparison import compare
 from fer_experiments.evaluation.leak_effect import compute_leak_effects
 from fer_experiments.evaluation.question import Question
-from fer_experiments.evaluation.verdict import ArmPredictions
 from tests.simulation import LABELS, make_arm
 
 

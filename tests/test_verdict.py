@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fer_experiments.evaluation.arm_comparisons import ArmPredictions
 from fer_experiments.evaluation.comparison import compare
 from fer_experiments.evaluation.intervals import Variance
 from fer_experiments.evaluation.p_values import holm
 from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.scores import score
-from fer_experiments.evaluation.verdict import ArmPredictions, decide_verdicts
+from fer_experiments.evaluation.verdict import decide_verdicts
 from tests.simulation import LABELS, make_arm
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fer_experiments.evaluation.arm_comparisons import ArmPredictions
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.comparison import Comparison
 from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.scores import Array
-from fer_experiments.evaluation.verdict import ArmPredictions
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from fer_experiments.atomic_write import atomic_write
+from fer_experiments.evaluation.arm_comparisons import ArmPredictions
 from fer_experiments.evaluation.intervals import Estimate, estimate
 from fer_experiments.evaluation.leak_effect import LeakEffect, compute_leak_effects
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.scores import score
-from fer_experiments.evaluation.verdict import (
-    ArmPredictions,
-    ArmVerdict,
-    decide_verdicts,
-)
+from fer_experiments.evaluation.verdict import ArmVerdict, decide_verdicts
 from fer_experiments.report.study_record import StudyRecord, training_key
 
 VERDICT_FILE = "verdict.json"

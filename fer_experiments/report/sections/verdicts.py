@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from fer_experiments.evaluation.arm_comparisons import PairedComparison
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.leak_effect import LeakEffect
 from fer_experiments.evaluation.question import Question
-from fer_experiments.evaluation.verdict import PairedComparison
 from fer_experiments.report.figures.pictures import Picture, draw_picture
 from fer_experiments.report.figures.plots import difference_plot
 from fer_experiments.report.findings import Findings
