@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ NOT_HASHED_WITHOUT_KID = {"inception", "checkpoint"}  # they matter only if gan.
 def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) -> str:
     """Return the fingerprint of the training of a GAN on these classes; what is drawn from it later has no part."""
     gan = settings.gan
+    if gan.kid_every is None and data.source.bottleneck == gan.image_size:  # the size that its images have anyway
+        data = replace(data, source=data.source.model_copy(update={"bottleneck": None}))
     reference = settings.reference_classifier.model_dump(exclude={"checkpoint_every"}) if gan.kid_every else None
     return training_fingerprint(
         settings.trainer,
