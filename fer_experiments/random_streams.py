@@ -15,3 +15,4 @@ class RandomStream(IntEnum):
     GENERATED_BATCHES = 7
     ORDER_IN_BATCH = 8
     RANK = 9
+    UNUSED_IMAGES = 10

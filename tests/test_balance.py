@@ -1,6 +1,7 @@
 """Balancing strategies: one contract over all of them, and the meaning of sampling_strategy."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -44,7 +45,7 @@ def strategy(request):
 
 def mass(plan: TrainingPlan, labels: np.ndarray) -> list[float]:
     """Return for each class its images in an epoch, real, repeated, generated or interpolated, times their weight."""
-    counts = Counter(labels[plan.indices].tolist()) + Counter(plan.generated) + Counter(plan.interpolated)
+    counts = Counter(labels[plan.indices].tolist()) + Counter(plan.added)
     weights = final_weights(plan, len(np.unique(labels)))
     return [counts[label] * float(weight) for label, weight in zip(sorted(counts), weights, strict=True)]
 
@@ -68,7 +69,7 @@ class TestEveryStrategy:
     def test_same_seed_same_plan(self, strategy, name, counts):
         first, second = (strategy(name).plan(labels_of(counts), seed=3) for _ in range(2))
         assert np.array_equal(first.indices, second.indices)
-        assert (first.generated, first.interpolated) == (second.generated, second.interpolated)
+        assert (first.added, first.injection) == (second.added, second.injection)
         logits, labels = torch.randn(5, len(counts)), torch.arange(5) % len(counts)
         for a, b in zip(first.objective(logits, labels), second.objective(logits, labels), strict=True):
             assert torch.equal(a, b)
@@ -76,8 +77,7 @@ class TestEveryStrategy:
     def test_balanced_images_are_left_as_they_are(self, strategy, name, counts):
         plan = strategy(name).plan(labels_of(dict.fromkeys(counts, 20)), seed=0)
         assert sorted(plan.indices) == list(range(20 * len(counts)))
-        assert not plan.generated
-        assert not plan.interpolated
+        assert not plan.added
 
     def test_balanced_images_leave_no_class_preferred(self, strategy, name, counts):
         """Renaming the classes renames the losses and the predictions, and changes nothing else."""
@@ -119,7 +119,7 @@ class TestEveryStrategy:
 def test_the_planned_number_of_images_is_interpolated(strategy, name):
     counts = SETS["seven"]
     chosen, labels = strategy(name), labels_of(counts)
-    planned = chosen.plan(labels, seed=0).interpolated
+    planned = chosen.plan(labels, seed=0).added_from("interpolated")
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 6, 6, 3), dtype=np.uint8)
     if not planned:
         with pytest.raises(NotImplementedError, match="plans no interpolated images"):
@@ -221,7 +221,7 @@ def test_post_hoc_adjustment_changes_predictions_alone(strategy):
 
 
 def test_dcgan_asks_for_the_papers_eighty_images(strategy):
-    assert strategy("dcgan").plan(labels_of(SETS["paper"]), seed=0).generated == {"angry": 80}
+    assert strategy("dcgan").plan(labels_of(SETS["paper"]), seed=0).added == {"angry": 80}
 
 
 def test_dcgan_needs_images_unless_a_folder_is_given(strategy):
@@ -238,11 +238,11 @@ def test_dcgan_needs_images_unless_a_folder_is_given(strategy):
 )
 def test_add_generates_the_given_number_whatever_the_balance(strategy, added, generated):
     chosen = strategy("dcgan", f"balance.add={added}")
-    assert chosen.plan(labels_of(SETS["paper"]), seed=0).generated == generated
+    assert chosen.plan(labels_of(SETS["paper"]), seed=0).added == generated
 
 
 def test_add_is_for_the_first_by_name_of_equally_small_classes(strategy):
-    assert strategy("dcgan", "balance.add=5").plan(labels_of({"b": 9, "a": 9}), seed=0).generated == {"a": 5}
+    assert strategy("dcgan", "balance.add=5").plan(labels_of({"b": 9, "a": 9}), seed=0).added == {"a": 5}
 
 
 def test_an_arm_that_adds_nothing_needs_no_gan(strategy):
@@ -266,7 +266,7 @@ def test_if_every_class_gets_images_the_real_ones_are_balanced_too(strategy, inj
     labels = labels_of(counts)
     plan = strategy("dcgan", f"balance.inject={inject}").plan(labels, seed=0)
     largest = max(counts.values())
-    assert plan.generated == dict.fromkeys(sorted(counts), largest)
+    assert plan.added == dict.fromkeys(sorted(counts), largest)
     assert Counter(labels[plan.indices].tolist()) == dict.fromkeys(counts, largest)
     assert set(plan.indices) == set(range(len(labels)))
     assert np.array_equal(plan.indices, strategy("oversample").plan(labels, seed=0).indices)
@@ -275,10 +275,8 @@ def test_if_every_class_gets_images_the_real_ones_are_balanced_too(strategy, inj
 @pytest.mark.parametrize("inject", ["symmetric", "pretrain"])
 def test_if_every_class_gets_images_add_is_the_number_for_each(strategy, inject):
     chosen = strategy("dcgan", f"balance.inject={inject}", "balance.add=7")
-    assert chosen.plan(labels_of(SETS["paper"]), seed=0).generated == {"angry": 7, "happy": 7}
-    assert (
-        not strategy("dcgan", f"balance.inject={inject}", "balance.add=0").plan(labels_of(SETS["paper"]), 0).generated
-    )
+    assert chosen.plan(labels_of(SETS["paper"]), seed=0).added == {"angry": 7, "happy": 7}
+    assert not strategy("dcgan", f"balance.inject={inject}", "balance.add=0").plan(labels_of(SETS["paper"]), 0).added
 
 
 @pytest.mark.parametrize(
@@ -301,7 +299,7 @@ def test_the_plan_says_how_images_reach_the_batches(strategy, settings, injectio
         (["balance.inject=symmetric", "balance.add={angry: 5}"], r"add=\{'angry': 5\}: with inject=symmetric every"),
         (
             ["balance.inject=pretrain", "balance.weight=0.5"],
-            r"weight=0\.5: with inject=pretrain no batch has both real",
+            r"weight=0\.5: with inject=pretrain no batch has both training images and added",
         ),
         (["balance.inject=onesided"], r"balance\.inject='onesided'.*'missing', 'symmetric' or 'pretrain'"),
         (["balance.generated_fraction=1.0"], r"balance\.generated_fraction=1\.0"),
@@ -400,3 +398,35 @@ def test_impossible_sampling_strategies_are_refused(wanted, counts, message):
 def test_one_class_is_refused():
     with pytest.raises(ConfigError, match="1 class"):
         count_images_to_add("auto", labels_of({"angry": 5}))
+
+
+@pytest.mark.parametrize("fraction", [0.25, 0.5, 1.0])
+def test_fewer_images_keeps_a_fraction_of_each_small_class_and_the_classes_as_frequent(strategy, fraction):
+    counts = SETS["seven"]
+    labels = labels_of(counts)
+    indices = strategy("fewer_images", f"balance.fraction={fraction}").plan(labels, seed=0).indices
+    assert Counter(labels[indices].tolist()) == counts
+    kept = Counter(labels[np.unique(indices)].tolist())
+    largest = max(counts.values())
+    assert kept == {name: n if n == largest else max(1, round(fraction * n)) for name, n in counts.items()}
+    times = Counter(indices.tolist()).values()
+    assert max(times) - min(times) <= round(1 / fraction)
+
+
+def test_a_learning_curve_is_nested(strategy):
+    labels = labels_of(SETS["paper"])
+    quarter, half = (
+        set(strategy("fewer_images", f"balance.fraction={fraction}").plan(labels, seed=0).indices.tolist())
+        for fraction in (0.25, 0.5)
+    )
+    assert quarter < half
+
+
+@pytest.mark.parametrize("name", ["copies", "real_images"])
+def test_controls_add_as_many_images_in_the_same_way_as_a_gan(strategy, name):
+    for settings in ([], ["balance.add=7"], ["balance.inject=symmetric"], ["balance.generated_fraction=0.25"]):
+        labels = labels_of(SETS["paper"])
+        control, generated = (strategy(each, *settings).plan(labels, seed=0) for each in (name, "dcgan"))
+        assert control.added == generated.added
+        assert np.array_equal(control.indices, generated.indices)
+        assert replace(control.injection, origin="generated") == generated.injection

@@ -321,6 +321,14 @@ def test_the_baseline_like_every_arm_has_the_runs_augment(run):
     assert {pair.against for pair in generated.pairs} >= {"none+traditional"}
 
 
+ADDED_ORIGINS = {
+    "dcgan": ["generated"],
+    "smote": ["interpolated"],
+    "copies": ["copied"],
+    "real_images": ["added_real"],
+}
+
+
 @pytest.mark.usefixtures("blank_figures")
 def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
     strategies = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))
@@ -336,8 +344,7 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
         assert np.isfinite(test.logits).all(), arm
         assert np.array_equal(test.content_hash, predictions["none"].content_hash), arm
         table = pd.read_csv(folder / "seed_0" / arm / "training.csv")
-        origins = {"real", *{"dcgan": ["generated"], "smote": ["interpolated"]}.get(arm, [])}
-        assert set(table["origin"]) == origins, arm
+        assert set(table["origin"]) == {"real", *ADDED_ORIGINS.get(arm, [])}, arm
     assert results["undersample"].real == {"angry": 3, "fear": 3, "happy": 3, "sad": 3}
     assert results["smote"].interpolated == {"angry": 9, "fear": 3, "sad": 2}
     assert results["smote"].generated == {}

@@ -1,99 +1,25 @@
 """balance=dcgan: small classes are filled with generated images."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
-from pydantic import Field, model_validator
-
-from fer_experiments.balance.sampling import SamplingStrategy, count_images_to_add, repeat_small_classes
-from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices
+from fer_experiments.balance.inject import Inject
 from fer_experiments.data.faults import Fault
-from fer_experiments.data.injection import Injection
-from fer_experiments.errors import ConfigError
+from fer_experiments.data.injection import GENERATED, Origin
 from fer_experiments.strict_config import UserPath
 
-Count = Annotated[int, Field(ge=0)]
-Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
-PRETRAIN_FRACTION = 1 / 3  # of the steps, unless generated_fraction gives another
 
-
-class Generate(Strategy):
+class Generate(Inject):
     """Generated images are added to the training images.
 
     Attributes:
-        sampling_strategy: which classes are filled up to which total; imbalanced-learn's meaning.
-        add: how many images to generate, whatever the balance. With inject=missing a number is for the smallest class
-            (the first by name among equals), and {class: number} for each class; otherwise a number is for every class.
-            None: with inject=missing as many as sampling_strategy adds, otherwise as many as the largest class has.
-        inject: how the generated images are used.
-            missing: they fill the small classes (Surono et al. 2023: 820 angry + 80 generated = 900).
-            symmetric: every class gets equally many, and real images of the small classes are repeated, so that the
-            classifier learns nothing about the class from the fact that an image is generated.
-            pretrain: the training begins with equally many generated images of every class and continues with real
-            images alone, those of the small classes repeated.
-        generated_fraction: how much of each batch is generated; None: in proportion to the numbers of images. With
-            inject=pretrain it is the fraction of the steps that use generated images; None: PRETRAIN_FRACTION.
-        weight: of a generated image in the loss; a real image has 1.
         reject: the faults for which a generated image is dropped and another one drawn.
         synthetic: a folder of generated images; None: a GAN makes them.
     """
 
-    balances_classes: ClassVar[bool] = True
-    sampling_strategy: SamplingStrategy
-    add: Count | dict[str, Count] | None
-    inject: Literal["missing", "symmetric", "pretrain"]
-    generated_fraction: Fraction | None
-    weight: Annotated[float, Field(gt=0.0)]
+    origin: ClassVar[Origin] = GENERATED
     reject: list[Fault]
     synthetic: UserPath | None
-
-    @model_validator(mode="after")
-    def _check_combinations(self) -> "Generate":
-        if self.inject != "missing" and isinstance(self.add, dict):
-            raise ValueError(
-                f"add={self.add}: with inject={self.inject} every class gets the same number; give one number"
-            )
-        if self.inject == "pretrain" and self.weight != 1:
-            raise ValueError(
-                f"weight={self.weight}: with inject=pretrain no batch has both real and generated images; leave it at "
-                "1.0"
-            )
-        return self
 
     @property
     def needs_generated_images(self) -> bool:
         return self.synthetic is None and self.add != 0
-
-    def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
-        if self.inject == "missing":
-            return TrainingPlan(
-                all_indices(labels), generated=self._count_missing(labels), injection=self._build_injection()
-            )
-        names, counts = np.unique(labels, return_counts=True)
-        assert not isinstance(self.add, dict), "_check_combinations refuses it"
-        number = int(counts.max()) if self.add is None else self.add
-        generated = {str(name): number for name in names if number}
-        return TrainingPlan(
-            repeat_small_classes(self.sampling_strategy, labels, seed),
-            generated=generated,
-            injection=self._build_injection(),
-        )
-
-    def _build_injection(self) -> Injection:
-        if self.inject == "pretrain":
-            return Injection(pretrain_fraction=self.generated_fraction or PRETRAIN_FRACTION)
-        return Injection(generated_fraction=self.generated_fraction, weight=self.weight)
-
-    def _count_missing(self, labels: np.ndarray) -> dict[str, int]:
-        """Return {class: images to generate} for inject=missing. Raises ConfigError for a class that is unknown."""
-        if self.add is None:
-            return count_images_to_add(self.sampling_strategy, labels)
-        names, counts = np.unique(labels, return_counts=True)
-        numbers = self.add if isinstance(self.add, dict) else {str(names[counts.argmin()]): self.add}
-        unknown = sorted(set(numbers) - set(names.tolist()))
-        if unknown:
-            raise ConfigError(
-                f"balance.add={self.add}: there is no class {', '.join(unknown)}; the classes are "
-                f"{', '.join(names.tolist())}"
-            )
-        return {name: number for name, number in numbers.items() if number > 0}

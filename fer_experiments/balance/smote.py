@@ -7,6 +7,7 @@ from pydantic import Field
 
 from fer_experiments.balance.sampling import SamplingStrategy, count_images_to_add
 from fer_experiments.balance.strategy import Strategy, TrainingPlan, all_indices
+from fer_experiments.data.injection import INTERPOLATED, Injection
 from fer_experiments.errors import ConfigError
 
 
@@ -29,10 +30,10 @@ class Smote(Strategy):
                     f"balance=smote: {name} has one training image, but SMOTE interpolates between two; use "
                     "balance=oversample, or leave the class out with data.classes or balance.sampling_strategy"
                 )
-        return TrainingPlan(all_indices(labels), interpolated=numbers)
+        return TrainingPlan(all_indices(labels), added=numbers, injection=Injection(INTERPOLATED))
 
     def interpolate(self, images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        numbers = self.plan(labels, seed).interpolated
+        numbers = self.plan(labels, seed).added
         parts = [self._interpolate_class(images, labels == name, number, seed) for name, number in numbers.items()]
         return np.concatenate(parts), np.repeat(list(numbers), list(numbers.values()))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from fer_experiments.data.injection import Injection
+from fer_experiments.data.injection import Injection, Origin
 from fer_experiments.strict_config import StrictConfig
 
 if TYPE_CHECKING:
@@ -30,21 +30,23 @@ class TrainingPlan:
 
     Attributes:
         indices: of the images in the training part, with repeats.
-        generated: {class: number of generated images}.
-        injection: how the generated images reach the batches.
-        interpolated: {class: number of images that Strategy.interpolate makes from training images}.
+        added: {class: number of images that are added to them}.
+        injection: where the added images come from, and how they reach the batches.
         objective: the loss and the weights of the classes.
         mixing: of pairs of images in each batch; None: as classifier.mixup says.
         cosine_head: the scale of the cosines that replace the network's last layer; None: the layer stays.
     """
 
     indices: np.ndarray
-    generated: dict[str, int] = field(default_factory=dict)
+    added: dict[str, int] = field(default_factory=dict)
     injection: Injection = field(default_factory=Injection)
-    interpolated: dict[str, int] = field(default_factory=dict)
     objective: "Objective" = field(default_factory=_build_cross_entropy)
     mixing: "Mixing | None" = None
     cosine_head: float | None = None
+
+    def added_from(self, origin: Origin) -> dict[str, int]:
+        """Return {class: number of added images} of this origin."""
+        return self.added if self.injection.origin == origin else {}
 
 
 class Strategy(StrictConfig, ABC):
@@ -54,6 +56,8 @@ class Strategy(StrictConfig, ABC):
     """Whether every real image is used."""
     balances_classes: ClassVar[bool] = False
     """Whether all classes have the same weight at the end: images in an epoch times their weight in the loss."""
+    is_control: ClassVar[bool] = False
+    """Whether it shows what more or fewer real images do, so that generated images need not beat it."""
 
     @property
     def needs_generated_images(self) -> bool:
@@ -67,7 +71,7 @@ class Strategy(StrictConfig, ABC):
     def interpolate(self, images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """images (N, S, S, C) uint8, labels (N,) of the training part -> new images (M, S, S, C) uint8, labels (M,).
 
-        There are as many of each class as the plan's `interpolated` says.
+        There are as many of each class as the plan's `added` says.
         """
         raise NotImplementedError(f"{type(self).__name__} plans no interpolated images")
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from fer_experiments.data.dataset import EVALUATION_BATCH, GENERATED, Batch, DeviceImageDataset, ImageDataset
+from fer_experiments.data.dataset import EVALUATION_BATCH, Batch, DeviceImageDataset, ImageDataset
 from fer_experiments.data.injection import Injection
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.samplers import EpochBatches, InjectedBatches, RankBatches, SequentialBatches
@@ -59,43 +59,46 @@ class ImageDataModule(lightning.LightningDataModule):
         self.steps_per_epoch = steps_per_epoch or -(-len(chosen) // batch_size)
         self.first_epoch = 0
 
-    def inject(
-        self,
-        generated: GeneratedImages,
-        origin: str = GENERATED,
-        injection: Injection = Injection(),  # noqa: B008
-    ) -> None:
-        """Add images to the training images; the number of steps stays. origin: GENERATED or INTERPOLATED."""
+    def inject(self, generated: GeneratedImages, injection: Injection = Injection()) -> None:  # noqa: B008
+        """Add images to the training images; the number of steps stays."""
         self.generated, self.injection = generated, injection
         labels = self.data.class_indices(generated.labels)
         real = self.train_set
         both = np.concatenate([real.labels.numpy(), labels])
-        self.train_set = self._build_dataset(real.rows, both, generated.images, origin, injection.weight)
+        self.train_set = self._build_dataset(real.rows, both, generated.images, injection)
 
     def training_table(self) -> pd.DataFrame:
-        """Return a row for each training image: path, label, origin, and times, how often it is among them."""
-        paths = self.data.split.table.loc[self.train_set.rows, "path"].tolist()
+        """Return a row for each training image.
+
+        Its columns are path, label, origin, content_hash (empty for an image that is not of the source) and times, how
+        often the image is among them.
+        """
+        index = self.data.cache.index
+        paths = index.loc[self.train_set.rows, "path"].tolist()
         if self.generated is not None:
             paths += self.generated.files.tolist()
         labels = [self.data.classes[place] for place in self.train_set.labels]
         table = pd.DataFrame({"path": paths, "label": labels, "origin": self.train_set.origins})
-        return (
-            table.groupby(["path", "label", "origin"], sort=False, as_index=False)
-            .size()
-            .rename({"size": "times"}, axis=1)
-        )
+        table["content_hash"] = table["path"].map(index.set_index("path")["content_hash"]).fillna("")
+        return table.groupby([*table.columns], sort=False, as_index=False).size().rename({"size": "times"}, axis=1)
 
     def _build_dataset(
         self,
         rows: np.ndarray,
         labels: np.ndarray,
         generated: np.ndarray | None = None,
-        origin: str = GENERATED,
-        weight: float = 1.0,
+        injection: Injection = Injection(),  # noqa: B008
     ) -> ImageDataset:
-        bottleneck = self.data.source.bottleneck
-        cache = self.data.cache.images
-        return ImageDataset(cache, rows, labels, self.image_size, bottleneck, generated, origin, weight)
+        return ImageDataset(
+            self.data.cache.images,
+            rows,
+            labels,
+            self.image_size,
+            self.data.source.bottleneck,
+            generated,
+            injection.origin,
+            injection.weight,
+        )
 
     def part(self, name: str) -> ImageDataset:
         """Return the images of a part of the split, "valid" or "test"."""

@@ -7,9 +7,10 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2.functional import resize
 
+from fer_experiments.data.injection import GENERATED, Origin
 from fer_experiments.data.samplers import SequentialBatches
 
-REAL, GENERATED, INTERPOLATED = "real", "generated", "interpolated"
+REAL = "real"
 Batch = tuple[Tensor, ...]
 EVALUATION_BATCH = 128
 
@@ -29,7 +30,7 @@ class ImageDataset(Dataset[Batch]):
         size: int,
         bottleneck: int | None = None,
         generated: np.ndarray | None = None,
-        generated_origin: str = GENERATED,
+        origin: Origin = GENERATED,
         weight: float = 1.0,
     ) -> None:
         """Describe the images; nothing is read yet.
@@ -40,8 +41,8 @@ class ImageDataset(Dataset[Batch]):
             labels: class indices, first of the real images, then of the generated ones.
             size: the side of the images in a batch.
             bottleneck: the side to which real images are resized first; None: they are not.
-            generated: images (N, s, s, C) uint8; None: no images.
-            generated_origin: how `generated` were made, GENERATED or INTERPOLATED.
+            generated: images (N, s, s, C) uint8 that are added to the real ones; None: no images.
+            origin: of the added images.
             weight: of a generated image in the loss.
         """
         self.cache = cache
@@ -50,7 +51,7 @@ class ImageDataset(Dataset[Batch]):
         self.size = size
         self.bottleneck = bottleneck
         self.generated = generated
-        self.generated_origin = generated_origin
+        self.origin = origin
         weights = torch.where(torch.arange(len(labels)) < len(rows), 1.0, weight)
         self.targets = (self.labels,) if weight == 1 else (self.labels, weights)
         assert len(labels) == len(rows) + (0 if generated is None else len(generated))
@@ -65,8 +66,8 @@ class ImageDataset(Dataset[Batch]):
 
     @property
     def origins(self) -> list[str]:
-        """REAL, GENERATED or INTERPOLATED, for every image."""
-        return [REAL] * len(self.rows) + [self.generated_origin] * (len(self) - len(self.rows))
+        """REAL, or the origin of the added images, for every image."""
+        return [REAL] * len(self.rows) + [self.origin] * (len(self) - len(self.rows))
 
     def __getitem__(self, indices: list[int]) -> Batch:
         chosen = np.asarray(indices)

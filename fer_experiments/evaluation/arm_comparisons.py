@@ -23,6 +23,7 @@ class ArmPredictions:
         predictions: (S, N) class indices, a row for each of these seeds.
         validation: the mean over the seeds of the metric on validation, by which arms are chosen.
         generated: whether the arm used generated images.
+        control: whether the arm shows what more or fewer real images do; it is no rival of any arm.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ArmPredictions:
     predictions: Array
     validation: float
     generated: bool
+    control: bool = False
 
     @property
     def parsed_name(self) -> ArmName:
@@ -59,7 +61,7 @@ class ArmPredictions:
 
     def can_be_decided_by(self, rival: "ArmPredictions") -> bool:
         """Whether a comparison with the rival shows what the arm's own way of balancing does."""
-        return not self.generated or rival.augmentation == self.augmentation
+        return not (self.generated or self.control) or rival.augmentation == self.augmentation
 
     def with_common_seeds(self, rival: "ArmPredictions") -> tuple[Array, Array]:
         """Return the predictions (S, N) of both arms on the seeds that both have with the same split."""
@@ -143,12 +145,7 @@ def compare_arm(
     """Compare an arm with its rivals. variances: of pool_seed_variances; the rest as in decide_verdicts."""
 
     def compare_with(rival: ArmPredictions, question: Question) -> Comparison | None:
-        both = arm.with_common_seeds(rival)
-        if not len(both[0]):
-            return None
-        is_pooled = arm.pool == rival.pool and not arm.collapsed_seeds and not rival.collapsed_seeds
-        variance = variances.get(arm.pool) if is_pooled else None
-        return question.compare(*both, labels, clusters, variance)
+        return compare_pair(arm, rival, labels, question, variances, clusters)
 
     rivals = {rival.name: rival for rival in _choose_rivals(arm, arms, question)}
     comparisons = {name: compare_with(rival, question) for name, rival in rivals.items()}
@@ -164,12 +161,41 @@ def compare_arm(
     )
 
 
+def compare_pair(
+    arm: ArmPredictions,
+    rival: ArmPredictions,
+    labels: Array,
+    question: Question,
+    variances: Mapping[Pool, Variance],
+    clusters: Array | None,
+) -> Comparison | None:
+    """Compare two arms on the seeds that both have; None if there is none. The arguments are those of compare_arm."""
+    both = arm.with_common_seeds(rival)
+    if not len(both[0]):
+        return None
+    is_pooled = arm.pool == rival.pool and not arm.collapsed_seeds and not rival.collapsed_seeds
+    return question.compare(*both, labels, clusters, variances.get(arm.pool) if is_pooled else None)
+
+
 def _choose_rivals(arm: ArmPredictions, arms: Sequence[ArmPredictions], question: Question) -> list[ArmPredictions]:
-    """Return the arms to compare with: of each name the one whose settings are the most alike."""
+    """Return the arms to compare with: of each name the one whose settings are the most alike.
+
+    A control is compared with the baseline of its own augmentation.
+    """
+    if arm.control:
+        return [baseline] if (baseline := find_baseline(arm, arms, question)) else []
     rivals: dict[str, ArmPredictions] = {}
     for rival in sorted(arms, key=lambda rival: -len(rival.settings)):
         is_baseline = rival.name_without_settings == question.baseline
         serves = is_baseline or (arm.generated and rival.augmentation == arm.augmentation)
-        if serves and not rival.generated and rival is not arm and rival.settings <= arm.settings:
+        is_simple = not rival.generated and not rival.control
+        if serves and is_simple and rival is not arm and rival.settings <= arm.settings:
             rivals.setdefault(rival.name_without_settings, rival)
     return list(rivals.values())
+
+
+def find_baseline(arm: ArmPredictions, arms: Sequence[ArmPredictions], question: Question) -> ArmPredictions | None:
+    """Return the baseline with the arm's augmentation whose settings are the most alike; None if there is none."""
+    name = question.baseline_with(arm.augmentation)
+    baselines = [each for each in arms if each.name_without_settings == name and each.settings <= arm.settings]
+    return max(baselines, key=lambda each: len(each.settings), default=None)

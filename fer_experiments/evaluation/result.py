@@ -45,7 +45,8 @@ class Result(JSONRecord):
 
     Attributes:
         job: whether a classifier or a GAN was trained.
-        real, generated, repeated, interpolated: {class: training images} of each origin.
+        real, generated, repeated, interpolated, copied, added_real: {class: training images} of each origin.
+        is_control: whether more or fewer real images were used than in the arms that are compared.
         metrics: {part: classification_metrics}; {} for a GAN.
         history: a row for each epoch (classifier) or each mean of the logged steps (GAN).
         split_hash: of the clean split, also under a leak, because the arm is measured on the same test images.
@@ -66,6 +67,9 @@ class Result(JSONRecord):
     generated: dict[str, int]
     repeated: dict[str, int]
     interpolated: dict[str, int] = Field(default_factory=dict)
+    copied: dict[str, int] = Field(default_factory=dict)
+    added_real: dict[str, int] = Field(default_factory=dict)
+    is_control: bool = False
     optimizer_steps: int
     selected_epoch: int | None
     metrics: dict[str, dict[str, Any]]

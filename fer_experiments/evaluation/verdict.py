@@ -54,7 +54,8 @@ def decide_verdicts(
     is made for the number of arms with generated images.
 
     Simple arms are a second question, each compared with the baseline and corrected by Holm for their own number, so
-    that they cost the first question nothing.
+    that they cost the first question nothing. Controls, which have more or fewer real images, are a third: each is
+    compared with the baseline of its augmentation, and no arm must beat them.
 
     In a sweep each setting of the data (data.imbalance=10) is a question of its own and is corrected for alone: a
     reader has data of one ratio, so that the comparisons at other ratios are no further tries at his question. Every
@@ -64,15 +65,16 @@ def decide_verdicts(
     variances = pool_seed_variances(arms, labels, question)
     candidates = [arm for arm in arms if arm.name_without_settings != question.baseline]
     comparisons = [compare_arm(arm, arms, labels, question, variances, clusters) for arm in candidates]
-    families: dict[tuple[str, bool], list[ArmComparisons]] = {}
+    families: dict[tuple[str, bool, bool], list[ArmComparisons]] = {}
     for each in comparisons:
         if each.deciding:
-            families.setdefault((each.arm.parsed_name.data, each.arm.generated), []).append(each)
+            family = (each.arm.parsed_name.data, each.arm.generated, each.arm.control)
+            families.setdefault(family, []).append(each)
     # {arm: corrected p-value, for how many arms}; no p-value without a comparison
     corrections: dict[str, tuple[float | None, int]] = {each.arm.name: (None, 0) for each in comparisons}
-    for family in families.values():
-        for each, p_value in zip(family, holm([member.p_value for member in family]), strict=True):
-            corrections[each.arm.name] = p_value, len(family)
+    for members in families.values():
+        for each, p_value in zip(members, holm([member.p_value for member in members]), strict=True):
+            corrections[each.arm.name] = p_value, len(members)
     return [_decide(each, *corrections[each.arm.name], question) for each in comparisons]
 
 
@@ -97,7 +99,8 @@ def _explain(comparisons: ArmComparisons, p_value: float | None, count: int, que
     arm = comparisons.arm
     deciding_rivals = [rival.name for rival in comparisons.rivals if arm.can_be_decided_by(rival)]
     if not deciding_rivals:
-        missing = question.baseline_with(arm.augmentation) if arm.generated else question.baseline
+        needs_same = arm.generated or arm.control
+        missing = question.baseline_with(arm.augmentation) if needs_same else question.baseline
         return "undecided", f"There is no arm to compare {arm.name} with; {missing} in train.arms would be one."
     if p_value is None:
         names = " or ".join(deciding_rivals)

@@ -13,6 +13,7 @@ from fer_experiments.atomic_write import atomic_write
 from fer_experiments.evaluation.arm_comparisons import ArmPredictions
 from fer_experiments.evaluation.intervals import Estimate, estimate
 from fer_experiments.evaluation.leak_effect import LeakEffect, compute_leak_effects
+from fer_experiments.evaluation.more_images import AddedKind, ArmImages, MoreImages, compute_more_images
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.result import Result
@@ -31,6 +32,7 @@ class Findings:
         estimates: {arm: its mean on test, with the interval}.
         arms: the verdicts of all arms except the baseline and the leaks.
         leaks: what each leak is worth.
+        more_images: what more images are worth, if the study has controls.
         best: {setting of the data: the verdict on the arm with generated images that is best on validation}, such as
             {"data.imbalance=10": …}; {"": …} if all arms have the same data.
         images: how many test images there are, the same for all arms.
@@ -40,6 +42,7 @@ class Findings:
     estimates: dict[str, Estimate]
     arms: list[ArmVerdict]
     leaks: list[LeakEffect]
+    more_images: list[MoreImages]
     best: dict[str, ArmVerdict]
     images: int
     problems: list[str]
@@ -71,18 +74,22 @@ def compute_findings(record: StudyRecord, folder: Path) -> Findings:
     """
     trainings, problems = _load_trainings(record, folder)
     if not trainings:
-        return Findings({}, [], [], {}, 0, problems)
+        return Findings({}, [], [], [], {}, 0, problems)
     labels = trainings[0].test.labels
     clusters = np.unique(trainings[0].test.content_hash, return_inverse=True)[1]  # copies of an image count once
     question = record.question
     arms = [arm for name in record.arms if (arm := _build_arm(name, trainings, question)) is not None]
-    verdicts = decide_verdicts([arm for arm in arms if not arm.parsed_name.leak], labels, question, clusters)
+    clean_arms = [arm for arm in arms if not arm.parsed_name.leak]
+    verdicts = decide_verdicts(clean_arms, labels, question, clusters)
     return Findings(
         estimates={
             arm.name: estimate(arm.predictions, labels, question.metric, question.level, clusters) for arm in arms
         },
         arms=verdicts,
         leaks=compute_leak_effects(arms, labels, question, clusters),
+        more_images=compute_more_images(
+            clean_arms, {arm.name: _count_images(record, arm.name) for arm in clean_arms}, labels, question, clusters
+        ),
         best=_choose_best(verdicts, {arm.name: arm for arm in arms}),
         images=len(labels),
         problems=problems,
@@ -122,7 +129,22 @@ def _build_arm(name: str, trainings: Sequence[_Training], question: Question) ->
         np.stack([training.test.predicted for training in trainings]),
         float(np.mean(valid)),
         any(sum(training.result.generated.values()) for training in trainings),
+        any(training.result.is_control for training in trainings),
     )
+
+
+def _count_images(record: StudyRecord, arm: str) -> ArmImages:
+    """Return the training images of an arm, those of its first seed."""
+    result = record.results_of(arm)[0]
+    kinds: dict[AddedKind, dict[str, int]] = {
+        "generated": result.generated,
+        "copied": result.copied,
+        "added_real": result.added_real,
+    }
+    for kind, counts in kinds.items():
+        if sum(counts.values()):
+            return ArmImages(result.real, kind, counts)
+    return ArmImages(result.real, None, {})
 
 
 def _choose_best(verdicts: Sequence[ArmVerdict], arms: Mapping[str, ArmPredictions]) -> dict[str, ArmVerdict]:

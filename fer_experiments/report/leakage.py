@@ -28,7 +28,8 @@ def find_leaks(result: Result, folder: Path) -> list[str]:
         leaks.append("was measured on other images than split.csv lists for validation and test")
     if (real["split"] != "train").any():
         leaks.append("was trained on validation or test images")
-    if real["content_hash"].isin([*held_out["content_hash"], *measured]).any():
+    used = {*real["content_hash"], *training.get("content_hash", [])}  # the column is new; it has added images as well
+    if used & {*held_out["content_hash"], *measured}:
         leaks.append("was trained on images whose pixel-identical copies are in validation or test")
     files = training.loc[training["origin"] == "generated", "path"]
     for manifest in {Path(file).parent.parent / MANIFEST for file in files}:

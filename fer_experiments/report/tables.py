@@ -35,6 +35,8 @@ def _result_row(result: Result) -> dict[str, str | float | None]:
         "repeated": sum(result.repeated.values()),
         "generated": sum(result.generated.values()),
         "interpolated": sum(result.interpolated.values()),
+        "copied": sum(result.copied.values()),
+        "added_real": sum(result.added_real.values()),
         "optimizer_steps": result.optimizer_steps,
         "selected_epoch": result.selected_epoch,
         **{name: _nan_if_none(test.get(name)) for name in METRICS},  # results of earlier versions lack some
@@ -106,13 +108,17 @@ def sort_generated_first(verdicts: list[ArmVerdict]) -> list[ArmVerdict]:
 
 def describe_training_images(result: Result) -> str:
     """Return "angry 820 + 80 generated, happy 900"."""
+    additions = {
+        "generated": result.generated,
+        "repeated": result.repeated,
+        "interpolated": result.interpolated,
+        "copied": result.copied,
+        "more real": result.added_real,
+    }
     parts = []
     for name in result.classes:
-        part = f"{name} {result.real[name]}"
-        part += f" + {result.generated[name]} generated" if result.generated.get(name) else ""
-        part += f" + {result.repeated[name]} repeated" if result.repeated.get(name) else ""
-        part += f" + {result.interpolated[name]} interpolated" if result.interpolated.get(name) else ""
-        parts.append(part)
+        extra = [f" + {counts[name]} {kind}" for kind, counts in additions.items() if counts.get(name)]
+        parts.append(f"{name} {result.real[name]}{''.join(extra)}")
     return ", ".join(parts)
 
 

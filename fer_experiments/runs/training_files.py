@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
+from fer_experiments.data.injection import ADDED_REAL
 from fer_experiments.data.split import LEAK_PREFIX, hash_split
 from fer_experiments.evaluation.result import Result
 
@@ -21,8 +22,17 @@ def find_parts(checkpoint: Path, split_hash: str) -> dict[str, str] | None:
         if file.is_file() and hash_split(file.read_bytes()) == clean_hash:
             table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
             parts = table["split"] if split_hash == clean_hash else table["split"].replace("test", "valid")
-            return dict(zip(table["content_hash"], parts, strict=True))
+            return dict(zip(table["content_hash"], parts, strict=True)) | _find_added_images(checkpoint)
     return None
+
+
+def _find_added_images(checkpoint: Path) -> dict[str, str]:
+    """Return {content hash: "train"} of the real images that balance=real_images added to those of the split."""
+    file = checkpoint.resolve().parent.parent / "training.csv"
+    if not file.is_file():
+        return {}
+    table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+    return dict.fromkeys(table.loc[table["origin"] == ADDED_REAL, "content_hash"], "train")
 
 
 def find_result(checkpoint: Path, split_hash: str, epoch: int) -> Result | None:

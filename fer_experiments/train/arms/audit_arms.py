@@ -6,6 +6,7 @@ from pathlib import Path
 from fer_experiments.audit.audit_generated import audit_generated
 from fer_experiments.audit.rejection import Rejection
 from fer_experiments.balance import Generate
+from fer_experiments.data.injection import GENERATED
 from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.train.arms.arm import Arm
@@ -28,7 +29,7 @@ def audit_arms(
     rejection = Rejection.from_strategies(arm.balance for arm in arms.values() if arm.balance.needs_generated_images)
     gan_data = leak_to_gan(data) if leak else data
     for folder, arm in arms.items():
-        planned = arm.balance.plan(data.split.labels("train"), settings.seed).generated
+        planned = arm.balance.plan(data.split.labels("train"), settings.seed).added_from(GENERATED)
         if arm.balance.needs_generated_images:
             counts |= Counter(planned)
         elif isinstance(arm.balance, Generate) and arm.balance.synthetic is not None:

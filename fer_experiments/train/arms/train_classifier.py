@@ -14,6 +14,7 @@ from fer_experiments.balance import TrainingPlan
 from fer_experiments.classifier.build import build_classifier
 from fer_experiments.classifier.module import MONITORED_METRIC, Classifier
 from fer_experiments.data.datamodule import ImageDataModule
+from fer_experiments.data.injection import ADDED_REAL, COPIED, GENERATED, INTERPOLATED
 from fer_experiments.data.leak import leak_to_selection
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
@@ -87,6 +88,7 @@ def train_classifier(
             seed=settings.seed,
             classes=list(data.classes),
             **counts,
+            is_control=arm.balance.is_control,
             optimizer_steps=steps,
             selected_epoch=read_epoch(checkpoint),
             metrics={part: classification_metrics(*output, data.classes) for part, output in outputs.items()},
@@ -159,12 +161,14 @@ def join_batches(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 def _image_counts(data: PreparedData, plan: TrainingPlan, model: Classifier) -> dict[str, dict[str, int]]:
     """Return the counts of training images by origin, as fields of a Result."""
     labels = data.split.labels("train")
-    generated = model.generated_by_class() if isinstance(model, JointClassifier) else plan.generated
+    generated = model.generated_by_class() if isinstance(model, JointClassifier) else plan.added_from(GENERATED)
     return {
         "real": count_used(labels, plan),
         "generated": generated,
         "repeated": count_repeated(labels, plan),
-        "interpolated": plan.interpolated,
+        "interpolated": plan.added_from(INTERPOLATED),
+        "copied": plan.added_from(COPIED),
+        "added_real": plan.added_from(ADDED_REAL),
     }
 
 

@@ -9,10 +9,13 @@ import numpy as np
 from fer_experiments.audit.rejection import Rejection
 from fer_experiments.balance import Generate, TrainingPlan
 from fer_experiments.data.datamodule import ImageDataModule
-from fer_experiments.data.dataset import INTERPOLATED, ImageDataset
+from fer_experiments.data.dataset import ImageDataset
+from fer_experiments.data.injection import ADDED_REAL, COPIED, GENERATED, INTERPOLATED
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
+from fer_experiments.data.unused import draw_unused_images
 from fer_experiments.errors import ConfigError
+from fer_experiments.random_streams import RandomStream
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.joint import joint_datamodule
 from fer_experiments.train.gan.generated_images import get_or_train_gan
@@ -23,7 +26,7 @@ def count_generated_images(settings: Settings, data: PreparedData, arms: Iterabl
     """Return {class: generated images} that are enough for every one of the arms."""
     needed: Counter[str] = Counter()
     for arm in arms:
-        planned = arm.balance.plan(data.split.labels("train"), settings.seed).generated
+        planned = arm.balance.plan(data.split.labels("train"), settings.seed).added_from(GENERATED)
         needed |= Counter(planned)  # the larger of both
     return dict(needed)
 
@@ -97,11 +100,40 @@ def build_datamodule(
         steps_per_epoch=data.steps_per_epoch(config.batch_size),
         augment=arm.augment,
     )
-    if plan.generated:
-        images.inject(load_generated(data, arm, plan, synthetic), injection=plan.injection)
-    if plan.interpolated:
-        images.inject(interpolate(settings, data, arm), INTERPOLATED)
+    if plan.added:
+        images.inject(_load_added(settings, data, arm, plan, synthetic), plan.injection)
     return images
+
+
+def _load_added(
+    settings: Settings, data: PreparedData, arm: Arm, plan: TrainingPlan, synthetic: dict[str, Path]
+) -> GeneratedImages:
+    """Return the images that the plan adds, wherever they come from."""
+    real_size = data.source.bottleneck or data.cache.images.shape[1]
+    match plan.injection.origin:
+        case "generated":
+            return load_generated(data, arm, plan, synthetic)
+        case "interpolated":
+            return interpolate(settings, data, arm, real_size)
+        case "copied":
+            return read_real(data, draw_copies(data, plan.added, settings.seed), settings.gan.image_size)
+        case "added_real":
+            return read_real(data, draw_unused_images(data, plan.added, settings.seed), real_size)
+
+
+def draw_copies(data: PreparedData, counts: dict[str, int], seed: int) -> np.ndarray:
+    """Return the rows in the cache of counts = {class: number} training images, all of a class nearly equally often."""
+    rng = np.random.default_rng([seed, RandomStream.RESAMPLING])
+    rows, labels = data.split.rows("train"), data.split.labels("train")
+    return np.concatenate([np.resize(rng.permutation(rows[labels == name]), counts[name]) for name in sorted(counts)])
+
+
+def read_real(data: PreparedData, rows: np.ndarray, size: int) -> GeneratedImages:
+    """Return the real images in these rows of the cache at `size` x `size` pixels, by way of data.bottleneck."""
+    images = ImageDataset(data.cache.images, rows, np.zeros(len(rows), np.int64), size, data.source.bottleneck)
+    pixels = images[list(range(len(rows)))][0].permute(0, 2, 3, 1).numpy()
+    listed = data.cache.index.loc[rows]
+    return GeneratedImages(pixels, listed["label"].to_numpy(str), listed["path"].to_numpy(str))
 
 
 def load_generated(data: PreparedData, arm: Arm, plan: TrainingPlan, synthetic: dict[str, Path]) -> GeneratedImages:
@@ -109,22 +141,19 @@ def load_generated(data: PreparedData, arm: Arm, plan: TrainingPlan, synthetic: 
     assert isinstance(arm.balance, Generate)
     reject, channels, split_hash = arm.balance.reject, data.source.stored_channels, data.split.hash
     if arm.balance.synthetic is not None:
-        return read_synthetic(arm.balance.synthetic, plan.generated, split_hash, channels, reject)
+        return read_synthetic(arm.balance.synthetic, plan.added, split_hash, channels, reject)
     return GeneratedImages.join(
         [
             read_synthetic(synthetic[label], {label: count}, split_hash, channels, reject)
-            for label, count in plan.generated.items()
+            for label, count in plan.added.items()
         ]
     )
 
 
-def interpolate(settings: Settings, data: PreparedData, arm: Arm) -> GeneratedImages:
-    """Let the arm's strategy interpolate training images, at the size that a GAN's images would have."""
-    rows, labels = data.split.rows("train"), data.split.labels("train")
-    side = data.source.bottleneck or data.cache.images.shape[1]
-    real = ImageDataset(data.cache.images, rows, data.class_indices(labels), side)
-    pixels = real[list(range(len(real)))][0].permute(0, 2, 3, 1).numpy()
-    images, names = arm.balance.interpolate(pixels, labels, settings.seed)
+def interpolate(settings: Settings, data: PreparedData, arm: Arm, size: int) -> GeneratedImages:
+    """Let the arm's strategy interpolate training images at `size` x `size` pixels."""
+    real = read_real(data, data.split.rows("train"), size)
+    images, names = arm.balance.interpolate(real.images, real.labels, settings.seed)
     return GeneratedImages(images, names, np.array([f"{arm.name}/{place}" for place in range(len(names))]))
 
 
@@ -143,9 +172,11 @@ def count_repeated(labels: np.ndarray, plan: TrainingPlan) -> dict[str, int]:
 def describe_counts(labels: np.ndarray, plan: TrainingPlan) -> str:
     """Return "820 angry + 80 generated, 900 happy"."""
     additions = {
-        "generated": plan.generated,
+        "generated": plan.added_from(GENERATED),
         "repeated": count_repeated(labels, plan),
-        "interpolated": plan.interpolated,
+        "interpolated": plan.added_from(INTERPOLATED),
+        "copied": plan.added_from(COPIED),
+        "more real": plan.added_from(ADDED_REAL),
     }
     parts = []
     for name, number in count_used(labels, plan).items():

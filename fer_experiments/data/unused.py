@@ -1,0 +1,40 @@
+"""The real images that a split leaves unused."""
+
+import numpy as np
+import pandas as pd
+
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.data.split import assign_parts, drop_other_classes
+from fer_experiments.errors import ConfigError
+from fer_experiments.random_streams import RandomStream
+
+
+def list_unused_images(data: PreparedData) -> pd.DataFrame:
+    """Return the images that are in no part of the split, a row each, indexed by their rows in the cache.
+
+    They are of the source's training part, of which data.counts and data.imbalance draw only some. None has the pixels
+    of an image of the split or of another one of them.
+    """
+    table = drop_other_classes(assign_parts(data.cache.index, data.source), data.classes, data.source)
+    is_unused = (table["split"] == "train") & ~table["content_hash"].isin(data.split.table["content_hash"])
+    return table[is_unused].drop_duplicates("content_hash")
+
+
+def draw_unused_images(data: PreparedData, counts: dict[str, int], seed: int) -> np.ndarray:
+    """Return the rows in the cache of counts = {class: number} unused images, class by class, drawn by seed.
+
+    Raises ConfigError if there are fewer.
+    """
+    unused = list_unused_images(data)
+    rng = np.random.default_rng([seed, RandomStream.UNUSED_IMAGES])
+    rows = []
+    for label, count in sorted(counts.items()):
+        available = unused.index[unused["label"] == label].to_numpy()
+        if len(available) < count:
+            raise ConfigError(
+                f"balance=real_images: {count} more images of {label} are needed, and the split leaves "
+                f"{len(available)} of the source unused; train on fewer with data.counts or data.imbalance, ask for "
+                "fewer with balance.add, or use balance=fewer_images, for an estimate from a learning curve"
+            )
+        rows.append(rng.permutation(available)[:count])
+    return np.concatenate(rows)
