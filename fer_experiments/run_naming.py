@@ -17,8 +17,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fer_experiments.job_kinds import job_kind
 
-# Where files are kept, how progress is shown and how many processes work: none of these changes a result.
-KEYS_NOT_HASHED = ("rerun", "tags", "train.workers", "data.cache_dir", "data.workers", "trainer.progress")
+# Where files are kept, how progress is shown, how many processes work and how long: none of these changes a training.
+KEYS_NOT_HASHED = (
+    "rerun",
+    "tags",
+    "train.workers",
+    "train.budget",
+    "data.cache_dir",
+    "data.workers",
+    "trainer.progress",
+)
 MAX_BYTES = {"job": 200, "sweep": 80}  # of a folder's name; file systems allow 255
 UNSAFE_CHARACTERS = re.compile(r"[^\w.,=+@-]+")  # in a folder's name, on some system or in some tool
 
@@ -117,13 +125,15 @@ def _visible_overrides(config: DictConfig, fixed: Collection[str] = ()) -> list[
 
 
 def _describe_seeds(config: DictConfig) -> str:
-    """Return "0", "0..4" or "3,5"; a value that is no seed is shown as it is, for the job to refuse."""
+    """Return "0", "0..4", "0.." or "3,5"; a value that is no seed is shown as it is, for the job to refuse."""
     try:
         first, seeds = config.get("seed"), OmegaConf.select(config, "train.seeds")
     except OmegaConfBaseException:  # an interpolation that can't be resolved, which the job refuses as well
         return "unknown"
     if isinstance(seeds, ListConfig):
         return ",".join(map(str, seeds))
+    if seeds == "auto":
+        return f"{first}.."
     is_range = isinstance(first, int) and isinstance(seeds, int) and seeds > 1
     return f"{first}..{first + seeds - 1}" if is_range else str(first)
 

@@ -115,11 +115,13 @@ def fingerprint(read):
 
 def test_gans_have_different_fingerprints_if_their_training_differs(fingerprint):
     plain = fingerprint()
-    changes = ["seed=1", "gan.latent_dim=7", "data.bottleneck=32", "data.channels=1", "trainer.max_epochs=1",
+    changes = ["seed=1", "gan.latent_dim=7", "data.bottleneck=16", "data.channels=1", "trainer.max_epochs=1",
                "trainer.precision=bf16-mixed", "gan.kid_every=1", "data.faces_seed=1"]  # fmt: skip
     changed = [fingerprint(change) for change in changes]
     changed += [fingerprint(leak=True), fingerprint(classes=("happy",))]
     assert len({plain, *changed}) == 1 + len(changed)
+    assert fingerprint("data.bottleneck=32") == plain  # the GAN's own size, at which it sees every image anyway
+    assert fingerprint("data.bottleneck=32", "gan.kid_every=1") != fingerprint("gan.kid_every=1")
     changes_with_kid = ["reference_classifier.epochs=7", "gan.checkpoint=best_kid"]
     with_kid = [fingerprint("gan.kid_every=1", change) for change in changes_with_kid]
     assert len({*changed, *with_kid}) == len(changed) + 2

@@ -87,7 +87,10 @@ def test_keys_are_not_explained_if_the_user_adds_files():
         ),
         (["train=joint", "+train.seeds=3"], "train.seeds: there is no such key in train=joint; it is in train=study"),
         (["experiment=full", "data.root=."], "data.root: there is no such key in data=faces; it is in data=fer2013"),
-        (["train=cnn", "balance.add=9"], "balance.add: there is no such key in balance=none; it is in balance=dcgan"),
+        (
+            ["train=cnn", "balance.add=9"],
+            "balance.add: there is no such key in balance=none; it is in balance=copies, balance=dcgan",
+        ),
         (
             ["balance.gamma=1"],
             "balance.gamma: there is no such key in balance=dcgan, balance=none; it is in balance=focal",

@@ -4,13 +4,14 @@ The large simulation, a thousand studies of each kind: pytest -m slow -s tests/t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from fer_experiments.evaluation import comparison
 from fer_experiments.evaluation.question import Question
+from fer_experiments.evaluation.sequential import choose_stop, look_level, plan_looks
 from fer_experiments.evaluation.verdict import ArmVerdict, decide_verdicts
 from tests.simulation import simulate_study
 
@@ -106,6 +107,64 @@ def check(name: str, studies: int) -> None:
     least, largest = kind.helps
     assert least - chance(least, studies) <= shares["helps"] <= largest + chance(largest, studies)
     assert covered >= kind.covered - chance(kind.covered, studies)
+
+
+GROWING = {
+    "+10, 3 arms": Kind(build_arms(0.1), 20, truth=0.1, helps=(0.98, 1)),
+    "+3, 4 arms": Kind(build_arms(0.03, simple=2), 20, truth=0.03, helps=(0.85, 1)),
+    "+10, 10 of 200 images": Kind(
+        {"none": 0.75, "simple0": 0.75, "dcgan": 0.85}, 20, FEW, truth=0.1, helps=(0.3, 1), covered=0.92
+    ),
+    "0, 3 arms": Kind(build_arms(0), 20),
+    "0, 5 generated arms": Kind(build_arms(0, generated=5), 20),
+    "0, baseline 3 worse": Kind(build_arms(0, baseline=0.77), 20),
+    "dcgan collapses in 20 %": Kind(build_arms(0), 20, truth=-0.06, covered=0.8, collapses={"dcgan": 0.2}),
+}
+"""Kinds of studies that grow to 20 seeds."""
+
+
+def grow(kind: Kind, rng: np.random.Generator) -> tuple[ArmVerdict, int, str]:
+    """Return the verdict on dcgan at the look at which the study stops, the seeds of that look, and why it stops."""
+    arms = simulate_study(rng, kind.accuracies, kind.seeds, kind.labels, kind.collapses, kind.cluster_size)
+    looks = plan_looks(kind.seeds)
+    question = Question(level=look_level(looks, 0.95))
+    for look in looks:
+        present = [
+            replace(arm, splits={seed: arm.splits[seed] for seed in range(look)}, predictions=arm.predictions[:look])
+            for arm in arms
+        ]
+        verdicts = decide_verdicts(present, kind.labels, question)
+        stop = choose_stop(verdicts, look, looks[-1], question)
+        if stop is not None:
+            return next(verdict for verdict in verdicts if verdict.arm == "dcgan"), look, stop
+    raise AssertionError("the last look always stops")
+
+
+def check_growing(name: str, studies: int) -> None:
+    kind, rng = GROWING[name], np.random.default_rng([*name.encode()])
+    outcomes = [grow(kind, rng) for _ in range(studies)]
+    names = [verdict.verdict for verdict, _, _ in outcomes]
+    pairs = [next(pair for pair in verdict.pairs if pair.against == "simple0") for verdict, _, _ in outcomes]
+    covered = float(np.mean([pair.comparison.low <= kind.truth <= pair.comparison.high for pair in pairs]))
+    helps, hurts, equivalent = (names.count(word) / studies for word in ("helps", "hurts", "equivalent"))
+    hopeless = [stop for _, _, stop in outcomes].count("hopeless") / studies
+    seeds = np.mean([look for _, look, _ in outcomes])
+    print(f"| {name} | {helps:.1%} | {hurts:.1%} | {equivalent:.1%} | {hopeless:.1%} | {seeds:.1f} | {covered:.1%} |")
+    least, largest = kind.helps
+    assert least - chance(least, studies) <= helps <= largest + chance(largest, studies)
+    assert covered >= kind.covered - chance(kind.covered, studies)
+
+
+@pytest.mark.parametrize("name", ["+10, 3 arms", "0, 3 arms"])
+def test_30_growing_studies_of_a_kind_say_what_is_there(name):
+    check_growing(name, 30)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", GROWING)
+def test_1000_growing_studies_of_a_kind_say_what_is_there(name):
+    check_growing(name, 1000)
 
 
 @pytest.mark.parametrize(

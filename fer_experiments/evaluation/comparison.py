@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from fer_experiments.evaluation.intervals import Estimate, Variance, estimate_mean
+from fer_experiments.evaluation.intervals import Estimate, Spread, Variance, estimate_mean
 from fer_experiments.evaluation.p_values import sign_flip_p_value
 from fer_experiments.evaluation.scores import Array, Metric, check_predictions, score_with_influence
 from fer_experiments.evaluation.study_size import describe_settling_study, resolvable_difference
@@ -29,6 +29,7 @@ class Comparison:
         explanation: the verdict's reason in one sentence.
         resolvable: the smallest true difference that a study like this one shows with a probability of 80 %.
         seeds, images: how many were compared.
+        spread: the variance of the difference, by its sources.
     """
 
     difference: float
@@ -44,6 +45,7 @@ class Comparison:
     resolvable: float
     seeds: int
     images: int
+    spread: Spread
 
 
 def compare(
@@ -115,6 +117,7 @@ def compare(
         resolvable=resolvable_difference(difference.spread, level),
         seeds=seeds,
         images=images,
+        spread=difference.spread,
     )
 
 
@@ -162,7 +165,7 @@ def _decide(difference: Estimate, margin: float, seeds: int, doubt: str | None) 
 
 def _describe_difference(mean: float, low: float, high: float, metric: Metric, level: float) -> str:
     interval = f"{100 * low:+.1f} to {100 * high:+.1f}"
-    return f"{100 * mean:+.1f} points of {metric.replace('_', ' ')} ({level:.0%} interval {interval})"
+    return f"{100 * mean:+.1f} points of {metric.replace('_', ' ')} ({100 * level:g}% interval {interval})"
 
 
 def _explain(

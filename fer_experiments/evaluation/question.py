@@ -1,7 +1,7 @@
 """What a study asks of its results."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,11 @@ from fer_experiments.strict_config import StrictConfig
 if TYPE_CHECKING:
     from fer_experiments.evaluation.comparison import Comparison
     from fer_experiments.evaluation.intervals import Variance
+
+
+Stop = Literal["settled", "hopeless", "max_seeds", "budget"]
+"""Why a study that grows by itself stops: every verdict that it is about is reached; more seeds would most likely reach
+no further one; its seeds or its time are used up."""
 
 
 class Question(StrictConfig):

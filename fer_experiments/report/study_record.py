@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from fer_experiments.evaluation.arm_name import ArmName
-from fer_experiments.evaluation.question import Question
+from fer_experiments.evaluation.question import Question, Stop
 from fer_experiments.evaluation.result import Result, versions
 from fer_experiments.json_record import JSONRecord
 
@@ -16,11 +16,28 @@ def training_key(seed: int, arm: str) -> str:
     return f"seed {seed}, {arm}"
 
 
+class Growth(BaseModel):
+    """How a study grows whose number of seeds is not known beforehand (evaluation/sequential.py).
+
+    Attributes:
+        level: of all looks together; the question's level is that of each look.
+        looks: the numbers of seeds at which it is looked at.
+        budget: the seconds that it may take, or None.
+        stop: why it stopped; None: it goes on.
+    """
+
+    level: float
+    looks: list[int]
+    budget: float | None = None
+    stop: Stop | None = None
+
+
 class StudyRecord(JSONRecord):
     """A study as it stands; `results` has one entry for each finished arm and seed.
 
     Attributes:
-        arms, seeds: all that the study should train, finished or not.
+        arms, seeds: all that the study should train, finished or not; of a growing study the seeds up to the next look.
+        growth: how the study grows; None if its seeds are fixed.
         failed: {training_key: error}.
         seconds: how long the study took so far.
         work: seconds of each part (data, gan, audit, classifiers), summed over the seeds.
@@ -36,6 +53,7 @@ class StudyRecord(JSONRecord):
     arms: list[str]
     seeds: list[int]
     question: Question = Field(default_factory=Question)
+    growth: Growth | None = None
     results: list[Result] = Field(default_factory=list)
     failed: dict[str, str] = Field(default_factory=dict)
     seconds: float = 0.0

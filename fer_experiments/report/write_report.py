@@ -11,6 +11,7 @@ from rich.table import Table
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.progress import show_activity
 from fer_experiments.report.findings import Findings, compute_findings
+from fer_experiments.report.growth import describe_growth
 from fer_experiments.report.page import write_page
 from fer_experiments.report.sections.answer import describe_answer, describe_other_arms
 from fer_experiments.report.sections.sweep_curves import CURVES_FILE, build_curves_table
@@ -43,7 +44,12 @@ def write_report(
     with show_activity("writing the report"):
         summary = build_summary_table(record)
         findings = compute_findings(record, folder)
-        answer = f"{describe_answer(record, findings)} {describe_other_arms(findings)}".strip()
+        sentences = (
+            describe_answer(record, findings),
+            describe_other_arms(findings),
+            describe_growth(record, findings.arms),
+        )
+        answer = " ".join(filter(None, sentences))
         findings.save(out, record.question)
         _write_tables(record, findings, out)
         _write_markdown(answer, summary, findings, out / "comparison.md")

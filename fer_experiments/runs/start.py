@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,10 +19,14 @@ CONFIG_FILE = "config.yaml"  # is written when the job has begun its work
 MAX_DIFFERENCES_SHOWN = 3
 
 
-def start_job(composed: DictConfig, overrides: Sequence[str], folder: Path) -> Status | None:
+def start_job(
+    composed: DictConfig, overrides: Sequence[str], folder: Path, can_continue: Callable[[], bool]
+) -> Status | None:
     """Return the status to run the job under, or None if it has finished before. Call it while the folder is locked.
 
     With rerun=true the folder is emptied first. Raises ConfigError if the folder is another job's or can't be emptied.
+
+    can_continue: whether the job, if it has finished, would do more now.
     """
     previous = Status.find(folder)
     rerun = composed.get("rerun")
@@ -34,10 +38,11 @@ def start_job(composed: DictConfig, overrides: Sequence[str], folder: Path) -> S
         _check_same_job(composed, folder, previous)
     if previous is not None and not rerun:
         start_time = time.strftime("%Y-%m-%d %H:%M", time.localtime(previous.started))
-        if previous.state == "done":
+        if previous.state == "done" and not can_continue():
             log.info("already finished (%s, %.0f s; rerun=true starts over): %s", start_time, previous.seconds, folder)
             return None
-        ending = f"failed ({previous.error})" if previous.state == "failed" else "was interrupted"
+        endings = {"done": "stopped at its limits", "failed": f"failed ({previous.error})"}
+        ending = endings.get(previous.state, "was interrupted")
         log.info("continuing the job of %s, which began %s and %s: %s", previous.process, start_time, ending, folder)
     was_empty = previous.folder_was_empty if previous is not None else not _job_files(folder)
     return Status(overrides=list(overrides), folder_was_empty=was_empty)

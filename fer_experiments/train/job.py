@@ -26,6 +26,10 @@ class Job(StrictConfig, ABC):
     def check_with_torch(self, settings: Settings) -> None:
         """Raise ConfigError for what can be known to be wrong before any work, but not without torch."""
 
+    def can_continue(self, folder: Path) -> bool:
+        """Whether this job would do more in `folder`, where the same command has finished with smaller limits."""
+        return False
+
     @abstractmethod
     def check_objective(self, settings: Settings) -> None:
         """Raise ConfigError if the finished job would have no `objective` for a search."""

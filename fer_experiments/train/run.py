@@ -65,7 +65,11 @@ def _run_once(composed: DictConfig, hydra: DictConfig, folder: Path) -> None:
 @on_rank_zero
 def _start(composed: DictConfig, hydra: DictConfig, folder: Path) -> Status | None:
     remove_partial(folder)
-    status = start_job(composed, list_overrides(hydra), folder)
+
+    def can_continue() -> bool:
+        return _read_config(composed, hydra.hydra).train.can_continue(folder)
+
+    status = start_job(composed, list_overrides(hydra), folder, can_continue)
     if status is not None:
         status.save(folder)
         write_hydra_folder(composed, hydra, folder)

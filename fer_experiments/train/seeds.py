@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -49,56 +49,106 @@ def choose_workers(trainer: TrainerConfig, seeds: int) -> int:
     return max(1, min(seeds, torch.get_num_threads(), memory // WORKER_BYTES))
 
 
-def run_seeds(
-    settings: Settings, arms: list[Arm], seeds: list[int], question: Question, workers: int, folder: Path
-) -> None:
-    """Train every arm with every seed, and write the study and its report after each seed.
+class StudyRun:
+    """The trainings of a study: every arm with every seed, with the study's files and report after each seed.
 
-    Args:
-        settings: the configuration.
-        arms: those to compare.
-        seeds: each draws another split and trains a GAN of its own.
-        question: what is asked of the results.
-        workers: how many seeds run side by side, each in a process.
-        folder: the study's.
-
-    Raises:
-        RuntimeError: trainings failed; it lists them, after all others have finished.
+    Attributes:
+        record: the study as it stands.
+        trained: the seeds that are done in this start.
+        finished_before: the seeds that an earlier start of the study has finished, which cost next to nothing now.
     """
-    started = time.monotonic()
-    earlier_seconds, work = _load_times(folder)
-    started -= earlier_seconds
-    record = StudyRecord(
-        arms=[arm.name for arm in arms], seeds=seeds, question=question, seconds=earlier_seconds, work=work
-    )
-    on_rank_zero(record.save)(folder)  # so that the question is known even if no seed is finished
-    workers = min(workers, len(seeds))
-    if workers > 1:
-        log.info("%d of %d seeds run side by side", workers, len(seeds))
-    run = _run_seed if workers == 1 else _run_seed_in_process
-    calls = (joblib.delayed(run)(settings.with_seed(seed), arms, folder) for seed in seeds)
-    # loky gives each of its processes cores / workers threads.
-    for outcome in joblib.Parallel(workers, backend="loky", return_as="generator")(calls):
-        is_first = not record.results and not record.failed
-        record.add(outcome.results, outcome.failed, outcome.work, time.monotonic() - started)
-        _write_study(record, folder, outcome.folder if is_first else None)
-    if record.failed:
-        lines = "\n".join(f"  {training}: {error}" for training, error in record.failed.items())
-        raise RuntimeError(f"{len(record.failed)} of {len(arms) * len(seeds)} trainings failed:\n{lines}")
+
+    def __init__(
+        self,
+        settings: Settings,
+        arms: list[Arm],
+        question: Question,
+        workers: int,
+        folder: Path,
+    ) -> None:
+        """Begin, or continue, a study.
+
+        Args:
+            settings: the configuration.
+            arms: those to compare.
+            question: what is asked of the results.
+            workers: how many seeds run side by side, each in a process.
+            folder: the study's.
+        """
+        self.settings, self.arms, self.workers, self.folder = settings, arms, workers, folder
+        earlier = _load_earlier(folder)
+        seconds, work = (0.0, {}) if earlier is None else (earlier.seconds, earlier.work)
+        self.finished_before = set() if earlier is None else {result.seed for result in earlier.results}
+        self.trained: list[int] = []
+        self._started = time.monotonic() - seconds
+        self.record = StudyRecord(
+            arms=[arm.name for arm in arms], seeds=[], question=question, seconds=seconds, work=work
+        )
+
+    @property
+    def seconds(self) -> float:
+        """How long the study took so far, with its earlier starts up to their last finished seed."""
+        return time.monotonic() - self._started
+
+    @property
+    def seconds_of_seed(self) -> float | None:
+        """How long a seed takes in the mean, beside others that run at the same time; None before the first one."""
+        finished = {result.seed for result in self.record.results} | self.finished_before
+        return sum(self.record.work.values()) / len(finished) if finished else None
+
+    def plan(self, seeds: list[int]) -> None:
+        """Say which seeds the study should train in all, as far as that is known."""
+        self.record.seeds = seeds
+        on_rank_zero(self.record.save)(self.folder)  # so that the question is known even if no seed is finished
+
+    def train(self, seeds: list[int], before_report: Callable[[], None] | None = None) -> None:
+        """Train every arm with these seeds, each of which draws another split and trains a GAN of its own.
+
+        before_report: is called after each seed, before the report of it is written.
+        """
+        workers = min(self.workers, len(seeds))
+        if workers > 1:
+            log.info("%d of %d seeds run side by side", workers, len(seeds))
+        run = _run_seed if workers == 1 else _run_seed_in_process
+        calls = (joblib.delayed(run)(self.settings.with_seed(seed), self.arms, self.folder) for seed in seeds)
+        # loky gives each of its processes cores / workers threads.
+        outcomes = joblib.Parallel(workers, backend="loky", return_as="generator")(calls)
+        for seed, outcome in zip(seeds, outcomes, strict=True):
+            self.record.add(outcome.results, outcome.failed, outcome.work, self.seconds)
+            self.trained.append(seed)
+            if before_report is not None:
+                before_report()
+            self.write(outcome.folder if len(self.trained) == 1 else None)
+
+    def write(self, seed_folder: Path | None = None) -> None:
+        """Write the study so far and its report. seed_folder: the first seed's, whose data files are the study's."""
+        on_rank_zero(_write_study)(self.record, self.folder, seed_folder)
+
+    def raise_failures(self) -> None:
+        """Raise RuntimeError, which lists them, if trainings failed."""
+        failed = self.record.failed
+        if failed:
+            lines = "\n".join(f"  {training}: {error}" for training, error in failed.items())
+            count = len(self.record.arms) * len(self.record.seeds)
+            raise RuntimeError(f"{len(failed)} of {count} trainings failed:\n{lines}")
 
 
-def _load_times(folder: Path) -> tuple[float, dict[str, float]]:
-    """Return the seconds of an earlier start of this study up to its last finished seed: in all, and of each part."""
+def run_seeds(study: StudyRun, seeds: list[int]) -> None:
+    """Train every arm with every seed. Raises RuntimeError if trainings failed, after all others have finished."""
+    study.plan(seeds)
+    study.train(seeds)
+    study.raise_failures()
+
+
+def _load_earlier(folder: Path) -> StudyRecord | None:
+    """Return the record of an earlier start of the study; None if there is none."""
     try:
-        record = StudyRecord.load(folder)
+        return StudyRecord.load(folder)
     except ValueError:
-        return 0.0, {}
-    return record.seconds, record.work
+        return None
 
 
-@on_rank_zero
 def _write_study(record: StudyRecord, folder: Path, seed_folder: Path | None) -> None:
-    """Write the study so far and its report. seed_folder: the first seed's, whose data files are the study's."""
     if seed_folder is not None:
         data_files = [seed_folder / "split.csv", seed_folder / "data.json", *seed_folder.glob("near_duplicates.*")]
         for file in data_files:

@@ -1,37 +1,57 @@
 """train=study: every arm on the same splits with as many optimizer steps, one GAN for each seed, one table."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.question import Question
-from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.report.study_record import Growth, StudyRecord
+from fer_experiments.runs.status import format_duration
 from fer_experiments.train.arms.compose import compose_arms, full_name
 from fer_experiments.train.check_training import check_accumulation, check_study_starts_anew
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
 
+
+def _parse_duration(value: Any) -> Any:
+    """Return the seconds of "30min" or "1h30min"; what is no text is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    import pandas as pd  # takes half a second, and few studies have a budget
+
+    try:
+        return pd.Timedelta(value).total_seconds()
+    except ValueError:
+        raise ValueError(f"{value!r} is not a duration; give 90s, 30min, 2h or 1h30min") from None
+
+
+Duration = Annotated[float, BeforeValidator(_parse_duration), Field(gt=0)]
+"""Seconds; a user may write 30min or 2h."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Study(Job, Question):
     """Train every arm with every seed, and compare them.
 
-    seeds: how many, from the run's seed on, or a list. arms: names as compose_arms takes them. workers: processes that
-    run seeds side by side, each with its share of the processor's cores; auto: as choose_workers says. Question's
-    fields say what is asked of the results.
+    seeds: how many, from the run's seed on, or a list; auto: as many as settle the verdict. max_seeds: the most of them
+    with seeds=auto; None: the last of evaluation/sequential.py's LOOKS. budget: the seconds that a study with
+    seeds=auto may take; None: any time. arms: names as compose_arms takes them. workers: processes that run seeds side
+    by side, each with its share of the processor's cores; auto: as choose_workers says. Question's fields say what is
+    asked of the results.
     """
 
-    seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)]
+    seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)] | Literal["auto"]
+    max_seeds: Annotated[int, Field(ge=2)] | None
+    budget: Duration | None
     arms: Annotated[list[str], Field(min_length=1)]
     workers: Annotated[int, Field(ge=1)] | Literal["auto"]
 
     @field_validator("arms", "seeds")
     @classmethod
-    def _check_each_once(cls, values: list | int) -> list | int:
+    def _check_each_once(cls, values: list | int | str) -> list | int | str:
         if isinstance(values, list) and len(set(values)) < len(values):
             raise ValueError(f"names something twice: {values}")
         return values
@@ -40,6 +60,11 @@ class Study(Job, Question):
         if settings.trainer.is_distributed and self.workers not in (1, "auto"):
             raise ConfigError(
                 f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
+            )
+        if self.budget is not None and self.seeds != "auto":
+            raise ConfigError(
+                f"train.budget={format_duration(self.budget)}: decides how many seeds are trained, and train.seeds="
+                f"{self.seeds} says so already; use train.seeds=auto, or train.budget=null"
             )
         check_study_starts_anew(settings)
         check_accumulation(settings, compose_arms(self.arms, settings))
@@ -50,12 +75,30 @@ class Study(Job, Question):
         check_equal_cost(settings, compose_arms(self.arms, settings))
 
     def run(self, settings: Settings, folder: Path) -> None:
-        from fer_experiments.train.seeds import choose_workers, run_seeds
+        from fer_experiments.train.seeds import StudyRun, choose_workers, run_seeds
 
         arms = compose_arms(self.arms, settings)
-        seeds = self.seeds if isinstance(self.seeds, list) else [settings.seed + n for n in range(self.seeds)]
-        workers = choose_workers(settings.trainer, len(seeds)) if self.workers == "auto" else self.workers
-        run_seeds(settings, arms, seeds, self._question(settings), workers, folder)
+        question = self._question(settings)
+        if self.seeds == "auto":
+            from fer_experiments.evaluation.sequential import look_level, plan_looks
+            from fer_experiments.train.growing_study import grow_study
+
+            looks = plan_looks(self.max_seeds)
+            growth = Growth(level=self.level, looks=list(looks), budget=self.budget)
+            question = question.model_copy(update={"level": look_level(looks, self.level)})
+            workers = choose_workers(settings.trainer, looks[-1]) if self.workers == "auto" else self.workers
+            grow_study(StudyRun(settings, arms, question, workers, folder), growth, settings.seed)
+        else:
+            seeds = self.seeds if isinstance(self.seeds, list) else [settings.seed + n for n in range(self.seeds)]
+            workers = choose_workers(settings.trainer, len(seeds)) if self.workers == "auto" else self.workers
+            run_seeds(StudyRun(settings, arms, question, workers, folder), seeds)
+
+    def can_continue(self, folder: Path) -> bool:
+        """Whether a study that stopped for its budget has a larger one now."""
+        growth = StudyRecord.load(folder).growth
+        if growth is None or growth.stop != "budget" or growth.budget is None:
+            return False
+        return self.budget is None or self.budget > growth.budget
 
     def _question(self, settings: Settings) -> Question:
         fields = self.model_dump(include=set(Question.model_fields))

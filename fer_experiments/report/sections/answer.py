@@ -8,6 +8,7 @@ from fer_experiments.evaluation.comparison import Comparison
 from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings
+from fer_experiments.report.growth import describe_growth
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.runs.status import format_duration
@@ -29,6 +30,7 @@ def build_values(context: ReportContext) -> Values:
         "name": context.name,
         "headline": describe_answer(record, findings),
         "other_arms": describe_other_arms(findings),
+        "growth": describe_growth(record, findings.arms),
         "duration": format_duration(record.seconds),
         "cautions": [check for check in context.checks if check.status in ("fail", "warn")],
         "sweeps": context.sweeps,

@@ -9,6 +9,7 @@ from fer_experiments.evaluation.question import Question
 from fer_experiments.report.figures.pictures import Picture, draw_picture
 from fer_experiments.report.figures.plots import difference_plot
 from fer_experiments.report.findings import Findings
+from fer_experiments.report.growth import explain_level
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.sections.answer import count_seeds, describe_interval
 from fer_experiments.report.tables import build_comparisons_table, sort_generated_first
@@ -24,6 +25,7 @@ def build_values(context: ReportContext) -> Values | None:
         "verdicts": sort_generated_first(findings.arms),
         "differences": draw_differences(findings, question),
         "comparisons": build_comparisons_table(findings),
+        "level": explain_level(context.record.growth, question.level) if context.record.growth else "",
         "has_several_questions": len(findings.best) > 1,
         "leaks": [explain_leak(effect, question) for effect in findings.leaks],
     }
