@@ -112,7 +112,7 @@ def test_a_metric_by_name_and_a_level_change_the_interval():
     wide, narrow = compare(a, b, labels, level=0.99), compare(a, b, labels, level=0.8)
     assert wide.high - wide.low > narrow.high - narrow.low
     assert "99% interval" in wide.explanation
-    assert "macro f1" in compare(a, b, labels, metric="macro_f1").explanation
+    assert "macro F1" in compare(a, b, labels, metric="macro_f1").explanation
 
 
 GOOD = np.zeros((2, 3), dtype=int)

@@ -42,7 +42,8 @@ CASES = {
     "++trainer.tf32=maybe": "trainer.tf32='maybe': input should be a valid boolean",
     "balance=oversample ++balance.gamma=1 train=cnn": "balance.gamma: there is no such key in balance=oversample; it "
     "is in balance=focal",
-    "train.metric=auc": "train.metric='auc': input should be 'accuracy', 'balanced_accuracy' or 'macro_f1'",
+    "train.metric=auc": "train.metric='auc': input should be 'accuracy', 'balanced_accuracy', "
+    "'macro_f1', 'auroc' or 'average_precision'",
     "train.seeds=[1,1]": "train.seeds=[1, 1]: names something twice: [1, 1]",
     "train.arms=[nonsense]": "train.arms: nonsense: conf/balance/ has no nonsense: Cannot find primary config "
     "'balance/nonsense'. Check that it's in your config search path.",

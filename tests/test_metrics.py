@@ -71,6 +71,9 @@ def test_all_metrics_agree_with_scikit_learn(mediocre):
     assert metrics["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(labels, predicted))
     assert metrics["macro_f1"] == pytest.approx(sk.f1_score(labels, predicted, average="macro"))
     assert metrics["auroc"] == pytest.approx(sk.roc_auc_score(labels, ranking, multi_class="ovr"))
+    one_against_rest = np.eye(len(classes))[labels]
+    precisions = [sk.average_precision_score(one_against_rest[:, k], probabilities[:, k]) for k in range(len(classes))]
+    assert metrics["average_precision"] == pytest.approx(np.mean(precisions))
     assert metrics["loss"] == pytest.approx(sk.log_loss(labels, probabilities))
     assert list(metrics["recall"].values()) == pytest.approx(recall.tolist())
     assert list(metrics["precision"].values()) == pytest.approx(precision.tolist())
@@ -109,7 +112,7 @@ def test_an_undefined_metric_is_none_and_fits_json():
 def test_perfect_predictions_are_perfect_in_everything():
     labels = torch.tensor([0, 1, 2, 2])
     metrics = classification_metrics(logits_for(labels.tolist(), 3) * 100, labels, ["a", "b", "c"])
-    for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc"):
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision"):
         assert metrics[name] == 1, name
     assert metrics["loss"] == pytest.approx(0)
     assert metrics["ece"] == pytest.approx(0)
@@ -134,7 +137,7 @@ def test_order_of_classes_does_not_matter(mediocre):
     order = torch.arange(len(classes)).flip(0)
     first = classification_metrics(logits, labels, classes)
     second = classification_metrics(logits[:, order], order[labels], classes[::-1])
-    for name in ("accuracy", "balanced_accuracy", "loss", "macro_f1", "auroc", "ece", "recall", "precision"):
+    for name in ("accuracy", "balanced_accuracy", "loss", "macro_f1", "auroc", "average_precision", "ece", "recall"):
         assert second[name] == pytest.approx(first[name]), name
 
 

@@ -17,4 +17,4 @@ def test_metrics_that_a_result_lacks_are_empty_cells():
     assert math.isnan(table.loc["dcgan", "recall_angry"])
     summary = build_summary_table(record).set_index("arm")[["macro F1", "AUROC", "ECE", "recall angry", "recall happy"]]
     assert summary.loc["none"].tolist() == ["", "", "", "70.00%", "70.00%"]
-    assert summary.loc["dcgan"].tolist() == ["65.00%", "0.9000", "0.1000", "", "80.00%"]
+    assert summary.loc["dcgan"].tolist() == ["65.00%", "90.00%", "0.1000", "", "80.00%"]

@@ -219,7 +219,7 @@ def test_margin_level_and_metric_reach_the_comparison():
     arms = make_arm("none", 0.70), make_arm("oversample", 0.70)
     assert verdicts(*arms, margin=0.2)["oversample"].verdict == "equivalent"
     assert "99% interval" in verdicts(*arms, level=0.99)["oversample"].explanation
-    assert "macro f1" in verdicts(*arms, metric="macro_f1")["oversample"].explanation
+    assert "macro F1" in verdicts(*arms, metric="macro_f1")["oversample"].explanation
 
 
 def test_one_seed_is_undecided_whatever_the_difference():

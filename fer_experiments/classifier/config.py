@@ -33,6 +33,7 @@ class ClassifierConfig(StrictConfig):
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
     mixup: Annotated[float, Field(gt=0.0)] | None
     flip_test: bool
+    threshold: Literal["balanced"] | None
     checkpoint: Literal["best", "last"]
     checkpoint_every: Annotated[int, Field(ge=1)]
 

@@ -15,7 +15,9 @@ from fer_experiments.classifier.step import classification_loss
 from fer_experiments.errors import NonFiniteError
 from fer_experiments.evaluation.metrics import validation_metrics
 from fer_experiments.evaluation.step_means import StepMeans
+from fer_experiments.evaluation.threshold import cross_fit, fit_shift
 
+TEST_LOADER = 1  # of ImageDataModule.predict_dataloader
 MONITORED_METRIC = "valid/balanced_accuracy"
 
 
@@ -23,7 +25,8 @@ class Classifier(lightning.LightningModule):
     """Train a network.
 
     Batches are images (B, C, S, S) in [0, 1], labels (B,) int64 and, if images differ in weight, weights (B,). Losses
-    in logs and results are plain cross-entropies. predict_step returns (logits, labels).
+    in logs and results are plain cross-entropies. predict_step returns (logits, labels); classifier.threshold
+    does not shift those of validation, the first of the loaders, because the shift was chosen on them.
     """
 
     def __init__(
@@ -62,6 +65,9 @@ class Classifier(lightning.LightningModule):
         self.config, self.classes = config, classes
         self.objective: Any = objective
         self.mixing = mixing
+        self.threshold_shift: Tensor | None
+        shift = None if config.threshold is None else torch.zeros(len(classes))
+        self.register_buffer("threshold_shift", shift)  # a checkpoint has that of its epoch
         self.history: list[dict[str, float]] = []
         self._step_means = StepMeans()
         self._validation_outputs: list[tuple[Tensor, Tensor]] = []
@@ -107,7 +113,7 @@ class Classifier(lightning.LightningModule):
         return self.trainer.strategy.reduce(values, reduce_op="mean")
 
     def logits(self, images: Tensor) -> Tensor:
-        """images (B, C, S, S) in [0, 1] -> logits (B, K) of the prediction."""
+        """images (B, C, S, S) in [0, 1] -> logits (B, K) of the prediction, before classifier.threshold."""
         logits = flip_averaged_logits(self.network, images) if self.config.flip_test else self.network(images)
         return self.objective.predict(logits)
 
@@ -117,6 +123,10 @@ class Classifier(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         logits, labels = (torch.cat(parts) for parts in zip(*self._validation_outputs, strict=True))
         self._validation_outputs.clear()
+        if self.threshold_shift is not None:
+            logits = logits.float().cpu()
+            self.threshold_shift.copy_(torch.from_numpy(fit_shift(logits.numpy(), labels.cpu().numpy())))
+            logits = torch.from_numpy(cross_fit(logits.numpy(), labels.cpu().numpy()))
         values = {f"valid/{name}": value for name, value in validation_metrics(logits, labels).items()}
         means = self._step_means.compute(self.mean_over_devices)
         if not all(map(math.isfinite, means.values())):
@@ -133,4 +143,7 @@ class Classifier(lightning.LightningModule):
     def predict_step(
         self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0
     ) -> tuple[Tensor, Tensor]:
-        return self.logits(batch[0]), batch[1]
+        logits = self.logits(batch[0])
+        if self.threshold_shift is not None and dataloader_idx == TEST_LOADER:
+            logits = logits + self.threshold_shift
+        return logits, batch[1]

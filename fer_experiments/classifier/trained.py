@@ -81,7 +81,7 @@ class TrainedClassifier(Predictor):
                 channels=provenance["channels"],
                 image_size=provenance["image_size"],
                 flip_test=_read_flip_test(settings),
-                shift=checkpoint["state_dict"].get("objective.shift"),
+                shift=_read_shift(checkpoint["state_dict"]),
                 stored_channels=provenance["stored_channels"],
                 cached_size=provenance["cached_size"],
                 bottleneck=provenance["bottleneck"],
@@ -118,6 +118,12 @@ def _load_checkpoint(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
     except Exception as error:  # torch.load raises anything for files that it did not write
         raise ConfigError(f"{path}: is not a checkpoint of weights alone ({type(error).__name__})") from None
+
+
+def _read_shift(weights: dict[str, Tensor]) -> Tensor | None:
+    """Return what is added to the logits (K,), by the objective and by classifier.threshold; None if nothing is."""
+    shifts = [weights[name] for name in ("objective.shift", "threshold_shift") if name in weights]
+    return torch.stack(shifts).sum(0) if shifts else None
 
 
 def _read_flip_test(settings: dict[str, Any]) -> bool:

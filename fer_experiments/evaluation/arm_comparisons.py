@@ -20,7 +20,7 @@ class ArmPredictions:
 
     Attributes:
         splits: {seed: hash of its split}.
-        predictions: (S, N) class indices, a row for each of these seeds.
+        predictions: (S, N) class indices, a row for each of these seeds, or (S, N, K) scores, as `compare` takes them.
         validation: the mean over the seeds of the metric on validation, by which arms are chosen.
         generated: whether the arm used generated images.
         control: whether the arm shows what more or fewer real images do; it is no rival of any arm.

@@ -8,7 +8,14 @@ from scipy import stats
 
 from fer_experiments.evaluation.intervals import Estimate, Spread, Variance, estimate_mean
 from fer_experiments.evaluation.p_values import sign_flip_p_value
-from fer_experiments.evaluation.scores import Array, Metric, check_predictions, score_with_influence
+from fer_experiments.evaluation.scores import (
+    METRIC_TITLES,
+    Array,
+    Metric,
+    check_predictions,
+    predicted_classes,
+    score_with_influence,
+)
 from fer_experiments.evaluation.study_size import describe_settling_study, resolvable_difference
 
 Verdict = Literal["helps", "hurts", "equivalent", "undecided"]
@@ -70,7 +77,8 @@ def compare(
     Bouthillier et al. (2021), Accounting for variance in machine learning benchmarks; McNemar (1947).
 
     Args:
-        predictions_a: class indices (seeds, images).
+        predictions_a: class indices (seeds, images); for metric=auroc and average_precision scores of the classes
+            (seeds, images, classes), such as logits.
         predictions_b: the same, row s from the same seed as row s of predictions_a.
         labels: (images,).
         metric: what is compared.
@@ -92,8 +100,8 @@ def compare(
     (scores_a, influence_a), (scores_b, influence_b) = (score_with_influence(arm, labels, metric) for arm in (a, b))
     differences = scores_a - scores_b
     difference = estimate_mean(differences, influence_a - influence_b, labels, metric, level, seed_variance, clusters)
-    fixed, broken = _count_changes(a, b, labels)
-    seeds, images = a.shape
+    fixed, broken = _count_changes(predicted_classes(a), predicted_classes(b), labels)
+    seeds, images = a.shape[:2]
     low, high = max(difference.low, -1.0), min(difference.high, 1.0)
     doubt = _doubt_equivalence(a, b, labels)
     verdict = _decide(difference, margin, seeds, doubt)
@@ -101,7 +109,7 @@ def compare(
     if seeds == 1:
         explanation = _explain_single_seed(points, int(fixed[0]), int(broken[0]), images)
     else:
-        reason = _explain(verdict, difference, margin, level, a.shape, doubt)
+        reason = _explain(verdict, difference, margin, level, (seeds, images), doubt)
         explanation = f"{points} over {seeds} seeds and {images:,} test images: {reason}"
     return Comparison(
         difference=difference.mean,
@@ -136,8 +144,9 @@ def _count_changes(a: Array, b: Array, labels: Array) -> tuple[Array, Array]:
 
 
 def has_one_class(predictions: Array) -> Array:
-    """predictions (S, N) -> (S,) bool: whether a seed predicts the same class for every image, as a collapsed one."""
-    return (predictions == predictions[:, :1]).all(1)
+    """predictions as `compare` takes them -> (S,) bool: whether a seed predicts one class for all images."""
+    classes = predicted_classes(predictions)
+    return (classes == classes[:, :1]).all(1)
 
 
 def _doubt_equivalence(a: Array, b: Array, labels: Array) -> str | None:
@@ -165,7 +174,7 @@ def _decide(difference: Estimate, margin: float, seeds: int, doubt: str | None) 
 
 def _describe_difference(mean: float, low: float, high: float, metric: Metric, level: float) -> str:
     interval = f"{100 * low:+.1f} to {100 * high:+.1f}"
-    return f"{100 * mean:+.1f} points of {metric.replace('_', ' ')} ({100 * level:g}% interval {interval})"
+    return f"{100 * mean:+.1f} points of {METRIC_TITLES[metric]} ({100 * level:g}% interval {interval})"
 
 
 def _explain(

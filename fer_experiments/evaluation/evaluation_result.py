@@ -11,7 +11,13 @@ from fer_experiments.evaluation.result import Result, versions
 from fer_experiments.evaluation.scores import METRIC_NAMES, Array
 from fer_experiments.json_record import JSONRecord
 
-OTHER_METRICS = ("macro_f1", "auroc", "loss", "ece")  # which no confusion matrix tells of some of the classes
+OTHER_METRICS = (
+    "macro_f1",
+    "auroc",
+    "average_precision",
+    "loss",
+    "ece",
+)  # which no confusion matrix tells of some of the classes
 
 
 class InternalTest(BaseModel):

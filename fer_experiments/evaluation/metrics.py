@@ -4,11 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional.classification import (
     binary_auroc,
+    binary_average_precision,
     multiclass_accuracy,
     multiclass_confusion_matrix,
     multiclass_f1_score,
@@ -38,14 +40,14 @@ def classification_metrics(logits: Tensor, labels: Tensor, classes: Sequence[str
     """logits (N, K), labels (N,) int64 in [0, K) -> validation_metrics and these, in [0, 1], fit for JSON:
 
     macro_f1: the mean over the classes that labels has.
-    auroc: of each class against the rest, the mean over the classes for which it is defined.
+    auroc, average_precision: of each class against the rest, the mean over the classes that labels has.
     ece: the expected calibration error of 15 bins.
     recall, precision: {class: value}.
     confusion: K rows of true classes, K columns of predicted ones.
     images: N.
 
     An undefined metric is None: the recall of a class without images, the precision of a class that was never
-    predicted, and loss, auroc and ece if the logits are not finite.
+    predicted, and loss, ece, auroc and average_precision if the logits are not finite.
     """
     logits, labels = logits.float().cpu(), labels.cpu()
     count = len(classes)
@@ -57,7 +59,7 @@ def classification_metrics(logits: Tensor, labels: Tensor, classes: Sequence[str
     return {
         **{name: _or_none(value) for name, value in validation_metrics(logits, labels).items()},
         "macro_f1": float(multiclass_f1_score(logits, labels, count, average="none")[present].mean()),
-        "auroc": _auroc(logits, labels, present) if finite else None,
+        **_ranking_metrics(logits, labels, present if finite else present & False),
         "ece": expected_calibration_error(reliability(logits.numpy(), labels.numpy())) if finite else None,
         "recall": _by_class(classes, recall, present),
         "precision": _by_class(classes, precision, predicted),
@@ -66,13 +68,17 @@ def classification_metrics(logits: Tensor, labels: Tensor, classes: Sequence[str
     }
 
 
-def _auroc(logits: Tensor, labels: Tensor, present: Tensor) -> float | None:
-    """Return the mean AUROC of each class against the rest; None if labels has one class only."""
+def _ranking_metrics(logits: Tensor, labels: Tensor, present: Tensor) -> dict[str, float | None]:
+    """Return the means of AUROC and average precision over the classes `present` (K,); None for fewer than two."""
     if present.sum() < 2:
-        return None
+        return {"auroc": None, "average_precision": None}
     probabilities = logits.double().softmax(1)  # in float32 confident images would tie at 1
-    of_classes = [binary_auroc(probabilities[:, label], labels == label) for label in present.nonzero().flatten()]
-    return float(torch.stack(of_classes).mean())
+    classes = present.nonzero().flatten().tolist()
+    pairs = [(probabilities[:, label], (labels == label).long()) for label in classes]
+    return {
+        "auroc": float(np.mean([float(binary_auroc(*pair)) for pair in pairs])),
+        "average_precision": float(np.mean([float(binary_average_precision(*pair)) for pair in pairs])),
+    }
 
 
 def _by_class(classes: Sequence[str], values: Tensor, is_defined: Tensor) -> dict[str, float | None]:

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from fer_experiments.atomic_write import atomic_write
-from fer_experiments.evaluation.scores import Array
+from fer_experiments.evaluation.scores import RANKING_METRICS, Array, Metric
 
 PREDICTIONS_FILE = "predictions.npz"
 # What np.load raises: TypeError if the file holds one array, NotImplementedError for some kinds of zip files.
@@ -35,6 +35,14 @@ class Predictions:
     def predicted(self) -> Array:
         """The predicted class indices (N,)."""
         return self.logits.argmax(1)
+
+    def for_metric(self, metric: Metric) -> Array:
+        """Return what `score` takes: the predicted class indices (N,), or for RANKING_METRICS probabilities (N, K)."""
+        if metric not in RANKING_METRICS:
+            return self.predicted
+        logits = self.logits.astype(np.float64)  # in float32 images of which the network is sure would tie at 1
+        exponentials = np.exp(logits - logits.max(1, keepdims=True))
+        return exponentials / exponentials.sum(1, keepdims=True)
 
     @classmethod
     def load(cls, folder: Path, part: str) -> "Predictions":

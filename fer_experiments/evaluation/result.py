@@ -33,6 +33,7 @@ class _ReportedMetrics(BaseModel):
     loss: float | None
     macro_f1: float | None = None
     auroc: float | None = None
+    average_precision: float | None = None
     ece: float | None = None
     recall: dict[str, float | None]
     precision: dict[str, float | None] = Field(default_factory=dict)

@@ -6,17 +6,33 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Metric = Literal["accuracy", "balanced_accuracy", "macro_f1"]
-METRIC_NAMES: tuple[Metric, ...] = get_args(Metric)
+from fer_experiments.evaluation.ranking import auroc_with_influence, average_precision_with_influence
+
+ClassMetric = Literal["accuracy", "balanced_accuracy", "macro_f1"]
+"""Of predicted classes."""
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision"]
+"""The last two are of the scores that a classifier gives to the classes, whatever its threshold."""
+METRIC_NAMES: tuple[ClassMetric, ...] = get_args(ClassMetric)
+RANKING_METRICS: tuple[Metric, ...] = ("auroc", "average_precision")
+
+METRIC_TITLES: dict[Metric, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+}
 
 Array = NDArray[Any]
 
 
 def score(predictions: Array, labels: Array, metric: Metric = "balanced_accuracy") -> Array:
-    """predictions (S, N) class indices, labels (N,) -> scores (S,) in [0, 1].
+    """predictions, labels (N,) -> scores (S,) in [0, 1].
 
-    balanced_accuracy is the mean recall of the classes that labels has, macro_f1 the mean of their F1. Raises
-    ValueError for shapes or values that `check_predictions` refuses.
+    Predictions are class indices (S, N), or for RANKING_METRICS scores of the classes (S, N, K). balanced_accuracy is
+    the mean recall of the classes that labels has, macro_f1 the mean of their F1; auroc and average_precision are the
+    means over these classes, each against the rest. Raises ValueError for shapes or values that `check_predictions`
+    refuses.
     """
     predictions, labels = check_predictions(predictions, labels, metric)
     return score_with_influence(predictions, labels, metric)[0]
@@ -25,12 +41,14 @@ def score(predictions: Array, labels: Array, metric: Metric = "balanced_accuracy
 def check_predictions(predictions: Array, labels: Array, metric: str) -> tuple[Array, Array]:
     """Return both as arrays.
 
-    Raises ValueError unless predictions (S, N) and labels (N,) are class indices that fit each other, and the metric
-    is one of METRIC_NAMES.
+    Raises ValueError unless predictions (S, N) and labels (N,) are class indices that fit each other, or for
+    RANKING_METRICS predictions are finite scores (S, N, K), and the metric is one of Metric.
     """
     predictions, labels = np.asarray(predictions), np.asarray(labels)
-    if metric not in METRIC_NAMES:
-        raise ValueError(f"metric={metric}: must be one of {', '.join(METRIC_NAMES)}")
+    if metric not in get_args(Metric):
+        raise ValueError(f"metric={metric}: must be one of {', '.join(get_args(Metric))}")
+    if metric in RANKING_METRICS:
+        return _check_scores(predictions, labels, metric)
     if predictions.ndim != 2 or labels.ndim != 1 or predictions.shape[1] != len(labels) or not predictions.size:
         raise ValueError(
             f"predictions {predictions.shape}, labels {labels.shape}: must be (seeds, images) and (images,), not empty"
@@ -41,12 +59,35 @@ def check_predictions(predictions: Array, labels: Array, metric: str) -> tuple[A
     return predictions, labels
 
 
+def _check_scores(predictions: Array, labels: Array, metric: str) -> tuple[Array, Array]:
+    fits = predictions.ndim == 3 and labels.ndim == 1 and predictions.shape[1] == len(labels) and predictions.size
+    if not fits or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"predictions {predictions.shape}, labels {labels.shape} {labels.dtype}: for metric={metric} they must be "
+            "scores (seeds, images, classes) and class indices (images,), not empty"
+        )
+    if not np.isfinite(predictions).all():
+        raise ValueError(f"predictions: scores for metric={metric} must be finite")
+    if labels.min() < 0 or labels.max() >= predictions.shape[2] or len(np.unique(labels)) < 2:
+        raise ValueError(f"labels: for metric={metric} they must be of two or more of {predictions.shape[2]} classes")
+    return predictions, labels
+
+
+def predicted_classes(predictions: Array) -> Array:
+    """Return the class indices (S, N) of predictions that may be scores (S, N, K)."""
+    return predictions.argmax(2) if predictions.ndim == 3 else predictions
+
+
 def score_with_influence(predictions: Array, labels: Array, metric: Metric) -> tuple[Array, Array]:
-    """predictions (S, N), labels (N,) -> scores (S,), and the influence (S, N) of each image on its score.
+    """predictions, labels (N,) as in `score` -> scores (S,), and the influence (S, N) of each image on its score.
 
     The influence is what the score gains as the image's weight in it grows. For a mean it is exact; for F1 it is the
     first order (the infinitesimal jackknife, Jaeckel 1972).
     """
+    if metric == "auroc":
+        return auroc_with_influence(predictions, labels)
+    if metric == "average_precision":
+        return average_precision_with_influence(predictions, labels)
     is_right = (predictions == labels).astype(float)
     if metric == "accuracy":
         return is_right.mean(1), is_right / labels.size

@@ -11,6 +11,7 @@ from fer_experiments.evaluation.confusion_figure import draw_confusion_matrix
 from fer_experiments.evaluation.evaluation_result import EvaluationResult
 from fer_experiments.evaluation.intervals import wilson_interval
 from fer_experiments.evaluation.predictions import Predictions
+from fer_experiments.evaluation.scores import METRIC_TITLES, Metric
 from fer_experiments.report.data_facts import DataFacts, read_data_facts
 from fer_experiments.report.figures.pictures import Picture, draw_picture, load_picture
 from fer_experiments.report.figures.plots import reliability_diagram
@@ -88,9 +89,10 @@ def describe_accuracy(result: EvaluationResult) -> str:
     return f"{_describe_score(result, 'accuracy')}."
 
 
-def _describe_score(result: EvaluationResult, metric: str) -> str:
-    name = metric.replace("_", " ").capitalize()
-    return f"{name} {result.test[metric]:.1%} ({100 * result.level:g}% interval {_format_interval(result, metric)})"
+def _describe_score(result: EvaluationResult, metric: Metric) -> str:
+    title = METRIC_TITLES[metric]
+    interval = f"{100 * result.level:g}% interval {_format_interval(result, metric)}"
+    return f"{title[0].upper()}{title[1:]} {result.test[metric]:.1%} ({interval})"
 
 
 def _format_interval(result: EvaluationResult, metric: str) -> str:

@@ -122,11 +122,14 @@ def _build_arm(name: str, trainings: Sequence[_Training], question: Question) ->
     trainings = [training for training in trainings if training.result.arm == name]
     if not trainings:
         return None
-    valid = [score(training.valid.predicted[None], training.valid.labels, question.metric)[0] for training in trainings]
+    valid = [
+        score(training.valid.for_metric(question.metric)[None], training.valid.labels, question.metric)[0]
+        for training in trainings
+    ]
     return ArmPredictions(
         name,
         {training.result.seed: training.result.split_hash for training in trainings},
-        np.stack([training.test.predicted for training in trainings]),
+        np.stack([training.test.for_metric(question.metric) for training in trainings]),
         float(np.mean(valid)),
         any(sum(training.result.generated.values()) for training in trainings),
         any(training.result.is_control for training in trainings),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from fer_experiments.evaluation.scores import METRIC_TITLES
 from fer_experiments.report.checks import run_checks
 from fer_experiments.report.data_facts import read_data_facts
 from fer_experiments.report.findings import Findings
@@ -84,5 +85,10 @@ def _render_section(section: Section, context: ReportContext) -> RenderedSection
     values = section.build_values(context)
     if values is None:
         return None
-    html = load_template(section.template).render(record=context.record, question=context.record.question, **values)
+    html = load_template(section.template).render(
+        record=context.record,
+        question=context.record.question,
+        metric=METRIC_TITLES[context.record.question.metric],
+        **values,
+    )
     return RenderedSection(section.anchor, section.title, Markup(html))

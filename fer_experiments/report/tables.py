@@ -15,7 +15,8 @@ METRICS = {
     "accuracy": ("accuracy", ".2%"),
     "balanced_accuracy": ("balanced accuracy", ".2%"),
     "macro_f1": ("macro F1", ".2%"),
-    "auroc": ("AUROC", ".4f"),
+    "auroc": ("AUROC", ".2%"),
+    "average_precision": ("average precision", ".2%"),
     "loss": ("loss", ".4f"),
     "ece": ("ECE", ".4f"),
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.comparison import Comparison
 from fer_experiments.evaluation.question import Question
+from fer_experiments.evaluation.scores import METRIC_TITLES
 from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.growth import describe_growth
@@ -89,7 +90,7 @@ def _describe_verdict(verdict: ArmVerdict, question: Question) -> str:
     if not verdict.pairs or verdict.verdict != verdict.pairs[0].comparison.verdict:  # undecided for another reason
         return f"Undecided: {verdict.explanation}"
     comparison = verdict.pairs[0].comparison
-    metric = question.metric.replace("_", " ")
+    metric = METRIC_TITLES[question.metric]
     gains = "gains" if comparison.difference >= 0 else "loses"
     within = f" of {100 * question.margin:g} points or more" if verdict.verdict == "equivalent" else ""
     return (

@@ -1,6 +1,7 @@
 """What more images are worth: generated ones beside copies and real ones."""
 
 from fer_experiments.evaluation.more_images import Kind, MoreImages
+from fer_experiments.evaluation.scores import METRIC_TITLES
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.sections.answer import count_seeds
 
@@ -16,7 +17,7 @@ def build_values(context: ReportContext) -> Values | None:
     rows = context.findings.more_images
     if not rows:
         return None
-    metric = context.record.question.metric.replace("_", " ")
+    metric = METRIC_TITLES[context.record.question.metric]
     return {
         "sentences": describe_more_images(rows, metric, context.record.question.level),
         "rows": [_table_row(row) for kind in KINDS for row in rows if row.kind == kind],

@@ -2,6 +2,7 @@
 
 from statistics import fmean
 
+from fer_experiments.evaluation.scores import METRIC_TITLES
 from fer_experiments.report.figures.pictures import Picture, draw_picture
 from fer_experiments.report.figures.plots import dot_plot
 from fer_experiments.report.findings import Findings
@@ -22,7 +23,7 @@ def build_values(context: ReportContext) -> Values:
 
 def draw_dots(record: StudyRecord, findings: Findings) -> Picture:
     """Draw the study's metric: a dot for each seed of each arm, the mean, and its interval."""
-    metric = record.question.metric.replace("_", " ")
+    metric = METRIC_TITLES[record.question.metric]
     scores = {arm: list(record.scores(arm).values()) for arm in record.arms}
     means = ", ".join(f"{arm} {100 * fmean(values):.1f} %" for arm, values in scores.items() if values)
     intervals = {arm: (estimate.low, estimate.high) for arm, estimate in findings.estimates.items()}

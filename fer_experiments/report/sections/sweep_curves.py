@@ -8,6 +8,7 @@ import pandas as pd
 
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.question import Question
+from fer_experiments.evaluation.scores import METRIC_TITLES
 from fer_experiments.report.figures.pictures import Picture, draw_picture
 from fer_experiments.report.figures.sweep_plot import Line, sweep_plot
 from fer_experiments.report.findings import Findings
@@ -178,7 +179,7 @@ def draw_panels(record: StudyRecord, findings: Findings) -> dict[str, list[list[
 
 def _draw_panel(rows: pd.DataFrame, question: Question) -> list[Picture]:
     key, fixed = (str(rows[column].iloc[0]) for column in ("key", "fixed"))
-    prefix, metric = f"{fixed}: " if fixed else "", question.metric.replace("_", " ")
+    prefix, metric = f"{fixed}: " if fixed else "", METRIC_TITLES[question.metric]
     lines = _build_lines(rows, SCORE)
     caption = f"{prefix}{metric} on test"
     figure = sweep_plot(lines, key, f"{metric} on test")

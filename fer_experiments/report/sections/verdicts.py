@@ -6,6 +6,7 @@ from fer_experiments.evaluation.arm_comparisons import PairedComparison
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.leak_effect import LeakEffect
 from fer_experiments.evaluation.question import Question
+from fer_experiments.evaluation.scores import METRIC_TITLES
 from fer_experiments.report.figures.pictures import Picture, draw_picture
 from fer_experiments.report.figures.plots import difference_plot
 from fer_experiments.report.findings import Findings
@@ -45,7 +46,7 @@ def draw_differences(findings: Findings, question: Question) -> Picture | None:
     }
     if not rows:
         return None
-    metric = question.metric.replace("_", " ")
+    metric = METRIC_TITLES[question.metric]
     figure = difference_plot(rows, 100 * question.margin, f"difference in {metric}, points")
     texts = [f"{name} {mean:+.1f} ({low:+.1f} to {high:+.1f})" for name, (mean, low, high, _) in rows.items()]
     return draw_picture(figure, "", f"Paired differences in points: {', '.join(texts)}")

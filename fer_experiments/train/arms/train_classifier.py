@@ -21,6 +21,7 @@ from fer_experiments.distributed import on_rank_zero
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.predictions import PREDICTIONS_FILE, Predictions, save_predictions
 from fer_experiments.evaluation.result import Result, Trained
+from fer_experiments.evaluation.threshold import cross_fit
 from fer_experiments.joint.module import JointClassifier
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.joint import build_joint, write_joint_gan
@@ -82,6 +83,9 @@ def train_classifier(
         counts = _image_counts(data, plan, model)  # of the last epoch; _predict loads the best one
         checkpoint = folder / "checkpoints" / f"{settings.classifier.checkpoint}.ckpt"
         outputs = _predict(trainer, model, images, checkpoint)
+        if settings.classifier.threshold is not None:
+            logits, labels = outputs["valid"]
+            outputs["valid"] = torch.from_numpy(cross_fit(logits.numpy(), labels.numpy())).float(), labels
         result = Result(
             job=Trained.CLASSIFIER,
             arm=arm.name,
