@@ -3,6 +3,7 @@
 import pytest
 
 from fer_experiments.evaluation.question import Question
+from fer_experiments.evaluation.scores import METRIC_TITLES
 from fer_experiments.report.data_facts import DataFacts, read_data_facts
 from fer_experiments.report.figures.plots import Figure
 from fer_experiments.report.findings import compute_findings
@@ -30,7 +31,7 @@ def test_dots_are_the_study_s_metric_with_its_intervals(tmp_path, metric, monkey
     calls = []
     monkeypatch.setattr(results, "dot_plot", lambda *arguments: calls.append(arguments) or Figure())
     picture = results.draw_dots(record, compute_findings(record, tmp_path))
-    (values, _, label, intervals), name = calls[0], metric.replace("_", " ")
+    (values, _, label, intervals), name = calls[0], METRIC_TITLES[metric]
     assert values == {"none": [0.6, 0.6], "dcgan": [0.6]}
     assert (label, set(intervals)) == (f"{name} on test", {"none", "dcgan"})
     assert picture.alt == f"Mean {name} on test: none 60.0 %, dcgan 60.0 %"

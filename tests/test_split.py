@@ -58,14 +58,21 @@ def test_parts_of_the_source_are_kept():
 
 
 def test_missing_parts_are_carved_out_of_train_by_class():
-    # test: 20 % of each class; valid: 10 % of what is left
-    assert counts(split(CARVED)) == [{"cat": 72, "dog": 144}, {"cat": 8, "dog": 16}, {"cat": 20, "dog": 40}]
+    # test: 20 % of each class; valid: 10 % of what is left, but 20 % or 20 images where 10 % are fewer than 20
+    assert counts(split(CARVED)) == [{"cat": 64, "dog": 140}, {"cat": 16, "dog": 20}, {"cat": 20, "dog": 40}]
+
+
+@pytest.mark.parametrize(
+    ("images", "valid"), [(1000, 100), (250, 25), (200, 20), (150, 20), (100, 20), (45, 9), (20, 4), (2, 1)]
+)
+def test_small_classes_get_up_to_twice_the_fraction_for_validation(images, valid):
+    assert split(flat(cat=2000, dog=2000), counts={"cat": images, "dog": images}).counts("valid")["cat"] == valid
 
 
 @pytest.mark.parametrize(
     ("available", "expected"),
     [
-        (("train", "test"), [{"cat": 27, "dog": 45}, {"cat": 3, "dog": 5}, {"cat": 30, "dog": 50}]),
+        (("train", "test"), [{"cat": 24, "dog": 40}, {"cat": 6, "dog": 10}, {"cat": 30, "dog": 50}]),
         (("train", "valid"), [{"cat": 24, "dog": 40}, {"cat": 30, "dog": 50}, {"cat": 6, "dog": 10}]),
     ],
 )
@@ -75,7 +82,7 @@ def test_only_the_missing_part_is_carved(available, expected):
 
 def test_the_sources_valid_part_can_be_our_test_part():
     result = split(THREE[THREE["part"] != "test"], parts={"test": "valid"})
-    assert counts(result) == [{"cat": 27, "dog": 45}, {"cat": 3, "dog": 5}, {"cat": 30, "dog": 50}]
+    assert counts(result) == [{"cat": 24, "dog": 40}, {"cat": 6, "dog": 10}, {"cat": 30, "dog": 50}]
     assert all(path.startswith("valid") for path in paths(result, "test"))
 
 
@@ -93,7 +100,7 @@ def test_valid_and_test_can_change_places():
 def test_a_part_set_to_null_is_carved_out_of_train():
     result = split(THREE, parts={"valid": None})
     assert all(path.startswith("train") for path in paths(result, "valid"))
-    assert counts(result)[1] == {"cat": 3, "dog": 5}
+    assert counts(result)[1] == {"cat": 6, "dog": 10}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,7 @@ def test_parts_that_do_not_fit_the_source_are_refused(available, parts, message)
 
 def test_a_source_with_only_a_test_part_can_be_trained_on():
     result = split(THREE[THREE["part"] == "test"], parts={"train": "test"})
-    assert counts(result) == [{"cat": 22, "dog": 36}, {"cat": 2, "dog": 4}, {"cat": 6, "dog": 10}]
+    assert counts(result) == [{"cat": 19, "dog": 32}, {"cat": 5, "dog": 8}, {"cat": 6, "dog": 10}]
 
 
 # Seeds
@@ -149,7 +156,7 @@ def test_test_seed_carves_another_test_part():
 
 def test_counts_draw_training_images_and_validation_images_beside_them():
     result = split(CARVED, counts={"cat": 50, "dog": 60})
-    assert counts(result) == [{"cat": 50, "dog": 60}, {"cat": 5, "dog": 6}, {"cat": 20, "dog": 40}]
+    assert counts(result) == [{"cat": 50, "dog": 60}, {"cat": 10, "dog": 12}, {"cat": 20, "dog": 40}]
 
 
 def test_the_counts_of_the_paper_can_be_drawn():
@@ -171,7 +178,7 @@ def test_classes_choose_the_classes_in_sorted_order():
 
 def test_a_class_without_a_count_keeps_all_its_images():
     result = split(flat(a=50, b=50), classes=["a", "b"], counts={"a": 10})
-    assert result.counts("train") == {"a": 10, "b": 36}
+    assert result.counts("train") == {"a": 10, "b": 32}
 
 
 def test_counts_as_large_as_the_classes_draw_all_images():
@@ -186,7 +193,7 @@ def test_counts_as_large_as_the_classes_draw_all_images():
         (
             CARVED,
             {"cat": 80, "dog": 9},
-            r"data\.counts=\{cat: 80\}: there are 72 training images of cat beside 8 for validation "
+            r"data\.counts=\{cat: 80\}: there are 64 training images of cat beside 16 for validation "
             r"\(data\.valid_fraction=0\.1\)",
         ),
         (
@@ -246,7 +253,7 @@ def test_imbalance_applies_to_the_counts():
 
 
 def test_more_imbalance_draws_from_less_and_leaves_validation_as_it_is():
-    splits = [split(CARVED, imbalance=ratio, minority="cat") for ratio in (2.0, 4.0, 40.0)]
+    splits = [split(CARVED, imbalance=ratio, minority="cat") for ratio in (2.5, 4.0, 40.0)]
     drawn = [paths(result, "train") for result in splits]
     assert drawn[0] > drawn[1] > drawn[2]
     assert len({frozenset(paths(result, "valid")) for result in splits}) == 1
@@ -361,7 +368,7 @@ def test_a_class_of_copies_of_one_image_is_named():
 
 
 def test_three_images_of_a_class_are_enough():
-    assert counts(split(flat(cat=3, dog=30))) == [{"cat": 1, "dog": 22}, {"cat": 1, "dog": 2}, {"cat": 1, "dog": 6}]
+    assert counts(split(flat(cat=3, dog=30))) == [{"cat": 1, "dog": 19}, {"cat": 1, "dog": 5}, {"cat": 1, "dog": 6}]
 
 
 def test_data_without_readable_images_is_a_clear_error():

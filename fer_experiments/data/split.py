@@ -32,6 +32,7 @@ from fer_experiments.random_streams import RandomStream
 
 LEAK_PREFIX = "leak-"  # of the hash of a split that data/leak.py made
 COLUMNS = ["path", "label", "split", "content_hash"]
+MIN_VALID = 20  # validation images of a class
 DROPPED = "dropped_as_duplicates_of_a_more_protected_part"  # a key of Split.report
 
 
@@ -212,9 +213,15 @@ def _carve_valid_and_draw_train(
 
 
 def _count_valid(train: pd.DataFrame, source: DataSource, classes: tuple[str, ...]) -> dict[str, int]:
-    """Return {class: validation images}: data.valid_fraction of data.counts, else of what the class has."""
+    """Return {class: validation images}: data.valid_fraction of data.counts, else of what the class has.
+
+    A class of which that is less than MIN_VALID gets more, up to twice as many: a threshold or an epoch that is chosen
+    on four images is chosen by chance.
+    """
     counts = _count(train, classes) | (source.counts or {})
-    return {name: _fraction_of(source.valid_fraction, counts[name]) for name in classes}
+    fraction = source.valid_fraction
+    wanted = {name: min(max(MIN_VALID, fraction * counts[name]), 2 * fraction * counts[name]) for name in classes}
+    return {name: max(1, round(wanted[name])) for name in classes}
 
 
 def _draw_train(

@@ -27,6 +27,7 @@ class ArmVerdict:
         generated: whether the arm used generated images.
         against: the rival that decides it, which did best; None if there is none.
         explanation: the verdict's reason in a sentence or two.
+        remark: the sentence of the explanation that says how an arm that hurts compares with no balancing, or "".
         p_value: of "helps" or "hurts", corrected for all arms of the same kind; None without a comparison.
         pairs: all comparisons of the arm, that with `against` first.
     """
@@ -36,6 +37,7 @@ class ArmVerdict:
     verdict: Verdict
     against: str | None
     explanation: str
+    remark: str
     p_value: float | None
     pairs: list[PairedComparison]
 
@@ -83,13 +85,15 @@ def _decide(comparisons: ArmComparisons, p_value: float | None, count: int, ques
     verdict, explanation = _explain(comparisons, p_value, count, question)
     finished = comparisons.pairs[0].against if comparisons.pairs else None
     against = finished or (comparisons.rivals[0].name if comparisons.rivals else None)
-    sentences = [explanation, *_describe_collapse(comparisons.arm)]
+    remark = _describe_baseline(comparisons, question) if verdict == "hurts" else ""
+    sentences = filter(None, [explanation, remark, _describe_collapse(comparisons.arm)])
     return ArmVerdict(
         comparisons.arm.name,
         comparisons.arm.generated,
         verdict,
         against,
         " ".join(sentences),
+        remark,
         p_value,
         comparisons.pairs,
     )
@@ -125,9 +129,7 @@ def _explain(comparisons: ArmComparisons, p_value: float | None, count: int, que
             f"{best.explanation} (Alone it would say {best.verdict}, but p = {p_value:.2g} after correction for "
             f"{count} arm{'s' * (count > 1)} and {len(deciding_rivals)} rival{'s' * (len(deciding_rivals) > 1)}.)"
         )
-    return best.verdict, best.explanation + (
-        _describe_baseline(comparisons, question) if best.verdict == "hurts" else ""
-    )
+    return best.verdict, best.explanation
 
 
 def _find_obstacle(comparisons: ArmComparisons, question: Question) -> str | None:
@@ -159,13 +161,13 @@ def _describe_baseline(comparisons: ArmComparisons, question: Question) -> str:
     }
     comparison = pair.comparison
     low, high = 100 * comparison.low, 100 * comparison.high
-    return f" It is {words[comparison.verdict]} {pair.against} ({low:+.1f} to {high:+.1f} points)."
+    return f"It is {words[comparison.verdict]} {pair.against} ({low:+.1f} to {high:+.1f} points)."
 
 
-def _describe_collapse(arm: ArmPredictions) -> list[str]:
+def _describe_collapse(arm: ArmPredictions) -> str:
     """Return a sentence if the arm predicted a single class in some seeds."""
     if not arm.collapsed_seeds:
-        return []
-    return [
+        return ""
+    return (
         f"In {arm.collapsed_seeds} of {len(arm.predictions)} seeds {arm.name} predicts a single class for every image."
-    ]
+    )

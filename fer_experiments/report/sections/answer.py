@@ -96,7 +96,7 @@ def _describe_verdict(verdict: ArmVerdict, question: Question) -> str:
     return (
         f"{OPENINGS[verdict.verdict]}{within}: {verdict.arm} {gains} {100 * abs(comparison.difference):.1f} points of "
         f"{metric} against {verdict.against} ({describe_interval(comparison, question)}, "
-        f"{count_seeds(comparison.seeds)}, {comparison.images:,} test images)."
+        f"{count_seeds(comparison.seeds)}, {comparison.images:,} test images). {verdict.remark}".strip()
     )
 
 
