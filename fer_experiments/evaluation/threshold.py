@@ -4,7 +4,7 @@ A classifier of imbalanced data is too sure of the large classes, so that strate
 where their threshold lies before they differ by what they have learnt. The shift minimises the mean over the classes of
 their cross-entropies, a loss in which all classes are equally frequent (as in the prior correction of Saerens, Latinne
 and Decaestecker 2002, but fitted). To choose the shift with the highest balanced accuracy instead loses two to four
-times as much on few images (.github/docs/strategies.md).
+times as much on few images (.github/docs/verdict.md).
 """
 
 import numpy as np
