@@ -144,10 +144,10 @@ JUDGES: dict[str, Judge] = {
 def measure(judge: Judge, case: Case, studies: int) -> float:
     """Return the share of simulated studies in which the judge calls generated images helpful."""
     rng = np.random.default_rng(0)
-    found = 0
+    count = 0
     for _ in range(studies):
-        found += judge(simulate_study(rng, case.accuracies, case.seeds, case.labels), case.labels)
-    return found / studies
+        count += judge(simulate_study(rng, case.accuracies, case.seeds, case.labels), case.labels)
+    return count / studies
 
 
 def main() -> None:

@@ -9,9 +9,18 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from fer_experiments.data import duplicates
-from fer_experiments.data.duplicates import BITS, COLUMNS, find_near_duplicates, lowest_frequencies, perceptual_hashes
+from fer_experiments.data.duplicates import (
+    BITS,
+    COLUMNS,
+    find_near_duplicates,
+    find_test_clusters,
+    lowest_frequencies,
+    perceptual_hashes,
+)
 from fer_experiments.data.faces.draw import draw_face
 from fer_experiments.data.split import Split
+from fer_experiments.report.findings import compute_findings
+from tests.results import write_study
 
 
 def face(number: int = 0) -> Image.Image:
@@ -217,3 +226,33 @@ def test_a_study_reports_the_near_duplicates_of_its_first_seed(run, tmp_path):
     }
     for name in ("near_duplicates.csv", "near_duplicates.png"):
         assert (folder / name).read_bytes() == (folder / "seed_0" / name).read_bytes()
+
+
+def test_test_images_that_are_alike_are_a_cluster():
+    noises = [Image.fromarray(image) for image in noise(16)]
+    images = stacked([face(0), jpeg(face(0)), brighter(face(0)), face(1), *noises, face(0)])
+    clusters = find_test_clusters(images, split(*["test"] * 20, "train"))
+    assert clusters["content_hash"].tolist() == ["0", "1", "2"]
+    assert clusters["cluster"].nunique() == 1
+
+
+def test_copies_in_other_parts_make_no_cluster():
+    images = stacked([face(0), face(0), face(1)])
+    assert find_test_clusters(images, split("train", "test", "test")).empty
+
+
+def test_where_many_images_are_alike_likeness_is_no_sign_of_a_copy():
+    copies = [face(0), jpeg(face(0)), smaller_and_back(face(0))]
+    images = stacked([*copies, *(Image.fromarray(image) for image in noise(11))])
+    assert find_test_clusters(images, split(*["test"] * 14)).empty  # 3 of 14 are over a fifth
+    assert len(find_test_clusters(stacked([*images, *noise(1, seed=5)]), split(*["test"] * 15))) == 3
+
+
+def test_near_duplicates_count_once_in_the_intervals(tmp_path):
+    record = write_study(tmp_path, {"none": {0: 0.7, 1: 0.7}, "dcgan": {0: 0.8, 1: 0.8}}, [0, 1])
+    plain = compute_findings(record, tmp_path).estimates["none"]
+    alike = pd.DataFrame({"content_hash": [f"test{n:03d}" for n in range(200)], "cluster": np.arange(200) // 10})
+    alike.to_csv(tmp_path / "seed_0" / "test_clusters.csv", index=False)
+    clustered = compute_findings(record, tmp_path).estimates["none"]
+    assert clustered.mean == plain.mean
+    assert clustered.high - clustered.low > plain.high - plain.low

@@ -55,8 +55,8 @@ def with_temperature(values: Array, labels: Array) -> float:
         first = np.logaddexp(0, -(scale * positives + parameters[1])).mean()
         return float(first + np.logaddexp(0, scale * negatives + parameters[1]).mean() + 1e-3 * parameters[0] ** 2)
 
-    found = optimize.minimize(loss, [-1.0, 0.0]).x
-    return float(found[1] / np.exp(found[0]))
+    solution = optimize.minimize(loss, [-1.0, 0.0]).x
+    return float(solution[1] / np.exp(solution[0]))
 
 
 def equal_recalls(values: Array, labels: Array) -> float:

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.fft import dctn
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torchvision.transforms.v2.functional import resize
 from torchvision.utils import make_grid, save_image
 
@@ -30,6 +32,7 @@ BITS = FREQUENCIES**2 - 1  # without the mean
 THRESHOLD, MIN_CORRELATION = 6, 0.97
 MIN_CONTRAST = 2.0  # standard deviation in grey levels; below it, the signs are those of rounding and noise
 HASH_BATCH, COMPARISON_BLOCK = 1024, 2048  # images; a block of comparisons takes 16 MB
+MAX_CLUSTERED = 0.2  # of the test images; of 5,000 of FER2013 it is 0.07
 MAX_PAIRS = 100_000  # in the table
 PICTURED_PAIRS, PICTURE_COLUMNS = 12, 3
 COLUMNS = ["path_a", "part_a", "label_a", "path_b", "part_b", "label_b", "distance"]
@@ -102,6 +105,31 @@ def find_near_duplicates(images: np.ndarray, split: Split) -> NearDuplicates:
         cross_label_pairs=cross_label_count,
         threshold=THRESHOLD,
     )
+
+
+def find_test_clusters(images: np.ndarray, split: Split) -> pd.DataFrame:
+    """Find the test images that are copies or near-duplicates of each other, which tell no more than one image.
+
+    If more than MAX_CLUSTERED of the test images are alike, as in radiographs of one view, likeness is no sign of a
+    copy, and none is taken for one.
+
+    images (N, S, S, C) uint8: the cache's. Returns a row for each image that is like another one: its content_hash, and
+    the number of its cluster.
+    """
+    rows = split.rows("test")
+    hashes = split.table.loc[split.table["split"] == "test", "content_hash"].to_numpy(dtype=str)
+    frequencies = lowest_frequencies(images, rows)
+    places = np.arange(len(rows))
+    blocks = _close_pairs(frequencies, perceptual_hashes(frequencies), places, places)
+    pairs = np.concatenate([np.empty((0, 3), dtype=np.int64), *blocks])
+    pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+    is_alike = np.zeros(len(rows), dtype=bool)
+    is_alike[pairs[:, :2]] = True
+    if is_alike.mean() > MAX_CLUSTERED:
+        is_alike[:] = False
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows)))
+    clusters = connected_components(graph, directed=False)[1]
+    return pd.DataFrame({"content_hash": hashes[is_alike], "cluster": clusters[is_alike]}).drop_duplicates()
 
 
 def lowest_frequencies(images: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.scores import score
 from fer_experiments.evaluation.verdict import ArmVerdict, decide_verdicts
 from fer_experiments.report.study_record import StudyRecord, training_key
+from fer_experiments.runs.training_files import read_test_clusters
 
 VERDICT_FILE = "verdict.json"
 
@@ -76,7 +77,7 @@ def compute_findings(record: StudyRecord, folder: Path) -> Findings:
     if not trainings:
         return Findings({}, [], [], [], {}, 0, problems)
     labels = trainings[0].test.labels
-    clusters = np.unique(trainings[0].test.content_hash, return_inverse=True)[1]  # copies of an image count once
+    clusters = read_test_clusters(record.folder_of(trainings[0].result, folder), trainings[0].test.content_hash)
     question = record.question
     arms = [arm for name in record.arms if (arm := _build_arm(name, trainings, question)) is not None]
     clean_arms = [arm for arm in arms if not arm.parsed_name.leak]

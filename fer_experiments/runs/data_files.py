@@ -1,21 +1,22 @@
-"""The files that describe the data of a run: split.csv, data.json, near_duplicates.csv and its picture."""
+"""The files that describe the data of a run: split.csv, data.json, near_duplicates.csv, test_clusters.csv."""
 
 import json
 import logging
 from pathlib import Path
 
 from fer_experiments.atomic_write import atomic_write
-from fer_experiments.data.duplicates import find_near_duplicates
+from fer_experiments.data.duplicates import find_near_duplicates, find_test_clusters
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
 from fer_experiments.progress import show_activity
+from fer_experiments.runs.training_files import TEST_CLUSTERS_FILE
 
 log = logging.getLogger(__name__)
 
 
 @on_rank_zero
 def write_data_files(folder: Path, data: PreparedData, generated: dict[str, int]) -> None:
-    """Write split.csv, data.json, near_duplicates.csv and, if there are any, near_duplicates.png.
+    """Write split.csv, data.json, near_duplicates.csv, test_clusters.csv and, if need be, near_duplicates.png.
 
     generated: {class: images that the run generates}.
     """
@@ -23,7 +24,10 @@ def write_data_files(folder: Path, data: PreparedData, generated: dict[str, int]
     data.split.save(folder / "split.csv")
     with show_activity("looking for nearly identical images"):
         near_duplicates = find_near_duplicates(data.cache.images, data.split)
+        clusters = find_test_clusters(data.cache.images, data.split)
     near_duplicates.save(folder, data.cache.images)
+    with atomic_write(folder / TEST_CLUSTERS_FILE) as temporary:
+        clusters.to_csv(temporary, index=False)
     if near_duplicates.pairs:
         log.info(
             "%d pairs of nearly identical images lie in different parts: see near_duplicates.csv", near_duplicates.pairs

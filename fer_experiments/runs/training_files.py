@@ -1,13 +1,33 @@
-"""What lies beside or above a checkpoint of the training that wrote it."""
+"""What a training and its run leave for later: the parts of its images, its result, the clusters of its test images."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.data.injection import ADDED_REAL
 from fer_experiments.data.split import LEAK_PREFIX, hash_split
 from fer_experiments.evaluation.result import Result
+
+TEST_CLUSTERS_FILE = "test_clusters.csv"  # the test images that are alike: content_hash, cluster
+
+
+def read_test_clusters(training: Path, hashes: np.ndarray) -> np.ndarray:
+    """Return the cluster (N,) of each test image: copies of an image and its near-duplicates have the same.
+
+    Runs of earlier versions have no test_clusters.csv; for them copies alone are known.
+
+    Args:
+        training: the folder of a training; the file lies in it, or in that of its seed.
+        hashes: (N,) content hashes of the images.
+    """
+    files = [folder / TEST_CLUSTERS_FILE for folder in (training, training.parent)]
+    names = pd.Series(hashes, dtype=str)
+    for file in filter(Path.is_file, files):
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        names = names.map(dict(zip(table["content_hash"], "cluster " + table["cluster"], strict=True))).fillna(names)
+    return np.unique(names.to_numpy(dtype=str), return_inverse=True)[1]
 
 
 def find_parts(checkpoint: Path, split_hash: str) -> dict[str, str] | None:

@@ -150,7 +150,8 @@ def _load_earlier(folder: Path) -> StudyRecord | None:
 
 def _write_study(record: StudyRecord, folder: Path, seed_folder: Path | None) -> None:
     if seed_folder is not None:
-        data_files = [seed_folder / "split.csv", seed_folder / "data.json", *seed_folder.glob("near_duplicates.*")]
+        names = ("split.csv", "data.json", "near_duplicates.*", "test_clusters.csv")
+        data_files = [file for name in names for file in seed_folder.glob(name)]
         for file in data_files:
             with atomic_write(folder / file.name) as temporary:
                 shutil.copyfile(file, temporary)
