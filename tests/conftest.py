@@ -184,7 +184,10 @@ def run_tiny_job(compose: Compose, folder: Path, overrides: tuple[str, ...]) -> 
 
     keys = {override.split("=")[0] for override in overrides}
     faces = [] if "data" in keys else [text for text in TINY_FACES if text.split("=")[0] not in keys]
-    run_job(compose("trainer=smoke", "trainer.progress=false", *faces, *TINY_NETWORKS, *overrides, folder=folder))
+    is_study = keys.isdisjoint({"train", "experiment"}) or "train=study" in overrides
+    seeds = ["train.seeds=1"] if is_study and "train.seeds" not in keys else []
+    settings = ["trainer=smoke", "trainer.progress=false", *faces, *seeds, *TINY_NETWORKS]
+    run_job(compose(*settings, *overrides, folder=folder))
     return folder
 
 

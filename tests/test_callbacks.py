@@ -124,7 +124,8 @@ def test_callbacks_belong_to_the_fingerprint_of_what_they_may_change(run, tmp_pa
 
 
 def test_callbacks_of_conf_run_together(run):
-    folder = run("train=cnn", "callbacks=[learning_rate,model_summary]", "logger=csv", "trainer.log_every_n_steps=1")
+    keys = ["classifier.schedule=null", "trainer.log_every_n_steps=1"]
+    folder = run("train=cnn", "callbacks=[learning_rate,model_summary]", "logger=csv", *keys)
     rates = pd.read_csv(folder / "csv" / "version_0" / "metrics.csv")["lr-Adam/pg1"].dropna()
     assert set(rates) == {1e-3}
     assert len(rates) >= Result.load(folder).optimizer_steps

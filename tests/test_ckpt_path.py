@@ -10,6 +10,7 @@ from fer_experiments.evaluation.result import Result
 from tests.conftest import forget_gans
 from tests.same_run import is_same
 
+CONSTANT = "classifier.schedule=null"  # the learning rate of a schedule ends with its training
 GAN = ["train=dcgan", "gan.ema=100", "gan.diffaugment=color"]
 CNN = ["train=cnn", "balance=oversample", "augment=traditional", "classifier=cnn_recipe", "classifier.schedule=null"]
 
@@ -20,7 +21,7 @@ def load(folder):
 
 
 @pytest.mark.parametrize(
-    "job", [GAN, CNN, ["train=joint", "reference_classifier.epochs=1"]], ids=["gan", "cnn", "joint"]
+    "job", [GAN, CNN, ["train=joint", "reference_classifier.epochs=1", CONSTANT]], ids=["gan", "cnn", "joint"]
 )
 def test_a_longer_training_from_a_checkpoint_is_that_of_as_many_epochs(run, tmp_path, job):
     short = run(*job, "trainer.max_epochs=2", folder=tmp_path / "short")
@@ -72,14 +73,14 @@ def test_a_schedule_ends_with_the_training_of_its_checkpoint(run, tmp_path):
 
 @pytest.mark.parametrize("balance", [["balance=none"], ["balance=logit_adjustment", "balance.tau=2.0"]])
 def test_classes_that_are_weighted_otherwise_are_refused(run, tmp_path, balance):
-    folder = run("train=cnn", "balance=logit_adjustment", folder=tmp_path / "first")
+    folder = run("train=cnn", "balance=logit_adjustment", CONSTANT, folder=tmp_path / "first")
     start = f"ckpt_path={folder / 'checkpoints' / 'last.ckpt'}"
     with pytest.raises(ConfigError, match=r"its balance strategy weighted or shifted classes otherwise"):
-        run("train=cnn", *balance, start, "trainer.max_epochs=4", folder=tmp_path / "second")
+        run("train=cnn", *balance, CONSTANT, start, "trainer.max_epochs=4", folder=tmp_path / "second")
 
 
 def test_early_stopping_begins_anew(run, tmp_path):
-    stopping = ["train=cnn", "callbacks=early_stopping", "callbacks.early_stopping.min_delta=9"]
+    stopping = ["train=cnn", CONSTANT, "callbacks=early_stopping", "callbacks.early_stopping.min_delta=9"]
     first = run(*stopping, "callbacks.early_stopping.patience=1", "trainer.max_epochs=9", folder=tmp_path / "first")
     start = f"ckpt_path={first / 'checkpoints' / 'last.ckpt'}"
     second = run(*stopping, "callbacks.early_stopping.patience=3", start, "trainer.max_epochs=9", folder=tmp_path / "b")
@@ -87,7 +88,7 @@ def test_early_stopping_begins_anew(run, tmp_path):
 
 
 def test_a_classifier_with_a_gan_begins_from_its_checkpoint_alone(run, tmp_path):
-    job = ["train=cnn", "balance=dcgan", "reference_classifier.epochs=1"]
+    job = ["train=cnn", "balance=dcgan", "reference_classifier.epochs=1", CONSTANT]
     first = run(*job, folder=tmp_path / "first")
     start = f"ckpt_path={first / 'checkpoints' / 'last.ckpt'}"
     second = run(*job, start, "classifier.epochs=3", "gan.epochs=2", "trainer.max_epochs=3", folder=tmp_path / "second")

@@ -56,7 +56,8 @@ CASES = {
     "gan.epochs=${nothing}": "gan.epochs: Interpolation key 'nothing' not found; give it as gan.epochs=VALUE",
     "seed=${nothing}": "seed: Interpolation key 'nothing' not found; give it as seed=VALUE",
     "train.arms='[none]'": "train.arms='[none]': input should be a valid list",
-    "experiment=paper train=joint": "train.arms: set by experiment=paper (conf/experiment/paper.yaml) for train=study, "
+    "experiment=paper train=joint": "train.seeds, train.arms: set by experiment=paper "
+    "(conf/experiment/paper.yaml) for train=study, "
     "but train=joint has no such key; leave out train=joint, or leave out experiment=paper and give what you need of "
     "it yourself",
     "train=evaluate": "checkpoint=null: train=evaluate measures a trained classifier; give "

@@ -43,17 +43,18 @@ def test_an_experiment_runs_with_every_job_or_says_which_key_the_job_lacks(check
 
 def test_the_file_that_sets_the_key_is_named(check):
     message = (
-        r"^train\.arms: set by experiment=paper \(conf/experiment/paper\.yaml\) for train=study, but train=joint has "
+        r"^train\.seeds, train\.arms: set by experiment=paper \(conf/experiment/paper\.yaml\) for train=study, "
+        r"but train=joint has "
         r"no such key; leave out train=joint, or leave out experiment=paper and give what you need of it yourself$"
     )
     with pytest.raises(ConfigError, match=message):
         check("experiment=paper", "train=joint")
-    with pytest.raises(ConfigError, match=r"^train\.arms, train\.seeds: set by experiment=paper_protocol"):
+    with pytest.raises(ConfigError, match=r"^train\.seeds, train\.arms: set by experiment=paper_protocol"):
         check("experiment=paper_protocol", "train=cnn")
 
 
 def test_a_key_that_is_removed_or_of_no_file_is_no_concern(check):
-    Config.read(check("experiment=paper", "train=joint", "~train.arms"))
+    Config.read(check("experiment=paper", "train=joint", "~train.arms", "~train.seeds"))
     with pytest.raises(ConfigError, match=r"^train\.armz: unknown key; did you mean train\.arms\?"):
         Config.read(check("experiment=paper", "++train.armz=1"))
 

@@ -407,7 +407,7 @@ def test_images_seen_set_the_number_of_epochs(read):
 
 
 def test_the_weight_of_r1_is_the_default_gamma_or_r1_gamma(read):
-    r1_keys = ["gan.regularizer=r1", "gan.discriminator_outputs=1", "gan.batch_size=64"]
+    r1_keys = ["gan.regularizer=r1", "gan.discriminator_outputs=1", "gan.batch_size=64", "gan.image_size=64"]
     assert read(*r1_keys).gan.gamma == pytest.approx(0.0128)
     assert read(*r1_keys, "gan.r1_gamma=0.5").gan.gamma == 0.5
 

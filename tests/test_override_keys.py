@@ -155,5 +155,5 @@ def test_a_user_s_experiment_comes_before_the_program_s(tmp_path):
     (tmp_path / "experiment" / "paper.yaml").write_text("defaults: [quick]\ngan: {width: 8}\n")
     experiment = read_experiment("paper", [tmp_path, CONF_DIR])
     assert experiment.files["gan", "width"] == tmp_path / "experiment" / "paper.yaml"
-    assert experiment.files["gan", "epochs"] == CONF_DIR / "experiment" / "quick.yaml"
+    assert experiment.files["gan", "images_seen"] == CONF_DIR / "experiment" / "quick.yaml"
     assert ("data", "bottleneck") not in experiment.files

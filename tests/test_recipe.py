@@ -103,9 +103,9 @@ def test_every_parameter_is_trained_at_the_learning_rate(read):
 
 
 def test_the_plain_recipe_is_adam_at_a_thousandth(read):
-    config = read("classifier=cnn").classifier
+    config = read("classifier=cnn", "experiment=full").classifier
     assert config.optimizer == {"_target_": "torch.optim.Adam", "weight_decay": 0.0, "fused": True}
-    assert (config.learning_rate, config.epochs, config.batch_size) == (1e-3, 10, 32)  # experiment=quick
+    assert (config.learning_rate, config.epochs, config.batch_size) == (1e-3, 30, 64)
     assert (config.schedule, config.ema, config.flip_test, config.checkpoint) == (None, None, False, "best")
 
 
@@ -428,6 +428,6 @@ def test_every_classifier_trains_and_writes_its_files(run, name):
 
 def test_quick_shortens_the_recipe(read):
     config = read("experiment=quick", "classifier=cnn_recipe").classifier
-    assert (config.epochs, config.batch_size, config.checkpoint) == (10, 32, "last")
+    assert (config.epochs, config.batch_size, config.checkpoint) == (12, 32, "last")
     assert config.optimizer == {"_target_": "torch.optim.AdamW", "weight_decay": 0.05, "fused": True}
     assert read("experiment=full", "classifier=cnn_recipe").classifier.epochs == 100

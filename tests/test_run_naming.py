@@ -37,7 +37,8 @@ def job_folder(sweep, *overrides: str):
         (["train=cnn", "balance=oversample", "augment=traditional"], "cnn-faces/oversample+traditional,seed=0-"),
         (["train=cnn", "seed=7"], "cnn-faces/none,seed=7-"),
         (["train=dcgan", "gan=conditional"], "dcgan-faces/conditional,seed=0-"),
-        (["data=folder", "data.root=/x"], "study-folder/seed=0-"),
+        (["data=folder", "data.root=/x"], "study-folder/seed=0..-"),
+        (["train.seeds=1"], "study-faces/seed=0-"),
         (["train.seeds=20"], "study-faces/seed=0..19-"),
         (["train.seeds=[3,5]"], "study-faces/seed=3,5-"),
         (["train.seeds=nonsense", "seed=nonsense"], "study-faces/seed=nonsense-"),  # refused later, by its key
@@ -47,7 +48,7 @@ def job_folder(sweep, *overrides: str):
         ),
         (["train=evaluate", "checkpoint=study/seed_1/dcgan/checkpoints/last.ckpt"], "evaluate-faces/seed_1,dcgan-"),
         (["train=evaluate", "checkpoint=/models/fer.ckpt"], "evaluate-faces/fer-"),
-        (["data=folder"], "study-folder/seed=0-"),  # data.root is missing, which the job reports
+        (["data=folder"], "study-folder/seed=0..-"),  # data.root is missing, which the job reports
         (["seed=${nothing}"], "study-faces/seed=unknown-"),  # so is this
     ],
 )

@@ -100,6 +100,11 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     on_rank_zero(save_config)(composed, folder)
     started = time.monotonic()
     log.info("%s, writing to %s", node.job.name, folder)
+    if node.runtime.choices["experiment"] == "quick" and node.runtime.choices["data"] != "faces":
+        log.warning(
+            "experiment=quick: trainings as short as for the drawn faces; experiment=images is longer, for images of "
+            "your own, and experiment=full as long as the paper's"
+        )
     config.train.run(config, folder)
     log.info("done in %.0f s: %s", time.monotonic() - started, folder)
 

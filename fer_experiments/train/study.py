@@ -1,5 +1,6 @@
 """train=study: every arm on the same splits with as many optimizer steps, one GAN for each seed, one table."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,24 +9,24 @@ from pydantic import BeforeValidator, Field, field_validator
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.question import Question
 from fer_experiments.report.study_record import Growth, StudyRecord
-from fer_experiments.runs.status import format_duration
 from fer_experiments.train.arms.compose import compose_arms, full_name
 from fer_experiments.train.check_training import check_accumulation, check_study_starts_anew
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
 
+DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)min)?(?:(\d+)s)?")
+
 
 def _parse_duration(value: Any) -> Any:
     """Return the seconds of "30min" or "1h30min"; what is no text is left to pydantic."""
     if not isinstance(value, str):
         return value
-    import pandas as pd  # takes half a second, and few studies have a budget
-
-    try:
-        return pd.Timedelta(value).total_seconds()
-    except ValueError:
-        raise ValueError(f"{value!r} is not a duration; give 90s, 30min, 2h or 1h30min") from None
+    match = DURATION.fullmatch(value)
+    if match is None or not value:
+        raise ValueError(f"{value!r} is not a duration; give 90s, 30min, 2h or 1h30min")
+    hours, minutes, seconds = (float(number or 0) for number in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 Duration = Annotated[float, BeforeValidator(_parse_duration), Field(gt=0)]
@@ -60,11 +61,6 @@ class Study(Job, Question):
         if settings.trainer.is_distributed and self.workers not in (1, "auto"):
             raise ConfigError(
                 f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
-            )
-        if self.budget is not None and self.seeds != "auto":
-            raise ConfigError(
-                f"train.budget={format_duration(self.budget)}: decides how many seeds are trained, and train.seeds="
-                f"{self.seeds} says so already; use train.seeds=auto, or train.budget=null"
             )
         check_study_starts_anew(settings)
         check_accumulation(settings, compose_arms(self.arms, settings))
