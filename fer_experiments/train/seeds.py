@@ -106,13 +106,13 @@ class StudyRun:
 
         before_report: is called after each seed, before the report of it is written.
         """
-        workers = min(self.workers, len(seeds))
-        if workers > 1:
-            log.info("%d of %d seeds run side by side", workers, len(seeds))
-        run = _run_seed if workers == 1 else _run_seed_in_process
+        if self.workers > 1:
+            log.info("%d of %d seeds run side by side", min(self.workers, len(seeds)), len(seeds))
+        run = _run_seed if self.workers == 1 else _run_seed_in_process
         calls = (joblib.delayed(run)(self.settings.with_seed(seed), self.arms, self.folder) for seed in seeds)
-        # loky gives each of its processes cores / workers threads.
-        outcomes = joblib.Parallel(workers, backend="loky", return_as="generator")(calls)
+        # loky gives each of its processes cores / workers threads, on which the last digits of results depend: as many
+        # for the last seed of a look, which runs alone.
+        outcomes = joblib.Parallel(self.workers, backend="loky", return_as="generator")(calls)
         for seed, outcome in zip(seeds, outcomes, strict=True):
             self.record.add(outcome.results, outcome.failed, outcome.work, self.seconds)
             self.trained.append(seed)

@@ -87,6 +87,7 @@ class Study(Job, Question):
         else:
             seeds = self.seeds if isinstance(self.seeds, list) else [settings.seed + n for n in range(self.seeds)]
             workers = choose_workers(settings.trainer, len(seeds)) if self.workers == "auto" else self.workers
+            workers = min(workers, len(seeds))
             run_seeds(StudyRun(settings, arms, question, workers, folder), seeds)
 
     def can_continue(self, folder: Path) -> bool:
