@@ -7,7 +7,7 @@ from fer_experiments.report.sections.answer import count_seeds
 
 KINDS: dict[Kind, str] = {
     "added_real": "more real",
-    "learning_curve": "more real (estimated)",
+    "learning_curve": "more real",
     "generated": "generated",
     "copied": "copied",
 }
@@ -45,7 +45,8 @@ def _describe_row(row: MoreImages) -> str:
 def describe_added(row: MoreImages) -> str:
     """Return "80 more real images of angry", or "80 generated images of angry and 80 of happy"."""
     first, *rest = [f"{number} {{}}of {name}" for name, number in row.added.items() if number]
-    return " and ".join([first.format(f"{KINDS[row.kind]} images "), *(text.format("") for text in rest)])
+    text = " and ".join([first.format(f"{KINDS[row.kind]} images "), *(each.format("") for each in rest)])
+    return f"{text} (estimated)" if row.kind == "learning_curve" else text
 
 
 def _format_interval(row: MoreImages) -> str:
