@@ -101,12 +101,17 @@ def chance(share: float, studies: int) -> float:
     return 2 * float(np.sqrt(share * (1 - share) / studies))
 
 
+def check_promise(kind: Kind, helps: float, covered: float, studies: int) -> None:
+    """Check the share of studies that say "helps", and of those whose interval holds the truth."""
+    least, largest = kind.helps
+    assert least - chance(least, studies) <= helps <= largest + chance(largest, studies)
+    assert covered >= kind.covered - chance(kind.covered, studies)
+
+
 def check(name: str, studies: int) -> None:
     kind, (shares, covered) = KINDS[name], simulate_shares(name, studies)
     print(f"| {name} | {shares['helps']:.1%} | {shares['hurts']:.1%} | {shares['equivalent']:.1%} | {covered:.1%} |")
-    least, largest = kind.helps
-    assert least - chance(least, studies) <= shares["helps"] <= largest + chance(largest, studies)
-    assert covered >= kind.covered - chance(kind.covered, studies)
+    check_promise(kind, shares["helps"], covered, studies)
 
 
 GROWING = {
@@ -150,9 +155,7 @@ def check_growing(name: str, studies: int) -> None:
     hopeless = [stop for _, _, stop in outcomes].count("hopeless") / studies
     seeds = np.mean([look for _, look, _ in outcomes])
     print(f"| {name} | {helps:.1%} | {hurts:.1%} | {equivalent:.1%} | {hopeless:.1%} | {seeds:.1f} | {covered:.1%} |")
-    least, largest = kind.helps
-    assert least - chance(least, studies) <= helps <= largest + chance(largest, studies)
-    assert covered >= kind.covered - chance(kind.covered, studies)
+    check_promise(kind, helps, covered, studies)
 
 
 @pytest.mark.parametrize("name", ["+10, 3 arms", "0, 3 arms"])

@@ -17,7 +17,6 @@ from fer_experiments.evaluation.metrics import validation_metrics
 from fer_experiments.evaluation.step_means import StepMeans
 from fer_experiments.evaluation.threshold import cross_fit, fit_shift
 
-TEST_LOADER = 1  # of ImageDataModule.predict_dataloader
 MONITORED_METRIC = "valid/balanced_accuracy"
 
 
@@ -25,8 +24,8 @@ class Classifier(lightning.LightningModule):
     """Train a network.
 
     Batches are images (B, C, S, S) in [0, 1], labels (B,) int64 and, if images differ in weight, weights (B,). Losses
-    in logs and results are plain cross-entropies. predict_step returns (logits, labels); classifier.threshold
-    does not shift those of validation, the first of the loaders, because the shift was chosen on them.
+    in logs and results are plain cross-entropies. predict_step returns (logits, labels), before
+    classifier.threshold.
     """
 
     def __init__(
@@ -143,7 +142,4 @@ class Classifier(lightning.LightningModule):
     def predict_step(
         self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0
     ) -> tuple[Tensor, Tensor]:
-        logits = self.logits(batch[0])
-        if self.threshold_shift is not None and dataloader_idx == TEST_LOADER:
-            logits = logits + self.threshold_shift
-        return logits, batch[1]
+        return self.logits(batch[0]), batch[1]

@@ -8,6 +8,13 @@ GENERATED: Origin = "generated"  # by a GAN
 INTERPOLATED: Origin = "interpolated"  # from training images
 COPIED: Origin = "copied"  # training images once more
 ADDED_REAL: Origin = "added_real"  # real images of the source that the split leaves unused
+ORIGIN_TITLES: dict[Origin, str] = {
+    GENERATED: "generated",
+    INTERPOLATED: "interpolated",
+    COPIED: "copied",
+    ADDED_REAL: "more real",
+}
+"""What the images of each origin are called in logs and reports."""
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,13 @@ class ArmPredictions:
 
     def with_common_seeds(self, rival: "ArmPredictions") -> tuple[Array, Array]:
         """Return the predictions (S, N) of both arms on the seeds that both have with the same split."""
-        rival_rows = {seed_and_split: row for row, seed_and_split in enumerate(rival.splits.items())}
-        rows = [(row, rival_rows[key]) for row, key in enumerate(self.splits.items()) if key in rival_rows]
-        return self.predictions[[row for row, _ in rows]], rival.predictions[[row for _, row in rows]]
+        common = [seed for seed in self.splits.items() if seed in rival.splits.items()]
+        return self.select_seeds(common), rival.select_seeds(common)
+
+    def select_seeds(self, seeds: Sequence[tuple[int, str]]) -> Array:
+        """Return the predictions (S, N) on the given seeds, each with the hash of its split."""
+        rows = {seed: row for row, seed in enumerate(self.splits.items())}
+        return self.predictions[[rows[seed] for seed in seeds]]
 
 
 @dataclass(frozen=True)

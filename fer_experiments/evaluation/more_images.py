@@ -20,7 +20,6 @@ from fer_experiments.evaluation.scores import Array, score_with_influence
 
 AddedKind = Literal["generated", "copied", "added_real"]
 Kind = Literal["generated", "copied", "added_real", "learning_curve"]
-MIN_CURVE_ARMS = 2  # with the baseline: a line needs two points
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _read_learning_curve(
     ]
     small = sorted({name for each in points for name, number in images[each.name].real.items() if number < total[name]})
     added = {name: images[arm.name].added.get(name, 0) for name in small}
-    if len(points) + 1 < MIN_CURVE_ARMS or not any(added.values()):
+    if not any(added.values()):  # so also without points
         return None
     members = [baseline, *points]
     common = [seed for seed in baseline.splits.items() if all(seed in each.splits.items() for each in points)]
@@ -129,7 +128,7 @@ def _read_learning_curve(
     centered = doublings - doublings.mean()
     weights = growth * centered / (centered**2).sum()
     scores, influences = zip(
-        *(score_with_influence(_select_seeds(each, common), labels, question.metric) for each in members), strict=True
+        *(score_with_influence(each.select_seeds(common), labels, question.metric) for each in members), strict=True
     )
     gain = estimate_mean(
         np.tensordot(weights, np.stack(scores), 1),
@@ -146,9 +145,3 @@ def _read_learning_curve(
 def _mean_log2(counts: Mapping[str, int], total: Mapping[str, int], classes: Sequence[str]) -> float:
     """Return how often the numbers of the classes were doubled from `total`, in the mean over them."""
     return float(np.mean([math.log2(counts[name] / total[name]) for name in classes]))
-
-
-def _select_seeds(arm: ArmPredictions, seeds: Sequence[tuple[int, str]]) -> Array:
-    """Return the arm's predictions (S, N) on the given seeds, each with the hash of its split."""
-    rows = {seed: row for row, seed in enumerate(arm.splits.items())}
-    return arm.predictions[[rows[seed] for seed in seeds]]

@@ -36,6 +36,8 @@ def look_level(looks: tuple[int, ...], level: float) -> float:
 
     It is rounded up to three digits. For five looks from 3 to 20 seeds and a level of 0.95 it is 0.986.
     """
+    if len(looks) == 1:
+        return level
     numbers = np.array(looks, dtype=float)
     correlation = np.sqrt(np.minimum.outer(numbers, numbers) / np.maximum.outer(numbers, numbers))
     miss = (1 - level) / 2
@@ -46,8 +48,8 @@ def look_level(looks: tuple[int, ...], level: float) -> float:
         return 1 - float(stats.multivariate_normal.cdf(limits, cov=correlation, abseps=1e-6, maxpts=200_000)) - miss
 
     alone, bonferroni = stats.norm.isf(miss), stats.norm.isf(miss / len(looks))
-    boundary = alone if len(looks) == 1 else optimize.brentq(excess, alone - 0.01, bonferroni + 0.01, xtol=1e-4)
-    return min(math.ceil(1000 * (1 - 2 * float(stats.norm.sf(boundary)))) / 1000, 0.999) if len(looks) > 1 else level
+    boundary = optimize.brentq(excess, alone - 0.01, bonferroni + 0.01, xtol=1e-4)
+    return min(math.ceil(1000 * (1 - 2 * float(stats.norm.sf(boundary)))) / 1000, 0.999)
 
 
 def select_open_arms(verdicts: Sequence[ArmVerdict]) -> list[ArmVerdict]:

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
+from fer_experiments.data.injection import ORIGIN_TITLES
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings
@@ -109,13 +110,8 @@ def sort_generated_first(verdicts: list[ArmVerdict]) -> list[ArmVerdict]:
 
 def describe_training_images(result: Result) -> str:
     """Return "angry 820 + 80 generated, happy 900"."""
-    additions = {
-        "generated": result.generated,
-        "repeated": result.repeated,
-        "interpolated": result.interpolated,
-        "copied": result.copied,
-        "more real": result.added_real,
-    }
+    additions = {"generated": result.generated, "repeated": result.repeated}
+    additions |= {title: getattr(result, origin) for origin, title in ORIGIN_TITLES.items()}
     parts = []
     for name in result.classes:
         extra = [f" + {counts[name]} {kind}" for kind, counts in additions.items() if counts.get(name)]

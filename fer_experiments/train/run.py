@@ -100,7 +100,8 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     on_rank_zero(save_config)(composed, folder)
     started = time.monotonic()
     log.info("%s, writing to %s", node.job.name, folder)
-    if node.runtime.choices["experiment"] == "quick" and node.runtime.choices["data"] != "faces":
+    choices = node.runtime.choices
+    if choices.get("experiment") == "quick" and choices["data"] != "faces":
         log.warning(
             "experiment=quick: trainings as short as for the drawn faces; experiment=images is longer, for images of "
             "your own, and experiment=full as long as the paper's"

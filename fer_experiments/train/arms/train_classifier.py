@@ -14,7 +14,7 @@ from fer_experiments.balance import TrainingPlan
 from fer_experiments.classifier.build import build_classifier
 from fer_experiments.classifier.module import MONITORED_METRIC, Classifier
 from fer_experiments.data.datamodule import ImageDataModule
-from fer_experiments.data.injection import ADDED_REAL, COPIED, GENERATED, INTERPOLATED
+from fer_experiments.data.injection import GENERATED, ORIGIN_TITLES
 from fer_experiments.data.leak import leak_to_selection
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
@@ -83,9 +83,6 @@ def train_classifier(
         counts = _image_counts(data, plan, model)  # of the last epoch; _predict loads the best one
         checkpoint = folder / "checkpoints" / f"{settings.classifier.checkpoint}.ckpt"
         outputs = _predict(trainer, model, images, checkpoint)
-        if settings.classifier.threshold is not None:
-            logits, labels = outputs["valid"]
-            outputs["valid"] = torch.from_numpy(cross_fit(logits.numpy(), labels.numpy())).float(), labels
         result = Result(
             job=Trained.CLASSIFIER,
             arm=arm.name,
@@ -150,10 +147,19 @@ def _build_callbacks(settings: Settings, arm: Arm, folder: Path) -> list[lightni
 
 
 def _predict(trainer: lightning.Trainer, model: Classifier, images: ImageDataModule, checkpoint: Path) -> Outputs:
-    """Predict validation and test images with the weights of a checkpoint."""
+    """Predict validation and test images with the weights of a checkpoint.
+
+    With classifier.threshold those of test are shifted, and those of validation, on which the shift was chosen, are
+    cross-fitted.
+    """
     predictions = trainer.predict(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
     assert predictions is not None
-    return {part: join_batches(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
+    outputs = {part: join_batches(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
+    if model.threshold_shift is not None:  # the checkpoint's
+        (valid, valid_labels), (test, test_labels) = outputs["valid"], outputs["test"]
+        cross_fitted = torch.from_numpy(cross_fit(valid.numpy(), valid_labels.numpy())).float()
+        outputs = {"valid": (cross_fitted, valid_labels), "test": (test + model.threshold_shift.cpu(), test_labels)}
+    return outputs
 
 
 def join_batches(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
@@ -165,15 +171,10 @@ def join_batches(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 def _image_counts(data: PreparedData, plan: TrainingPlan, model: Classifier) -> dict[str, dict[str, int]]:
     """Return the counts of training images by origin, as fields of a Result."""
     labels = data.split.labels("train")
-    generated = model.generated_by_class() if isinstance(model, JointClassifier) else plan.added_from(GENERATED)
-    return {
-        "real": count_used(labels, plan),
-        "generated": generated,
-        "repeated": count_repeated(labels, plan),
-        "interpolated": plan.added_from(INTERPOLATED),
-        "copied": plan.added_from(COPIED),
-        "added_real": plan.added_from(ADDED_REAL),
-    }
+    added: dict[str, dict[str, int]] = {origin: plan.added_from(origin) for origin in ORIGIN_TITLES}
+    if isinstance(model, JointClassifier):
+        added[GENERATED] = model.generated_by_class()
+    return {"real": count_used(labels, plan), "repeated": count_repeated(labels, plan), **added}
 
 
 def _log_outcome(

@@ -10,7 +10,7 @@ from fer_experiments.audit.rejection import Rejection
 from fer_experiments.balance import Generate, TrainingPlan
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.dataset import ImageDataset
-from fer_experiments.data.injection import ADDED_REAL, COPIED, GENERATED, INTERPOLATED
+from fer_experiments.data.injection import GENERATED, ORIGIN_TITLES
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.data.unused import draw_unused_images
@@ -171,13 +171,8 @@ def count_repeated(labels: np.ndarray, plan: TrainingPlan) -> dict[str, int]:
 
 def describe_counts(labels: np.ndarray, plan: TrainingPlan) -> str:
     """Return "820 angry + 80 generated, 900 happy"."""
-    additions = {
-        "generated": plan.added_from(GENERATED),
-        "repeated": count_repeated(labels, plan),
-        "interpolated": plan.added_from(INTERPOLATED),
-        "copied": plan.added_from(COPIED),
-        "more real": plan.added_from(ADDED_REAL),
-    }
+    additions = {"generated": plan.added_from(GENERATED), "repeated": count_repeated(labels, plan)}
+    additions |= {title: plan.added_from(origin) for origin, title in ORIGIN_TITLES.items()}
     parts = []
     for name, number in count_used(labels, plan).items():
         extra = [f" + {counts[name]} {kind}" for kind, counts in additions.items() if counts.get(name)]
