@@ -214,9 +214,9 @@ def test_every_file_with_tests_for_a_gpu_is_run_on_one():
     assert {f"tests/{file.name}" for file in files} - {"tests/test_bench.py"} == set(gpu.GPU_TESTS)
 
 
-def test_the_parts_for_a_gpu_end_within_six_minutes(tmp_path, read):
+def test_the_parts_for_a_gpu_end_within_nine_minutes(tmp_path, read):
     parts = gpu.build_parts(tmp_path, tiny=False)
-    assert sum(part.seconds for part in parts.values()) <= 360
+    assert sum(part.seconds for part in parts.values()) <= 540
     for name in ("paper", "seeds"):
         overrides = [word for word in parts[name].command[3:] if not word.startswith("hydra.")]
         read(*(word.replace("accelerator=gpu", "accelerator=cpu") for word in overrides))

@@ -405,17 +405,27 @@ def test_seeds_side_by_side_give_the_same_study(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "threads", "seeds", "gibibytes", "workers"),
-    [("cpu", 8, 5, 64, 5), ("cpu", 4, 5, 64, 4), ("cpu", 8, 5, 7, 2), ("cpu", 8, 5, 1, 1), ("gpu", 8, 5, 64, 1)],
+    ("accelerator", "threads", "seeds", "gibibytes", "free_on_gpu", "workers"),
+    [
+        ("cpu", 8, 5, 64, None, 5),
+        ("cpu", 4, 5, 64, None, 4),
+        ("cpu", 8, 5, 7, None, 2),
+        ("cpu", 8, 5, 1, None, 1),
+        ("gpu", 16, 20, 128, 139, 10),
+        ("gpu", 16, 20, 128, 7, 2),
+        ("gpu", 16, 20, 128, 1, 1),
+        ("gpu", 4, 20, 128, 139, 4),
+    ],
 )
 def test_seeds_run_side_by_side_where_cores_and_memory_allow(
-    read, monkeypatch, accelerator, threads, seeds, gibibytes, workers
+    read, monkeypatch, accelerator, threads, seeds, gibibytes, free_on_gpu, workers
 ):
     sizes = {"SC_PHYS_PAGES": gibibytes * 2**18, "SC_PAGE_SIZE": 2**12}
     monkeypatch.setattr("os.sysconf", sizes.get)
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     trainer = read("accelerator=auto").trainer
     monkeypatch.setattr("torch.cuda.is_available", lambda: accelerator == "gpu")
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (free_on_gpu * 2**30, 160 * 2**30))
     assert choose_workers(trainer, seeds) == workers
 
 
