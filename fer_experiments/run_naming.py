@@ -20,6 +20,7 @@ from fer_experiments.job_kinds import job_kind
 # Where files are kept, how progress is shown, how many processes work and how long: none of these changes a training.
 KEYS_NOT_HASHED = (
     "rerun",
+    "plan_only",
     "tags",
     "train.workers",
     "train.budget",

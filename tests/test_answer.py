@@ -210,7 +210,7 @@ def test_the_table_of_comparisons_has_a_row_for_each(tmp_path):
     table = build_comparisons_table(compute_findings(record, tmp_path))
     assert table[["arm", "against", "verdict"]].to_numpy().tolist() == [
         ["dcgan", "oversample", "helps"],
-        ["dcgan", "none", "(helps)"],
+        ["dcgan", "none", ""],
         ["oversample", "none", "helps"],
     ]
     assert table["difference"].tolist() == ["+15.0", "+20.0", "+5.0"]

@@ -47,7 +47,7 @@ def run_all(record, folder, facts=FACTS):
 def test_a_clean_study_passes_every_check(good, tmp_path):
     enough = {"test": {"angry": 10, "happy": 10}, "valid": {"angry": 10, "happy": 10}}
     checks = run_all(good, tmp_path, FACTS.model_copy(update={"images": enough}))
-    assert checks.pop("class sizes").status == "warn"  # to keep the predictions small
+    assert checks.pop("enough images of each class").status == "warn"  # to keep the predictions small
     assert {check.status for check in checks.values()} == {"pass"}
 
 
@@ -62,7 +62,7 @@ def test_a_clean_study_passes_every_check(good, tmp_path):
 )
 def test_classes_with_few_images_are_named(good, tmp_path, test, valid, status, message):
     images = {"test": {"angry": 200, "happy": test}} | ({"valid": {"angry": 99, "happy": valid}} if valid else {})
-    check = run_all(good, tmp_path, FACTS.model_copy(update={"images": images}))["class sizes"]
+    check = run_all(good, tmp_path, FACTS.model_copy(update={"images": images}))["enough images of each class"]
     assert (check.status, message in check.message) == (status, True)
 
 
@@ -77,7 +77,7 @@ def test_every_training_without_a_result_is_listed_with_why(tmp_path):
         ("seed 1, none", "not run yet"),
         ("seed 1, dcgan", "not run yet"),
     ]
-    check = run_all(record, tmp_path)["all trainings"]
+    check = run_all(record, tmp_path)["all trainings finished"]
     assert (check.status, check.message) == ("warn", "3 of 4 trainings did not finish; they are listed below.")
 
 
@@ -85,17 +85,17 @@ def test_alarms_of_a_gans_training_are_a_warning(good, tmp_path):
     write_audit(tmp_path, seed=1)
     alarm = {"name": "mode collapse", "message": "samples are alike"}
     (tmp_path / "seed_1" / "gan" / "health.json").write_text(json.dumps({"alarms": [alarm]}))
-    check = run_all(good, tmp_path)["GAN training"]
+    check = run_all(good, tmp_path)["GAN training is healthy"]
     assert (check.status, check.message) == ("warn", "Alarms in 1 of 2 trainings. mode collapse: samples are alike")
     for health in tmp_path.glob("seed_*/gan/health.json"):
         health.unlink()
-    assert run_all(good, tmp_path)["GAN training"].status == "unknown"
+    assert run_all(good, tmp_path)["GAN training is healthy"].status == "unknown"
 
 
 @pytest.mark.parametrize(("count", "status"), [(1, "warn"), (4, "warn"), (5, "pass")])
 def test_few_seeds_are_a_warning(tmp_path, count, status):
     record = write_study(tmp_path, {"none": dict.fromkeys(range(count), 0.7)}, list(range(count)))
-    assert run_all(record, tmp_path)["seeds"].status == status
+    assert run_all(record, tmp_path)["enough seeds"].status == status
 
 
 def test_unequal_steps_and_different_splits_fail(good, tmp_path):
@@ -125,7 +125,7 @@ def test_a_test_image_in_training_is_found(good, tmp_path):
     table = pd.read_csv(path)
     table.loc[0, "path"] = "test007"
     table.to_csv(path, index=False)
-    check = run_all(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["test images unseen in training"]
     assert check.status == "fail"
     assert "seed 3, none: was trained on validation or test images" in check.message
 
@@ -135,7 +135,7 @@ def test_an_image_that_the_split_does_not_list_is_found(good, tmp_path):
     table = pd.read_csv(path)
     table.loc[0, "path"] = "elsewhere/test007"
     table.to_csv(path, index=False)
-    check = run_all(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["test images unseen in training"]
     assert check.status == "fail"
     assert "seed 3, none: was trained on images that split.csv does not list" in check.message
 
@@ -144,7 +144,7 @@ def test_a_split_with_other_test_images_than_were_measured_is_found(good, tmp_pa
     path = tmp_path / "seed_3" / "split.csv"
     table = pd.read_csv(path)
     table[table["content_hash"] != "test007"].to_csv(path, index=False)
-    check = run_all(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["test images unseen in training"]
     assert check.status == "fail"
     assert "was measured on other images than split.csv lists" in check.message
 
@@ -154,7 +154,7 @@ def test_a_pixel_identical_copy_in_training_is_found(good, tmp_path):
     table = pd.read_csv(path)
     table.loc[0, "content_hash"] = "test007"
     table.to_csv(path, index=False)
-    check = run_all(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["test images unseen in training"]
     assert check.status == "fail"
     assert "pixel-identical copies" in check.message
 
@@ -167,14 +167,14 @@ def test_generated_images_of_another_split_are_found(good, tmp_path, split, stat
     path = tmp_path / "seed_0" / "dcgan" / "training.csv"
     row = {"path": str(images / "angry" / "00000000.png"), "label": "angry", "origin": "generated", "times": 1}
     pd.concat([pd.read_csv(path), pd.DataFrame([row])]).to_csv(path, index=False)
-    check = run_all(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["test images unseen in training"]
     assert check.status == status
     assert ("come from another split" in check.message) == (status == "fail")
 
 
 def test_leakage_that_cannot_be_checked_is_unknown(good, tmp_path):
     (tmp_path / "seed_1" / "none" / "training.csv").unlink()
-    check = run_all(good, tmp_path)["no leakage"]
+    check = run_all(good, tmp_path)["test images unseen in training"]
     assert check.status == "unknown"
     assert "training.csv" in check.message
 
@@ -182,21 +182,21 @@ def test_leakage_that_cannot_be_checked_is_unknown(good, tmp_path):
 @pytest.mark.parametrize(("images", "status"), [(0, "pass"), (1, "fail")])
 def test_near_duplicates_are_counted(good, tmp_path, images, status):
     facts = FACTS.model_copy(update={"near_duplicates": {"pairs": images, "test_images": images}})
-    assert run_all(good, tmp_path, facts)["near-duplicates across parts"].status == status
+    assert run_all(good, tmp_path, facts)["parts share no near-duplicates"].status == status
     many = facts.model_copy(update={"images": {"test": {"angry": 10, "happy": 90}}})
-    assert images == 0 or run_all(good, tmp_path, many)["near-duplicates across parts"].status == "warn"
-    assert run_all(good, tmp_path, DataFacts())["near-duplicates across parts"].status == "unknown"
+    assert images == 0 or run_all(good, tmp_path, many)["parts share no near-duplicates"].status == "warn"
+    assert run_all(good, tmp_path, DataFacts())["parts share no near-duplicates"].status == "unknown"
 
 
 @pytest.mark.parametrize(
     ("check", "name"),
     [
-        ("shortcut", "no shortcut"),
-        ("memorisation", "no memorisation"),
-        ("leakage", "no copies of held-out images"),
-        ("collapse", "diversity of generated images"),
-        ("labels", "labels of generated images"),
-        ("coverage", "coverage of the real images"),
+        ("shortcut", "generated images look real"),
+        ("memorisation", "generated images are new"),
+        ("leakage", "held-out images are not copied"),
+        ("collapse", "generated images vary"),
+        ("labels", "generated images show their class"),
+        ("coverage", "generated images cover the real ones"),
     ],
 )
 def test_the_worst_finding_of_all_audits_counts(good, tmp_path, check, name):
@@ -209,16 +209,16 @@ def test_the_worst_finding_of_all_audits_counts(good, tmp_path, check, name):
 def test_findings_that_were_not_measured_are_unknown(good, tmp_path):
     nothing = {"status": "warn", "message": "Not measured: too few.", "is_measured": False}
     write_audit(tmp_path, labels=nothing)
-    check = run_all(good, tmp_path)["labels of generated images"]
+    check = run_all(good, tmp_path)["generated images show their class"]
     assert (check.status, check.message) == ("unknown", "Not measured: too few.")
 
 
 def test_an_audit_that_broke_is_unknown_with_its_reason(good, tmp_path):
     (tmp_path / "seed_0" / "gan" / "audit.json").write_text(json.dumps(AUDIT | {"problem": "OSError: no space"}))
-    check = run_all(good, tmp_path)["no shortcut"]
+    check = run_all(good, tmp_path)["generated images look real"]
     assert (check.status, check.message) == ("unknown", "OSError: no space")
     (tmp_path / "seed_0" / "gan" / "audit.json").write_text("{")
-    assert "can't be read" in run_all(good, tmp_path)["no memorisation"].message
+    assert "can't be read" in run_all(good, tmp_path)["generated images are new"].message
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_an_audit_that_broke_is_unknown_with_its_reason(good, tmp_path):
 def test_an_audit_that_holds_something_else_is_unknown(good, tmp_path, content):
     (tmp_path / "seed_0" / "gan" / "audit.json").write_text(content)
     checks = run_all(good, tmp_path)
-    assert {checks[name].status for name in ("no shortcut", "no memorisation")} == {"unknown"}
-    assert "audit.json can't be read" in checks["no shortcut"].message
+    assert {checks[name].status for name in ("generated images look real", "generated images are new")} == {"unknown"}
+    assert "audit.json can't be read" in checks["generated images look real"].message
 
 
 def test_few_test_images_and_an_absent_class_are_named(good, tmp_path):
@@ -263,4 +263,4 @@ def test_a_leak_on_purpose_is_named_and_fails_no_other_check(tmp_path):
     (tmp_path / "seed_0" / "dcgan@leak" / "training.csv").unlink()
     checks = run_all(record, tmp_path)
     assert "dcgan@leak saw test images on purpose" in checks["leak on purpose"].message
-    assert checks["no leakage"].status == "pass"
+    assert checks["test images unseen in training"].status == "pass"

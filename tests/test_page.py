@@ -1,6 +1,7 @@
 """The page shows what a study left, and survives what is missing or broken."""
 
 import base64
+import html
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from fer_experiments import report
@@ -15,6 +17,7 @@ from fer_experiments.evaluation.question import Question
 from fer_experiments.report.findings import compute_findings
 from fer_experiments.report.page import SECTIONS, write_page
 from fer_experiments.report.sections.answer import describe_answer
+from fer_experiments.report.sections.plain_answer import describe_plainly
 from fer_experiments.report.study_record import StudyRecord
 from tests.results import build_result, build_study, write_gan, write_study
 
@@ -46,8 +49,11 @@ def test_page_needs_no_other_file_and_opens_with_the_answer(tmp_path):
     page = render(record, tmp_path)
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     assert set(re.findall(r'src="([^;]*);', page)) == {"data:image/svg+xml", "data:image/jpeg"}
-    first = re.sub(r"<[^>]*>", "", page.split("<main>")[1]).strip().splitlines()[0]
-    assert first.replace("\xa0", " ") == describe_answer(record, compute_findings(record, tmp_path))
+    lines = html.unescape(re.sub(r"<[^>]*>", "", page.split("<main>")[1])).split("\n")
+    first, second, *_ = [line.strip() for line in lines if line.strip()]
+    findings = compute_findings(record, tmp_path)
+    assert first == describe_plainly(record, findings) != ""
+    assert second == describe_answer(record, findings)
     for text in (
         "Verdicts",
         "Can the answer be believed",
@@ -137,3 +143,29 @@ def test_an_old_result_without_the_study_s_metric_has_no_dot(tmp_path):
     record.question = Question(metric="macro_f1")
     assert record.scores("none") == {}
     assert "Macro F1 is measured on test images" in render(record, tmp_path)
+
+
+@pytest.mark.parametrize(("limit", "is_stamped"), [("2", True), ("null", False)])
+def test_a_smoke_run_is_stamped(tmp_path, limit, is_stamped):
+    record = write_study(tmp_path, {"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0])
+    (tmp_path / "config.yaml").write_text(f"trainer:\n  limit_batches: {limit}\n")
+    assert ("SMOKE RUN" in render(record, tmp_path)) == is_stamped
+
+
+def test_warnings_take_one_line_until_they_are_unfolded(tmp_path):
+    record = write_study(tmp_path, {"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0])
+    header = render(record, tmp_path).partition("</header>")[0]
+    summary = re.search(r'<details class="cautions">\s*<summary>(.*?)</summary>', header)
+    assert summary is not None
+    assert "enough seeds" in summary[1]
+    assert header.count("<details") == 1
+
+
+def test_every_number_of_a_stacked_table_has_its_title(tmp_path):
+    record = write_study(tmp_path, {"none": {0: 0.7}, "dcgan": {0: 0.8}}, [0])
+    page = render(record, tmp_path)
+    for section in ("verdicts", "results"):
+        table = page.partition(f'<section id="{section}">')[2].partition("</table>")[0]
+        cells = re.findall(r"<td[^>]*>", table)
+        assert cells
+        assert all("data-title=" in cell for cell in cells)

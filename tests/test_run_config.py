@@ -45,6 +45,7 @@ def test_a_job_that_is_not_registered_is_named_by_its_seed_and_expects_nothing(t
             ["train.seeds=2", "seed=5", "train.arms=[none,dcgan]"],
             [(5, "none"), (5, "dcgan"), (6, "none"), (6, "dcgan")],
         ),
+        (["train.seeds=auto", "seed=5", "train.arms=[none,dcgan]"], [(5, "none"), (5, "dcgan")]),
         (["train.seeds=[1,9]", "train.arms=[none]", "augment=strong"], [(1, "none+strong"), (9, "none+strong")]),
     ],
 )

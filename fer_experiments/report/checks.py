@@ -62,7 +62,7 @@ def check_all_finished(study: StudyFiles) -> Check:
     problems += [*record.problems, *study.findings.problems]
     source = "study.json, seed_*/ARM/predictions.npz"
     return Check(
-        "all trainings",
+        "all trainings finished",
         "warn" if problems else "pass",
         " ".join(problems) or f"All {total} trainings finished.",
         source,
@@ -80,7 +80,7 @@ def check_seeds(study: StudyFiles) -> Check:
         message = f"{count} seeds say little about the luck of training; use {MIN_SEEDS} or more."
     else:
         message = f"{count} seeds, each with its own subset of the images, initialisation, order and GAN."
-    return Check("seeds", "pass" if count >= MIN_SEEDS else "warn", message, "study.json")
+    return Check("enough seeds", "pass" if count >= MIN_SEEDS else "warn", message, "study.json")
 
 
 def check_same_split(study: StudyFiles) -> Check:
@@ -99,7 +99,7 @@ def check_same_split(study: StudyFiles) -> Check:
 
 def check_no_leakage(study: StudyFiles) -> Check:
     """Check the files themselves: the images of training against those of validation and test."""
-    name, source = "no leakage", "training.csv, split.csv, predictions.npz, manifest.csv"
+    name, source = "test images unseen in training", "training.csv, split.csv, predictions.npz, manifest.csv"
     leaks, unreadable = [], []
     honest = [result for result in study.record.results if not ArmName.parse(result.arm).leak]
     for result in honest:
@@ -122,7 +122,7 @@ def check_no_leakage(study: StudyFiles) -> Check:
 
 
 def check_near_duplicates(study: StudyFiles) -> Check:
-    name, source = "near-duplicates across parts", "data.json, near_duplicates.csv"
+    name, source = "parts share no near-duplicates", "data.json, near_duplicates.csv"
     near_duplicates = study.facts.near_duplicates
     if near_duplicates is None:
         return Check(name, "unknown", "data.json does not say whether there are any.", source)
@@ -175,7 +175,7 @@ def check_audits(study: StudyFiles, key: str, name: str) -> Check:
 
 
 def check_gan_training(study: StudyFiles) -> Check:
-    name, source = "GAN training", "health.json beside each GAN"
+    name, source = "GAN training is healthy", "health.json beside each GAN"
     folders = find_gan_folders(study.record, study.folder)
     files = sorted({file for gan in folders for file in gan.glob(f"**/{HEALTH_FILE}")})
     if not files:
@@ -238,11 +238,13 @@ def check_class_sizes(study: StudyFiles) -> Check:
             f"best, and what is chosen on so few is chosen by luck; {MIN_OF_CLASS} or more of each class would do "
             "(data.test_fraction, data.valid_fraction, more images)."
         )
-        return Check("class sizes", "warn", message, source)
+        return Check("enough images of each class", "warn", message, source)
     if not all(count for _, count in smallest.values()):
-        return Check("class sizes", "unknown", "It is not known how many images each class has.", source)
+        return Check(
+            "enough images of each class", "unknown", "It is not known how many images each class has.", source
+        )
     message = f"Every class has {MIN_OF_CLASS} or more test and validation images."
-    return Check("class sizes", "pass", message, source)
+    return Check("enough images of each class", "pass", message, source)
 
 
 def check_same_environment(study: StudyFiles) -> Check:
@@ -275,12 +277,12 @@ CHECKS: tuple[Callable[[StudyFiles], Check | None], ...] = (
     check_same_split,
     check_no_leakage,
     check_near_duplicates,
-    partial(check_audits, key="shortcut", name="no shortcut"),
-    partial(check_audits, key="memorisation", name="no memorisation"),
-    partial(check_audits, key="leakage", name="no copies of held-out images"),
-    partial(check_audits, key="collapse", name="diversity of generated images"),
-    partial(check_audits, key="labels", name="labels of generated images"),
-    partial(check_audits, key="coverage", name="coverage of the real images"),
+    partial(check_audits, key="shortcut", name="generated images look real"),
+    partial(check_audits, key="memorisation", name="generated images are new"),
+    partial(check_audits, key="leakage", name="held-out images are not copied"),
+    partial(check_audits, key="collapse", name="generated images vary"),
+    partial(check_audits, key="labels", name="generated images show their class"),
+    partial(check_audits, key="coverage", name="generated images cover the real ones"),
     check_gan_training,
     check_equal_cost,
     check_test_images,

@@ -33,6 +33,7 @@ from fer_experiments.runs.sweep_progress import SweepProgress
 SECTIONS = (
     Section("answer", "Answer", "answer.html.j2", answer.build_values),
     Section("sweep", "Curves", "sweep_curves.html.j2", sweep_curves.build_values),
+    Section("gan", "Generated images", "gans.html.j2", gans.build_values),
     Section("verdicts", "Verdicts", "verdicts.html.j2", verdicts.build_values),
     Section("more-images", "More images", "more_images.html.j2", more_images.build_values),
     Section("results", "Results", "results.html.j2", results.build_values),
@@ -40,7 +41,6 @@ SECTIONS = (
     Section("curves", "Training curves", "training_curves.html.j2", training_curves.build_values),
     Section("confusion", "Confusion", "confusion.html.j2", confusion.build_values),
     Section("reliability", "Calibration", "calibration.html.j2", calibration.build_values),
-    Section("gan", "GAN", "gans.html.j2", gans.build_values),
     Section("data", "Data", "data.html.j2", data.build_values),
     Section("run", "How it was run", "run.html.j2", run.build_values),
 )

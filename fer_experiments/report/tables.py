@@ -1,11 +1,13 @@
 """The tables of a study: every result, the means of each arm, and every comparison."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 
 import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.data.injection import ORIGIN_TITLES
+from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings
@@ -76,7 +78,7 @@ def build_summary_table(record: StudyRecord) -> pd.DataFrame:
 def build_comparisons_table(findings: Findings) -> pd.DataFrame:
     """Return one row for each comparison, as text. An arm's verdict stands in the row of its first comparison.
 
-    A further comparison has its own verdict in brackets. One seed has no p-values.
+    One seed has no p-values.
     """
     rows = []
     for arm in sort_generated_first(findings.arms):
@@ -88,7 +90,7 @@ def build_comparisons_table(findings: Findings) -> pd.DataFrame:
                 {
                     "arm": pair.arm,
                     "against": pair.against,
-                    "verdict": arm.verdict if number == 0 else f"({comparison.verdict})",
+                    "verdict": arm.verdict if number == 0 else "",
                     "difference": _format_points(comparison.difference),
                     "interval": f"{_format_points(comparison.low)} to {_format_points(comparison.high)}",
                     "p": f"{comparison.interval_p_value:.3g}" if has_seeds else "",
@@ -100,6 +102,33 @@ def build_comparisons_table(findings: Findings) -> pd.DataFrame:
                     "seeds": str(comparison.seeds),
                 }
             )
+    return pd.DataFrame(rows)
+
+
+def build_console_table(record: StudyRecord, findings: Findings) -> pd.DataFrame:
+    """Return one row for each arm, in the study's order, as short text: its mean, and its verdict.
+
+    Arms are named without their augmentation if all of them have the same.
+    """
+    metric = record.question.metric
+    title, form = METRICS[metric]
+    results = build_results_table(record)
+    means = results.groupby("arm")[metric].mean().to_dict() if len(results) else {}
+    verdicts = {verdict.arm: verdict for verdict in findings.arms}
+    names = {arm: ArmName.parse(arm) for arm in record.arms}
+    is_shared = len({name.augment for name in names.values()}) == 1
+    short_names = {arm: str(replace(name, augment="")) if is_shared else arm for arm, name in names.items()}
+    rows = []
+    for arm in record.arms:
+        mean = _format(means[arm], form) if arm in means else ""
+        row = {"arm": short_names[arm], title: mean, "difference": "", "against": ""}
+        verdict = verdicts.get(arm)
+        if verdict is not None and verdict.pairs:
+            pair = verdict.pairs[0]
+            low, high = _format_points(pair.comparison.low), _format_points(pair.comparison.high)
+            row["difference"] = f"{_format_points(pair.comparison.difference)} ({low} to {high})"
+            row["against"] = short_names[pair.against]
+        rows.append(row | {"verdict": "" if verdict is None else verdict.verdict})
     return pd.DataFrame(rows)
 
 

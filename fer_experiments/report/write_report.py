@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,18 +14,21 @@ from fer_experiments.progress import show_activity
 from fer_experiments.report.findings import Findings, compute_findings
 from fer_experiments.report.growth import describe_growth
 from fer_experiments.report.page import write_page
+from fer_experiments.report.page_templates import REPORT_FILE
 from fer_experiments.report.sections.answer import describe_answer, describe_other_arms
+from fer_experiments.report.sections.plain_answer import describe_plainly
 from fer_experiments.report.sections.sweep_curves import CURVES_FILE, build_curves_table
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.report.tables import (
     build_comparisons_table,
+    build_console_table,
     build_results_table,
     build_summary_table,
     sort_generated_first,
 )
 from fer_experiments.runs.sweep_progress import SweepProgress
 
-CONSOLE_WIDTH = 160  # characters, unless a terminal has its own
+CONSOLE_WIDTH = 120  # characters, unless a terminal has its own
 
 
 def write_report(
@@ -45,6 +49,7 @@ def write_report(
         summary = build_summary_table(record)
         findings = compute_findings(record, folder)
         sentences = (
+            describe_plainly(record, findings),
             describe_answer(record, findings),
             describe_other_arms(findings),
             describe_growth(record, findings.arms),
@@ -54,7 +59,7 @@ def write_report(
         _write_tables(record, findings, out)
         _write_markdown(answer, summary, findings, out / "comparison.md")
         write_page(record, findings, folder, out, sweeps)
-    _print_table(summary, f"Test results, {len(record.seeds)} seed(s)", answer)
+    _print_table(build_console_table(record, findings), _describe_table(record), answer, out / REPORT_FILE)
 
 
 def _write_tables(record: StudyRecord, findings: Findings, out: Path) -> None:
@@ -89,15 +94,26 @@ def _escape_bars(text: str) -> str:
     return text.replace("|", r"\|")
 
 
-def _print_table(table: pd.DataFrame, title: str, answer: str) -> None:
-    console_table = Table(title=title)
+def _describe_table(record: StudyRecord) -> str:
+    """Return "On test, 2 of 3 seeds; differences in points, with their 95% intervals"."""
+    trained, planned = len({result.seed for result in record.results}), len(record.seeds)
+    of_planned = "" if trained == planned else f" of {planned}"
+    seeds = "seed" if planned == 1 else "seeds"
+    level = f"{100 * record.question.level:g}%"
+    return f"On test, {trained}{of_planned} {seeds}; differences in points, with their {level} intervals"
+
+
+def _print_table(table: pd.DataFrame, title: str, answer: str, page: Path) -> None:
+    console_table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in table.columns:
-        console_table.add_column(escape(printable(str(column))), overflow="fold")
+        is_short = column in ("difference", "verdict")
+        console_table.add_column(escape(printable(str(column))), overflow="fold", no_wrap=is_short)
     for row in table.itertuples(index=False):
         console_table.add_row(*(escape(printable(str(value))) for value in row))
     console = Console(width=None if Console().is_terminal else CONSOLE_WIDTH)
     console.print(console_table)
     console.print(escape(printable(answer)))
+    console.print(escape(printable(f"The whole report: {page}")), soft_wrap=True)
 
 
 def printable(text: str) -> str:

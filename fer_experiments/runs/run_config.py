@@ -49,13 +49,18 @@ class RunConfig:
         return yaml.safe_dump(node, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
 
     def expected_classifiers(self) -> list[tuple[int, str]]:
-        """Return (seed, arm) of every classifier that the job trains when it is complete."""
+        """Return (seed, arm) of every classifier that the job trains when it is complete.
+
+        Of a study with train.seeds=auto, return those of its first seed: how many follow depends on the results.
+        """
         if self.kind.trains is Trains.NOTHING:
             return []
         seed, train = self.config["seed"], self.config["train"]
         if self.kind.trains is Trains.ONE_ARM:
             return [(seed, str(ArmName(self.choices["balance"], self.choices["augment"])))]
-        seeds = train["seeds"] if isinstance(train["seeds"], list) else [seed + n for n in range(train["seeds"])]
+        seeds = train["seeds"]
+        if not isinstance(seeds, list):
+            seeds = [seed + number for number in range(1 if seeds == "auto" else seeds)]
         names = [ArmName.parse(arm) for arm in train["arms"]]  # an arm without + takes the run's augment
         arms = [replace(name, augment=name.augment or self.choices["augment"]) for name in names]
         return [(each, str(arm)) for each in seeds for arm in arms]

@@ -1,6 +1,7 @@
 """train=cnn, train=joint: train one classifier, under one balancing strategy and one augmentation."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fer_experiments.balance import Joint
 from fer_experiments.evaluation.arm_name import ArmName
@@ -12,6 +13,9 @@ from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
 
+if TYPE_CHECKING:
+    from fer_experiments.train.plan.plan import Plan
+
 
 class TrainCNN(Job):
     """Train the classifier once. Under balance=joint a GAN is trained together with it."""
@@ -19,6 +23,11 @@ class TrainCNN(Job):
     def check(self, settings: Settings) -> None:
         check_joint(settings, arm_of_run(settings))
         check_accumulation(settings, [arm_of_run(settings)])
+
+    def plan(self, settings: Settings) -> "Plan | None":
+        from fer_experiments.train.plan.make_plan import plan_arms
+
+        return plan_arms(settings, [arm_of_run(settings)])
 
     def run(self, settings: Settings, folder: Path) -> None:
         from fer_experiments.train.arms.run_arm import run_arm

@@ -41,7 +41,8 @@ class Config(Settings):
         Raises ConfigError, which lists every wrong key.
         """
         node = to_container(composed)
-        node.pop("rerun", None)  # it concerns the start of the job alone (runs/start.py)
+        for key in ("rerun", "plan_only"):  # they concern the start of the job alone (train/run.py)
+            node.pop(key, None)
         errors: list[str] = []
         objects: dict[str, Any] = {}
         for group in GROUPS:

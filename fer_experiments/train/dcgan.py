@@ -1,6 +1,7 @@
 """train=dcgan: train the GAN, on one class or on all, and write the images that balance needs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
@@ -8,6 +9,9 @@ from fer_experiments.train.check_training import check_accumulation_of_gan
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import negative_kid
+
+if TYPE_CHECKING:
+    from fer_experiments.train.plan.plan import Plan
 
 
 class TrainDCGAN(Job):
@@ -20,6 +24,11 @@ class TrainDCGAN(Job):
                 f"ckpt_path={settings.ckpt_path}: with gan.pretrained={settings.gan.pretrained} no GAN is trained; "
                 "leave out one of them"
             )
+
+    def plan(self, settings: Settings) -> "Plan | None":
+        from fer_experiments.train.plan.make_plan import plan_gan_alone
+
+        return plan_gan_alone(settings)
 
     def run(self, settings: Settings, folder: Path) -> None:
         from fer_experiments.train.gan.run_gan import run_gan

@@ -2,10 +2,13 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from fer_experiments.strict_config import StrictConfig
 from fer_experiments.train.settings import Settings
+
+if TYPE_CHECKING:
+    from fer_experiments.train.plan.plan import Plan
 
 
 class Job(StrictConfig, ABC):
@@ -25,6 +28,10 @@ class Job(StrictConfig, ABC):
 
     def check_with_torch(self, settings: Settings) -> None:
         """Raise ConfigError for what can be known to be wrong before any work, but not without torch."""
+
+    def plan(self, settings: Settings) -> "Plan | None":
+        """Return what the job will train; None if it trains nothing. Raises ConfigError if the data can't be used."""
+        return None
 
     def can_continue(self, folder: Path) -> bool:
         """Whether this job would do more in `folder`, where the same command has finished with smaller limits."""

@@ -42,6 +42,10 @@ def run_job(composed: DictConfig) -> float | None:
         check_direction(node.sweeper)
         config = _read_config(composed, node)
         config.train.check_objective(config)
+    if composed.plan_only:
+        _check(config := _read_config(composed, node))
+        plan_job(config)
+        return None
     with launch_ranks(composed, node):
         _run_once(composed, hydra, folder)
     return config.train.objective(folder) if is_search else None
@@ -87,16 +91,9 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     node = hydra.hydra
     retrain_gans_before = _start_of_command(node, status) if composed.rerun else 0.0
     config = _read_config(composed, node, retrain_gans_before)
-    check_batch_sizes(config)
-    config.train.check(config)
-    with show_activity("starting"):
-        import lightning  # noqa: F401 - every job needs it, and with torch it takes seconds
-
-        from fer_experiments.train.torch_checks import check_with_torch
-    ignore_expected_warnings()
-    check_with_torch(config)
-    config.train.check_with_torch(config)
+    _check(config)
     keep_freed_memory()
+    plan_job(config)
     on_rank_zero(save_config)(composed, folder)
     started = time.monotonic()
     log.info("%s, writing to %s", node.job.name, folder)
@@ -108,6 +105,29 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
         )
     config.train.run(config, folder)
     log.info("done in %.0f s: %s", time.monotonic() - started, folder)
+    if choices.get("experiment") == "quick" and choices["data"] == "faces":
+        log.info("next, your own images: python -m fer_experiments data=folder data.root=PATH experiment=images")
+
+
+def _check(config: Config) -> None:
+    """Raise ConfigError for whatever can be known to be wrong before any work; import torch."""
+    check_batch_sizes(config)
+    config.train.check(config)
+    with show_activity("starting"):
+        import lightning  # noqa: F401 - every job needs it, and with torch it takes seconds
+
+        from fer_experiments.train.torch_checks import check_with_torch
+    ignore_expected_warnings()
+    check_with_torch(config)
+    config.train.check_with_torch(config)
+
+
+@on_rank_zero
+def plan_job(config: Config) -> None:
+    """Log what the job will train, and how long that takes."""
+    plan = config.train.plan(config)
+    for line in () if plan is None else plan.lines():
+        log.info("%s", line)
 
 
 def _read_config(composed: DictConfig, node: DictConfig, retrain_gans_before: float = 0.0) -> Config:

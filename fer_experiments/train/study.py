@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -14,6 +14,9 @@ from fer_experiments.train.check_training import check_accumulation, check_study
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
+
+if TYPE_CHECKING:
+    from fer_experiments.train.plan.plan import Plan
 
 DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)min)?(?:(\d+)s)?")
 
@@ -71,24 +74,48 @@ class Study(Job, Question):
         check_equal_cost(settings, compose_arms(self.arms, settings))
 
     def run(self, settings: Settings, folder: Path) -> None:
-        from fer_experiments.train.seeds import StudyRun, choose_workers, run_seeds
+        from fer_experiments.train.growing_study import grow_study
+        from fer_experiments.train.seeds import StudyRun, run_seeds
 
-        arms = compose_arms(self.arms, settings)
+        arms, looks, workers = compose_arms(self.arms, settings), self._looks(), self._count_workers(settings)
         question = self._question(settings)
         if self.seeds == "auto":
-            from fer_experiments.evaluation.sequential import look_level, plan_looks
-            from fer_experiments.train.growing_study import grow_study
+            from fer_experiments.evaluation.sequential import look_level
 
-            looks = plan_looks(self.max_seeds)
             growth = Growth(level=self.level, looks=list(looks), budget=self.budget)
             question = question.model_copy(update={"level": look_level(looks, self.level)})
-            workers = choose_workers(settings.trainer, looks[-1]) if self.workers == "auto" else self.workers
             grow_study(StudyRun(settings, arms, question, workers, folder), growth, settings.seed)
         else:
-            seeds = self.seeds if isinstance(self.seeds, list) else [settings.seed + n for n in range(self.seeds)]
-            workers = choose_workers(settings.trainer, len(seeds)) if self.workers == "auto" else self.workers
-            workers = min(workers, len(seeds))
-            run_seeds(StudyRun(settings, arms, question, workers, folder), seeds)
+            run_seeds(StudyRun(settings, arms, question, workers, folder), self._list_seeds(settings))
+
+    def plan(self, settings: Settings) -> "Plan | None":
+        from fer_experiments.train.plan.make_plan import plan_study
+
+        first = settings.with_seed(self._list_seeds(settings)[0])
+        budget = self.budget if self.seeds == "auto" else None
+        arms = compose_arms(self.arms, settings)
+        return plan_study(first, arms, self._looks(), self._count_workers(settings), budget)
+
+    def _looks(self) -> tuple[int, ...]:
+        """Return the numbers of seeds at which the study may end."""
+        from fer_experiments.evaluation.sequential import plan_looks
+
+        if self.seeds == "auto":
+            return plan_looks(self.max_seeds)
+        return (self.seeds if isinstance(self.seeds, int) else len(self.seeds),)
+
+    def _list_seeds(self, settings: Settings) -> list[int]:
+        """Return the seeds, with seeds=auto as many as there may be."""
+        if isinstance(self.seeds, list):
+            return self.seeds
+        return [settings.seed + number for number in range(self._looks()[-1])]
+
+    def _count_workers(self, settings: Settings) -> int:
+        """Return how many seeds run side by side."""
+        from fer_experiments.train.seeds import choose_workers
+
+        seeds = self._looks()[-1]
+        return choose_workers(settings.trainer, seeds) if self.workers == "auto" else min(self.workers, seeds)
 
     def can_continue(self, folder: Path) -> bool:
         """Whether a study that stopped for its budget has a larger one now."""

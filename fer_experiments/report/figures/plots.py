@@ -49,21 +49,23 @@ def dot_plot(
     return figure
 
 
-def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], margin: float, xlabel: str) -> Figure:
+def difference_plot(
+    differences: Mapping[str, tuple[float, float, float, str, bool]], margin: float, xlabel: str
+) -> Figure:
     """Draw each difference with its interval and its verdict.
 
-    differences: {"A − B": (difference, low, high, verdict)} in points, the first on top; a verdict in brackets is that
-    of a second comparison. Differences within the band +-margin count as none.
+    differences: {"A − B": (difference, low, high, verdict, is_written)} in points, the first on top; every verdict is
+    shown by its colour, and some are written. Differences within the band +-margin count as none.
     """
     rows = [_break_name(name).replace(" − ", "\n− ", 1) for name in differences]
     figure, axes = _build_row_axes(rows, width=5.0)
     axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
     axes.axvline(0, color="#374151", linewidth=1, zorder=1)
-    for row, (mean, low, high, verdict) in enumerate(differences.values()):
-        colour = VERDICT_COLOURS[verdict.strip("()")]
+    for row, (mean, low, high, verdict, is_written) in enumerate(differences.values()):
+        colour = VERDICT_COLOURS[verdict]
         axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
         axes.scatter([mean], [row], s=42, color=colour, zorder=3)
-        _write_beside(axes, row, f"{mean:+.1f}  {verdict}", colour)
+        _write_beside(axes, row, f"{mean:+.1f}{f'  {verdict}' if is_written else ''}", colour)
     axes.set_xlabel(xlabel)
     return figure
 

@@ -2,6 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
 
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.comparison import Comparison
@@ -11,7 +14,10 @@ from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.growth import describe_growth
 from fer_experiments.report.section import ReportContext, Values
+from fer_experiments.report.sections.differences import draw_differences
+from fer_experiments.report.sections.plain_answer import describe_plainly
 from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.runs.start import CONFIG_FILE
 from fer_experiments.runs.status import format_duration
 
 OPENINGS = {
@@ -29,7 +35,10 @@ def build_values(context: ReportContext) -> Values:
     record, findings = context.record, context.findings
     return {
         "name": context.name,
+        "plain_answer": describe_plainly(record, findings),
         "headline": describe_answer(record, findings),
+        "differences": draw_differences(findings, record.question),
+        "is_smoke_run": is_smoke_run(context.folder),
         "other_arms": describe_other_arms(findings),
         "growth": describe_growth(record, findings.arms),
         "duration": format_duration(record.seconds),
@@ -128,3 +137,10 @@ def describe_interval(comparison: Comparison, question: Question) -> str:
 
 def count_seeds(seeds: int) -> str:
     return "one seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def is_smoke_run(folder: Path) -> bool:
+    """Whether config.yaml says that every epoch was cut after a few batches, as trainer=smoke does."""
+    file = folder / CONFIG_FILE
+    config = yaml.safe_load(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else None
+    return isinstance(config, dict) and config.get("trainer", {}).get("limit_batches") is not None

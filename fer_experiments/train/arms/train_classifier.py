@@ -74,7 +74,7 @@ def train_classifier(
     folder.mkdir(parents=True, exist_ok=True)
     on_rank_zero(_write_training_table)(images, folder)
     log.info("%s: %s", arm.name, describe_counts(data.split.labels("train"), plan))
-    model = _build_model(settings, data, arm, plan)
+    model = build_model(settings, data, arm, plan)
     resume = ExactResume(folder, fingerprint)
     training = Training(arm.name, arm.name, arm.metrics, settings.classifier.epochs, folder)
     with open_trainer(settings, training, _build_callbacks(settings, arm, folder), resume) as trainer:
@@ -127,7 +127,8 @@ def classifier_fingerprint(settings: Settings, data: PreparedData, arm: Arm, ima
     )
 
 
-def _build_model(settings: Settings, data: PreparedData, arm: Arm, plan: TrainingPlan) -> Classifier:
+def build_model(settings: Settings, data: PreparedData, arm: Arm, plan: TrainingPlan) -> Classifier:
+    """Build the untrained classifier of an arm, with its GAN if both are trained together."""
     if arm.joint is None:
         return build_classifier(settings.classifier, data, plan, settings.seed)
     return build_joint(settings, data, arm, plan, arm.joint)

@@ -1,0 +1,190 @@
+"""The plan of a job: what it will train on the first seed's split, and how long that takes on this machine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fer_experiments.balance import TrainingPlan
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.joint import classifier_image_size
+from fer_experiments.train.arms.train_classifier import build_model
+from fer_experiments.train.arms.training_images import build_datamodule, count_generated_images
+from fer_experiments.train.gan.fit import build_gan, classes_to_train, describe_gan, gan_datamodule, training_places
+from fer_experiments.train.gan.run_gan import choose_images
+from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration
+from fer_experiments.train.plan.step_seconds import Build, get_or_measure_step_seconds
+from fer_experiments.train.settings import Settings
+
+CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md)
+MIN_GAN_STEPS = 1000  # fewer are not advised: a GAN that starts from noise is not trained then (gan/health.py)
+MIN_STEPS = 100  # of a training whose steps are worth timing
+FORWARD_SHARE = 1 / 3  # of a training step's time, that a forward pass takes
+# Seconds beside the steps, as they were measured on two cores of an AMD EPYC: of a GAN its checkpoints, pictures and
+# images, and for each class that it generates the audit; of a classifier its checkpoints and its results.
+SECONDS_OF_GAN, SECONDS_OF_AUDIT, SECONDS_OF_CLASSIFIER = 2.0, 5.0, 1.0
+LENGTHS = {"epochs", "images_seen", "picture_epochs", "checkpoint_every", "kid_every", "checkpoint", "target_class"}
+
+
+def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
+    """Return the plan of training these arms with one seed, with the GANs that they share."""
+    data = PreparedData.prepare(settings.data, settings.seed)
+    needed = [
+        count_generated_images(settings, data, [arm for arm in arms if arm.leak == leak]) for leak in (False, True)
+    ]
+    gans = [training for counts in needed for training in plan_gans(settings, data, counts)]
+    classifiers = [_plan_classifier(settings, data, arm) for arm in arms]
+    return Plan(
+        counts={part: data.split.counts(part) for part in PARTS},
+        trainings=[*gans, *_join_alike(classifiers)],
+        advice=_advise_conditional(settings, data, needed[0], gans),
+    )
+
+
+def plan_study(
+    settings: Settings, arms: Sequence[Arm], looks: tuple[int, ...], workers: int, budget: float | None
+) -> Plan:
+    """Return the plan of a study.
+
+    Args:
+        settings: the configuration, with the study's first seed.
+        arms: those to compare.
+        looks: the numbers of seeds at which the study may end.
+        workers: how many seeds run side by side.
+        budget: the seconds that the study may take; None: any time.
+    """
+    plan = plan_arms(settings, arms)
+    gain = GPU_GAIN if settings.trainer.device_type == "cuda" else CPU_GAIN
+    plan = replace(plan, looks=looks, speed_up=min(float(workers), gain), budget=budget)
+    return replace(plan, advice=(*plan.advice, *_advise_budget(settings, plan)))
+
+
+def plan_gan_alone(settings: Settings) -> Plan:
+    """Return the plan of train=dcgan."""
+    data = PreparedData.prepare(settings.data, settings.seed)
+    return Plan(
+        counts={part: data.split.counts(part) for part in PARTS},
+        trainings=plan_gans(settings, data, choose_images(settings, data)),
+    )
+
+
+def plan_gans(settings: Settings, data: PreparedData, needed: Mapping[str, int]) -> list[PlannedTraining]:
+    """Return the GANs that make the needed = {class: images}."""
+    if not needed or settings.gan.pretrained is not None:
+        return []
+    groups = [dict(needed)] if settings.gan.conditional else [{label: count} for label, count in sorted(needed.items())]
+    return [_plan_gan(settings, data, group) for group in groups]
+
+
+def _advise_budget(settings: Settings, plan: Plan) -> tuple[str, ...]:
+    """Return which length of the GANs fits the first look into the budget, if it doesn't fit."""
+    total = plan.seconds_for(plan.looks[0])
+    gans = [training for training in plan.trainings if training.name.startswith("GAN ") and training.seconds]
+    if total is None or plan.budget is None or total <= plan.budget or not gans:
+        return ()
+    length = f"{plan.looks[0]} seeds take longer than train.budget={format_rough_duration(plan.budget)}"
+    share = 1 - (total - plan.budget) / (total * sum(gan.seconds or 0 for gan in gans) / (plan.seconds_of_seed or 1))
+    images = int(share * max(gan.steps for gan in gans) * settings.gan.batch_size) // 1000 * 1000
+    if images < settings.gan.batch_size * MIN_GAN_STEPS:
+        return (f"{length}; give a larger one, fewer arms, or smaller gan.image_size and classifier.epochs",)
+    return (f"{length}; gan.images_seen={images} fits (about {images // settings.gan.batch_size:,} GAN steps)",)
+
+
+def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) -> PlannedTraining:
+    gan = settings.gan
+    classes = classes_to_train(gan, data, needed)
+    places = training_places(gan, data, classes)
+    per_epoch = -(-len(places) // gan.batch_size)
+    steps = _limit_steps(settings, gan.epochs_for(per_epoch), per_epoch)
+    described = ("gan", len(classes), data.source.channels, gan.model_dump(exclude=LENGTHS))
+    step = _step_seconds(
+        settings,
+        steps,
+        described,
+        lambda: (build_gan(settings, data, classes), gan_datamodule(settings, data, places, per_epoch)),
+    )
+    rest = SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
+    seconds = None if step is None else step * steps + rest
+    return PlannedTraining(describe_gan(classes), gan.image_size, gan.batch_size, steps, seconds)
+
+
+def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> PlannedTraining:
+    config = settings.classifier
+    per_epoch = data.steps_per_epoch(config.batch_size)
+    epochs = settings.trainer.limit_epochs(config.epochs)
+    steps = _limit_steps(settings, config.epochs, per_epoch)
+    joint = None if arm.joint is None else (arm.joint.model_dump(), settings.gan.model_dump(exclude=LENGTHS))
+    described = (
+        *("classifier", len(data.classes), data.source.channels, config.model_dump(exclude=LENGTHS)),
+        *(repr(arm.augment), joint),
+    )
+    # All strategies take as long for a step; real images alone are there before a GAN is trained.
+    plan = TrainingPlan(np.arange(len(data.split.rows("train"))))
+    step = _step_seconds(
+        settings,
+        steps,
+        described,
+        lambda: (build_model(settings, data, arm, plan), build_datamodule(settings, data, arm, plan, {})),
+    )
+    size = config.image_size if arm.joint is None else classifier_image_size(settings, arm.joint)
+    training = PlannedTraining(f"classifier of {arm.name}", size, config.batch_size, steps, None)
+    if step is None:
+        return training
+    valid, test = (len(data.split.rows(part)) for part in ("valid", "test"))
+    limit = settings.trainer.limit_batches
+    validated = valid if limit is None else min(valid, limit * config.batch_size)
+    forward = FORWARD_SHARE * step / config.batch_size * (epochs * validated + valid + test)
+    return replace(training, seconds=step * steps + forward + SECONDS_OF_CLASSIFIER)
+
+
+def _limit_steps(settings: Settings, epochs: int, per_epoch: int) -> int:
+    limit = settings.trainer.limit_batches
+    return settings.trainer.limit_epochs(epochs) * (per_epoch if limit is None else min(limit, per_epoch))
+
+
+def _step_seconds(settings: Settings, steps: int, described: object, build: Build) -> float | None:
+    """Return the seconds of a step; None for a short training, and on several devices, which would do it together."""
+    if settings.trainer.is_distributed or steps < MIN_STEPS:
+        return None
+    return get_or_measure_step_seconds(settings.trainer, described, build, settings.data.cache_dir)
+
+
+def _join_alike(trainings: list[PlannedTraining]) -> list[PlannedTraining]:
+    """Join classifiers that differ in their arm alone: "4 classifiers (none, oversample, undersample, dcgan)"."""
+    groups: dict[tuple[int, int, int], list[PlannedTraining]] = {}
+    for training in trainings:
+        groups.setdefault((training.image_size, training.batch_size, training.steps), []).append(training)
+    joined = []
+    for group in groups.values():
+        names = ", ".join(training.name.removeprefix("classifier of ") for training in group)
+        seconds = [training.seconds for training in group]
+        total = None if None in seconds else sum(filter(None, seconds))
+        name = group[0].name if len(group) == 1 else f"{len(group)} classifiers ({names})"
+        joined.append(replace(group[0], name=name, seconds=total, count=len(group)))
+    return joined
+
+
+def _advise_conditional(
+    settings: Settings, data: PreparedData, needed: Mapping[str, int], gans: list[PlannedTraining]
+) -> tuple[str, ...]:
+    """Return what a conditional GAN would save, if several GANs are trained for one seed."""
+    seconds = [training.seconds for training in gans]
+    if len(gans) < 3 or None in seconds:
+        return ()
+    conditional = settings.model_copy(update={"gan": settings.gan.model_copy(update={"conditional": True})})
+    places = len(training_places(conditional.gan, data, data.classes))
+    batch_size = settings.gan.batch_size
+    per_epoch = -(-places // batch_size)
+    steps = _limit_steps(settings, settings.gan.epochs_for(per_epoch), per_epoch)
+    first = gans[0]
+    assert first.seconds is not None
+    rest = SECONDS_OF_GAN + SECONDS_OF_AUDIT
+    conditional_seconds = steps * (first.seconds - rest) / first.steps + SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
+    several = sum(filter(None, seconds))
+    if conditional_seconds >= several:
+        return ()
+    return (
+        f"gan=conditional trains one GAN instead of {len(gans)}, in about {format_rough_duration(conditional_seconds)} "
+        f"instead of {format_rough_duration(several)} a seed",
+    )

@@ -1,0 +1,111 @@
+"""The plan of a job as text: its images, its trainings, and the time that they take."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from fer_experiments.runs.status import format_duration
+
+FEW_TRAINING, FEW_TEST = 20, 10  # images of a class, below which the plan says so
+PARTS = {"train": "training", "valid": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class PlannedTraining:
+    """A training, or several that are alike, with each seed.
+
+    Attributes:
+        name: what is trained, such as "GAN of angry".
+        image_size: the side of its images in pixels.
+        batch_size: the images of a step.
+        steps: of one training.
+        seconds: that all of them take with one seed, with what is done before and after their steps; None: not known.
+        count: how many there are.
+    """
+
+    name: str
+    image_size: int
+    batch_size: int
+    steps: int
+    seconds: float | None
+    count: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.steps:,} steps of {self.batch_size} at {self.image_size} pixels"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job will train.
+
+    Attributes:
+        counts: {part: {class: images}} of the first seed's split.
+        trainings: those of one seed.
+        looks: the numbers of seeds at which the job may end; (1,) for a job of one seed.
+        speed_up: how many times faster seeds are side by side than one after the other.
+        budget: the seconds that the job may take; None: any time.
+        advice: what would make it shorter, a sentence each.
+    """
+
+    counts: Mapping[str, Mapping[str, int]]
+    trainings: list[PlannedTraining]
+    looks: tuple[int, ...] = (1,)
+    speed_up: float = 1.0
+    budget: float | None = None
+    advice: tuple[str, ...] = ()
+
+    @property
+    def seconds_of_seed(self) -> float | None:
+        """How long one seed takes by itself; None: not known."""
+        seconds = [training.seconds for training in self.trainings]
+        return None if None in seconds else sum(filter(None, seconds))
+
+    def seconds_for(self, seeds: int) -> float | None:
+        """How long so many seeds take; None: not known."""
+        return None if self.seconds_of_seed is None else self.seconds_of_seed * max(1.0, seeds / self.speed_up)
+
+    def lines(self) -> Iterator[str]:
+        """Give the lines of the plan."""
+        yield from self._count_lines()
+        heads = ("each seed trains: ", "                  ") if self.looks[-1] > 1 else ("to train: ", "          ")
+        for number, training in enumerate(self.trainings):
+            yield f"{heads[min(number, 1)]}{training}"
+        if self.seconds_of_seed is not None:
+            yield f"estimated time: {self._describe_time()}"
+        for sentence in self.advice:
+            yield f"faster: {sentence}"
+
+    def _count_lines(self) -> Iterator[str]:
+        """Give a table of the images of each class and part; small classes are marked."""
+        classes = list(self.counts["train"])
+        first = max(map(len, (*classes, "class")))
+        yield f"{'class':{first}}  " + "  ".join(f"{title:>10}" for title in PARTS.values())
+        for name in classes:
+            numbers = {part: self.counts[part].get(name, 0) for part in PARTS}
+            few = numbers["train"] < FEW_TRAINING or numbers["test"] < FEW_TEST
+            mark = "  few: see the warnings of the report" if few else ""
+            yield f"{name:{first}}  " + "  ".join(f"{number:>10,}" for number in numbers.values()) + mark
+
+    def _describe_time(self) -> str:
+        """Return "about 30 s a seed; 1 min 30 s for 3 seeds, 10 min for 20"."""
+        assert self.seconds_of_seed is not None
+        single = f"about {format_rough_duration(self.seconds_of_seed)}"
+        if self.looks[-1] == 1:
+            return single
+        numbers = dict.fromkeys((self.looks[0], self.looks[-1]))
+        many = ", ".join(
+            f"{format_rough_duration(seconds)} for {number} seeds"
+            for number in numbers
+            if (seconds := self.seconds_for(number)) is not None
+        )
+        limit = (
+            "" if self.budget is None else f"; no seed begins that would end after {format_rough_duration(self.budget)}"
+        )
+        return f"{single} a seed; {many}{limit}"
+
+
+def format_rough_duration(seconds: float) -> str:
+    """Return the duration with two digits that mean something: "40 s", "12 min", "1 h 40 min"."""
+    if seconds < 90:
+        return format_duration(max(1, round(seconds, -1)))
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {round(minutes % 60, -1)} min"

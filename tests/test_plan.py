@@ -1,0 +1,149 @@
+"""The plan of a job, before it begins: images, trainings, time."""
+
+import pytest
+import torch
+
+from fer_experiments.evaluation.result import Result
+from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.train.plan import make_plan, step_seconds
+from fer_experiments.train.plan.plan import Plan, PlannedTraining, format_rough_duration
+from fer_experiments.train.run import run_job
+from tests.conftest import TINY_FACES, TINY_NETWORKS
+
+COUNTS = {"train": {"cat": 820, "dog": 12}, "valid": {"cat": 90, "dog": 2}, "test": {"cat": 1000, "dog": 5}}
+GAN = PlannedTraining("GAN of dog", 64, 64, 3900, 500.0)
+
+
+def plan(*trainings: PlannedTraining, **fields) -> Plan:
+    return Plan(COUNTS, [GAN, *trainings], **fields)
+
+
+def test_small_classes_are_marked():
+    title, cat, dog = list(plan().lines())[:3]
+    assert title.split() == ["class", "training", "validation", "test"]
+    assert cat.split() == ["cat", "820", "90", "1,000"]
+    assert dog.split()[:5] == ["dog", "12", "2", "5", "few:"]
+
+
+def test_the_time_of_a_study_is_that_of_its_first_and_last_look():
+    lines = list(plan(looks=(3, 5, 20), speed_up=1.25, budget=1800.0).lines())
+    assert lines[-2] == "each seed trains: GAN of dog, 3,900 steps of 64 at 64 pixels"
+    assert lines[-1] == (
+        "estimated time: about 8 min a seed; 20 min for 3 seeds, 2 h 10 min for 20 seeds; "
+        "no seed begins that would end after 30 min"
+    )
+
+
+def test_a_training_of_unknown_duration_leaves_out_the_time():
+    short = PlannedTraining("classifier of none", 32, 16, 4, None)
+    assert plan(short).seconds_of_seed is None
+    assert not any("time" in line for line in plan(short).lines())
+    assert list(plan().lines())[-1] == "estimated time: about 8 min"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "1 s"), (44, "40 s"), (89, "1 min 30 s"), (700, "12 min"), (5900, "1 h 40 min")]
+)
+def test_a_duration_has_as_many_digits_as_are_known(seconds, text):
+    assert format_rough_duration(seconds) == text
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """Let every training be timed, at 0.5 s a step; give what was asked for."""
+    calls = []
+
+    def measure(config, module, images):
+        calls.append((type(module).__name__, images.image_size))
+        return 0.5
+
+    monkeypatch.setattr(make_plan, "MIN_STEPS", 1)
+    monkeypatch.setattr(step_seconds, "measure_step_seconds", measure)
+    return calls
+
+
+TINY = ("trainer=smoke", *TINY_FACES, *TINY_NETWORKS)
+
+
+def test_the_planned_steps_are_those_that_are_trained(run, read, timed, tmp_path):
+    overrides = ("train.seeds=2", "train.arms=[none,dcgan]", f"data.cache_dir={tmp_path / 'cache'}")
+    config = read(*TINY, *overrides)
+    gan, classifiers = config.train.plan(config).trainings
+    record = StudyRecord.load(folder := run(*overrides))
+    assert {result.optimizer_steps for result in record.results} == {classifiers.steps}
+    assert Result.load(folder / "seed_0" / "gan").optimizer_steps == 2 * gan.steps  # of both networks
+    assert (gan.count, classifiers.count) == (1, 2)
+    assert "none, dcgan" in classifiers.name
+
+
+def test_what_was_timed_is_not_timed_again(read, timed, tmp_path):
+    config = read(*TINY, "train.arms=[none,oversample,dcgan]", f"data.cache_dir={tmp_path / 'cache'}")
+    first = config.train.plan(config)
+    assert sorted({name for name, _ in timed}) == ["Classifier", "DCGAN"]
+    assert len(timed) == 2  # all arms share one duration
+    assert config.train.plan(config) == first
+    assert len(timed) == 2
+    (tmp_path / "cache" / step_seconds.FILE).write_text("[spoilt")
+    assert config.train.plan(config) == first
+    assert len(timed) == 4
+
+
+def test_another_network_is_timed_anew(read, timed, tmp_path):
+    cache = f"data.cache_dir={tmp_path / 'cache'}"
+    for width in (4, 8):
+        config = read(*TINY, "train=dcgan", f"gan.width={width}", "gan.epochs=3", cache)
+        config.train.plan(config)
+    config = read(*TINY, "train=dcgan", "gan.width=8", "gan.epochs=9", cache)  # as long a step
+    config.train.plan(config)
+    assert len(timed) == 2
+
+
+@pytest.mark.parametrize("overrides", [("train=cnn",), ("train=dcgan",), ("train=cnn", "balance=joint", "train=joint")])
+def test_every_training_job_has_a_plan(read, timed, overrides):
+    config = read(*TINY, *overrides)
+    seconds = config.train.plan(config).seconds_of_seed
+    assert seconds is not None
+    assert seconds > 0.5
+
+
+def test_timing_steps_leaves_the_random_numbers_as_they_were(read, monkeypatch, tmp_path):
+    monkeypatch.setattr(make_plan, "MIN_STEPS", 1)
+    config = read(*TINY, "train.arms=[none,dcgan]", f"data.cache_dir={tmp_path / 'cache'}")
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    assert config.train.plan(config).seconds_of_seed > 0
+    assert torch.rand(1) == expected
+
+
+def test_a_conditional_gan_is_advised_where_it_is_faster(read, timed, tmp_path):
+    faces = [text for text in TINY_FACES if not text.startswith("data.counts")]
+    keys = ("data.classes=[angry,happy,sad,fear]", "data.counts={angry: 12, sad: 12, fear: 12, happy: 20}")
+    config = read("trainer=smoke", *faces, *TINY_NETWORKS, *keys, "train.arms=[none,dcgan]", "trainer.max_epochs=50")
+    (advice,) = config.train.plan(config).advice
+    assert advice.startswith("gan=conditional trains one GAN instead of 3, in about ")
+
+
+def test_a_length_is_advised_with_which_the_first_look_fits_the_budget(read, timed):
+    long = (
+        "trainer=auto",
+        "gan.images_seen=300000",
+        "train.seeds=auto",
+        "train.budget=45min",
+        "train.arms=[none,dcgan]",
+    )
+    config = read(*TINY[1:], *long)
+    (advice,) = config.train.plan(config).advice
+    assert advice.startswith("3 seeds take longer than train.budget=45 min; gan.images_seen=")
+    images = advice.partition("gan.images_seen=")[2].partition(" ")[0]
+    shorter = read(*TINY[1:], *long[:1], f"gan.images_seen={images}", *long[2:])
+    assert shorter.train.plan(shorter).seconds_for(3) == pytest.approx(45 * 60, rel=0.1)
+    assert shorter.train.plan(shorter).advice == ()
+
+
+def test_plan_only_trains_nothing(compose, tmp_path, caplog):
+    caplog.set_level("INFO")
+    run_job(compose(*TINY, "train.seeds=1", "plan_only=true", folder=tmp_path))
+    assert "each seed trains" in caplog.text or "to train: " in caplog.text
+    assert not (tmp_path / "status.json").exists()
+    assert not [*tmp_path.glob("seed_*")]
