@@ -1,4 +1,4 @@
-"""The README and the pages: examples of classes of a user's own run as they are printed, commands compose, links lead."""
+"""The README and the pages: examples of classes of a user's own run as printed, commands compose, links lead."""
 
 import re
 import shlex
