@@ -133,4 +133,4 @@ def test_generate_refuses_a_wrong_count(tmp_path, capsys, count):
 def test_ci_runs_the_readmes_test_line():
     root = Path(__file__).parent.parent
     line = (root / ".ci" / "run").read_text().strip().splitlines()[-1]
-    assert line in (root / "README.md").read_text()
+    assert line in " ".join((root / "README.md").read_text().split())  # there it goes on in the next line
