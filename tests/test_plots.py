@@ -25,12 +25,12 @@ def test_dot_plot_has_a_line_for_each_interval():
 
 def test_difference_plot_has_an_interval_for_each_pair_and_a_band_of_the_margin():
     rows = {
-        "dcgan − none": (-3.0, -5.0, -1.0, "hurts", True),
-        "oversample − none": (0.1, -0.2, 0.4, "equivalent", False),
+        "dcgan − none": (-3.0, -5.0, -1.0, "hurts"),
+        "oversample − none": (0.1, -0.2, 0.4, "equivalent"),
     }
     axes = difference_plot(rows, 0.5, "points").axes[0]
     assert [list(line.get_xdata()) for line in axes.lines[1:]] == [[-5.0, -1.0], [-0.2, 0.4]]
-    assert [text.get_text() for text in axes.texts] == ["-3.0  hurts", "+0.1"]
+    assert [text.get_text() for text in axes.texts] == ["-3.0  hurts", "+0.1  equivalent"]
     assert (axes.patches[0].get_x(), axes.patches[0].get_width()) == (-0.5, 1.0)
     assert axes.yaxis_inverted()
 
@@ -39,7 +39,7 @@ def test_figures_are_narrow_enough_for_a_phone():
     """At 360 pixels, text of 10 points is about 10 pixels high."""
     name = "dcgan+traditional − none+traditional"
     plots = (
-        difference_plot({name: (0.0, -1.0, 1.0, "equivalent", True)}, 0.5, "points"),
+        difference_plot({name: (0.0, -1.0, 1.0, "equivalent")}, 0.5, "points"),
         dot_plot({"none": [0.5]}, [], "score", {}),
     )
     assert all(figure.get_figwidth() <= 5 for figure in plots)

@@ -1,6 +1,7 @@
 """The tables of a study: every result, the means of each arm, and every comparison."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -115,9 +116,7 @@ def build_console_table(record: StudyRecord, findings: Findings) -> pd.DataFrame
     results = build_results_table(record)
     means = results.groupby("arm")[metric].mean().to_dict() if len(results) else {}
     verdicts = {verdict.arm: verdict for verdict in findings.arms}
-    names = {arm: ArmName.parse(arm) for arm in record.arms}
-    is_shared = len({name.augment for name in names.values()}) == 1
-    short_names = {arm: str(replace(name, augment="")) if is_shared else arm for arm, name in names.items()}
+    short_names = shorten_names(record.arms)
     rows = []
     for arm in record.arms:
         mean = _format(means[arm], form) if arm in means else ""
@@ -130,6 +129,13 @@ def build_console_table(record: StudyRecord, findings: Findings) -> pd.DataFrame
             row["against"] = short_names[pair.against]
         rows.append(row | {"verdict": "" if verdict is None else verdict.verdict})
     return pd.DataFrame(rows)
+
+
+def shorten_names(arms: Sequence[str]) -> dict[str, str]:
+    """Return {arm: name}, without the augmentation if all arms have the same."""
+    names = {arm: ArmName.parse(arm) for arm in arms}
+    is_shared = len({name.augment for name in names.values()}) == 1
+    return {arm: str(replace(name, augment="")) if is_shared else arm for arm, name in names.items()}
 
 
 def sort_generated_first(verdicts: list[ArmVerdict]) -> list[ArmVerdict]:

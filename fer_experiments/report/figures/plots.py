@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fer_experiments.evaluation.arm_name import BETWEEN_SETTINGS
 from fer_experiments.evaluation.calibration import Bin
 from fer_experiments.evaluation.confusion_figure import escape_text
 from fer_experiments.report.figures.style import BLUE, GENERATED, GRAY, GREEN, LIGHT_GRAY, PERCENT, RED, SIMPLE
@@ -49,23 +50,21 @@ def dot_plot(
     return figure
 
 
-def difference_plot(
-    differences: Mapping[str, tuple[float, float, float, str, bool]], margin: float, xlabel: str
-) -> Figure:
+def difference_plot(differences: Mapping[str, tuple[float, float, float, str]], margin: float, xlabel: str) -> Figure:
     """Draw each difference with its interval and its verdict.
 
-    differences: {"A − B": (difference, low, high, verdict, is_written)} in points, the first on top; every verdict is
-    shown by its colour, and some are written. Differences within the band +-margin count as none.
+    differences: {"A − B": (difference, low, high, verdict)} in points, the first on top. Differences within the band
+    +-margin count as none.
     """
     rows = [_break_name(name).replace(" − ", "\n− ", 1) for name in differences]
     figure, axes = _build_row_axes(rows, width=5.0)
     axes.axvspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
     axes.axvline(0, color="#374151", linewidth=1, zorder=1)
-    for row, (mean, low, high, verdict, is_written) in enumerate(differences.values()):
+    for row, (mean, low, high, verdict) in enumerate(differences.values()):
         colour = VERDICT_COLOURS[verdict]
         axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
         axes.scatter([mean], [row], s=42, color=colour, zorder=3)
-        _write_beside(axes, row, f"{mean:+.1f}{f'  {verdict}' if is_written else ''}", colour)
+        _write_beside(axes, row, f"{mean:+.1f}  {verdict}", colour)
     axes.set_xlabel(xlabel)
     return figure
 
@@ -94,8 +93,8 @@ def reliability_diagram(bins: Sequence[Bin]) -> Figure:
 
 
 def _break_name(name: str) -> str:
-    """Return the name of an arm as plain text, with its settings on a line of their own, since they can be long."""
-    return escape_text(name).replace(" [", "\n[", 1)
+    """Return the name of an arm as plain text, with each of its settings on a line of its own."""
+    return BETWEEN_SETTINGS.sub(",\n", escape_text(name).replace(" [", "\n[", 1))
 
 
 def _build_row_axes(rows: Sequence[str], width: float) -> tuple[Figure, Axes]:

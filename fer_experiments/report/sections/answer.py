@@ -37,7 +37,7 @@ def build_values(context: ReportContext) -> Values:
         "name": context.name,
         "plain_answer": describe_plainly(record, findings),
         "headline": describe_answer(record, findings),
-        "differences": draw_differences(findings, record.question),
+        "differences": draw_differences(record, findings),
         "is_smoke_run": is_smoke_run(context.folder),
         "other_arms": describe_other_arms(findings),
         "growth": describe_growth(record, findings.arms),
