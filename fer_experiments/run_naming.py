@@ -28,6 +28,7 @@ KEYS_NOT_HASHED = (
     "data.workers",
     "trainer.progress",
 )
+MAX_CLASSES = 4  # whose names stand in a folder's name
 MAX_BYTES = {"job": 200, "sweep": 80}  # of a folder's name; file systems allow 255
 UNSAFE_CHARACTERS = re.compile(r"[^\w.,=+@-]+")  # in a folder's name, on some system or in some tool
 
@@ -77,7 +78,7 @@ def list_overrides(config: DictConfig) -> list[str]:
 
 
 def run_name(_root_: DictConfig) -> str:
-    """Name a single run: "oversample+traditional,seed=0-1a2b3c4d"; a study is named by its seeds alone.
+    """Name a single run: "angry-happy_60-600_oversample+traditional_seed0_1a2b3c4d"; a study names no arm.
 
     A run that takes a checkpoint is named by the run that wrote it.
     """
@@ -86,8 +87,9 @@ def run_name(_root_: DictConfig) -> str:
         checkpoint = _root_.get("checkpoint")
     except OmegaConfBaseException:  # the job itself reports it
         checkpoint = None
-    last = f"seed={_describe_seeds(_root_)}" if checkpoint is None else _describe_checkpoint(str(checkpoint))
-    return _join_name([*job_kind(choices).name_parts(choices), last], config_hash(_root_))
+    last = f"seed{_describe_seeds(_root_)}" if checkpoint is None else _describe_checkpoint(str(checkpoint))
+    parts = [*_describe_data(_root_), *job_kind(choices).name_parts(choices), last]
+    return _join_name(["_".join(parts)], config_hash(_root_), separator="_")
 
 
 def job_name(_root_: DictConfig) -> str:
@@ -125,8 +127,20 @@ def _visible_overrides(config: DictConfig, fixed: Collection[str] = ()) -> list[
     return sorted(visible, key=lambda override: ("data." in override, override))
 
 
+def _describe_data(config: DictConfig) -> list[str]:
+    """Return ["angry-happy", "60-600"] if the training images are counted, else the folder's name, if there is one."""
+    try:
+        counts, root = OmegaConf.select(config, "data.counts"), OmegaConf.select(config, "data.root")
+    except OmegaConfBaseException:  # an interpolation that can't be resolved, which the job refuses as well
+        return []
+    if isinstance(counts, DictConfig):
+        numbers = "-".join(map(str, counts.values()))
+        return ["-".join(map(str, counts)), numbers] if len(counts) <= MAX_CLASSES else [f"{len(counts)}-classes"]
+    return [PurePath(str(root)).name] if root else []
+
+
 def _describe_seeds(config: DictConfig) -> str:
-    """Return "0", "0..4", "0.." or "3,5"; a value that is no seed is shown as it is, for the job to refuse."""
+    """Return "0", "0-4", "0-auto" or "3,5"; a value that is no seed is shown as it is, for the job to refuse."""
     try:
         first, seeds = config.get("seed"), OmegaConf.select(config, "train.seeds")
     except OmegaConfBaseException:  # an interpolation that can't be resolved, which the job refuses as well
@@ -134,9 +148,9 @@ def _describe_seeds(config: DictConfig) -> str:
     if isinstance(seeds, ListConfig):
         return ",".join(map(str, seeds))
     if seeds == "auto":
-        return f"{first}.."
+        return f"{first}-auto"
     is_range = isinstance(first, int) and isinstance(seeds, int) and seeds > 1
-    return f"{first}..{first + seeds - 1}" if is_range else str(first)
+    return f"{first}-{first + seeds - 1}" if is_range else str(first)
 
 
 def _describe_checkpoint(checkpoint: str) -> str:
@@ -148,9 +162,9 @@ def _describe_checkpoint(checkpoint: str) -> str:
     return f"{parent},{run}" if re.fullmatch(r"seed_\d+", parent) else run
 
 
-def _join_name(parts: Sequence[str], digest: str, max_bytes: int = MAX_BYTES["job"]) -> str:
+def _join_name(parts: Sequence[str], digest: str, max_bytes: int = MAX_BYTES["job"], separator: str = "-") -> str:
     text = UNSAFE_CHARACTERS.sub("_", ",".join(parts)).encode()[: max_bytes - len(digest) - 1]
-    return "-".join([part for part in (text.decode(errors="ignore").strip("_"), digest) if part])
+    return separator.join([part for part in (text.decode(errors="ignore").strip("_"), digest) if part])
 
 
 def _flatten(prefix: str, node: Any) -> list[tuple[str, Any]]:

@@ -34,22 +34,32 @@ def job_folder(sweep, *overrides: str):
 @pytest.mark.parametrize(
     ("overrides", "start"),
     [
-        (["train=cnn", "balance=oversample", "augment=traditional"], "cnn-faces/oversample+traditional,seed=0-"),
-        (["train=cnn", "seed=7"], "cnn-faces/none,seed=7-"),
-        (["train=dcgan", "gan=conditional"], "dcgan-faces/conditional,seed=0-"),
-        (["data=folder", "data.root=/x"], "study-folder/seed=0..-"),
-        (["train.seeds=1"], "study-faces/seed=0-"),
-        (["train.seeds=20"], "study-faces/seed=0..19-"),
-        (["train.seeds=[3,5]"], "study-faces/seed=3,5-"),
-        (["train.seeds=nonsense", "seed=nonsense"], "study-faces/seed=nonsense-"),  # refused later, by its key
+        (
+            ["train=cnn", "balance=oversample", "augment=traditional"],
+            "cnn-faces/angry-happy_60-600_oversample+traditional_seed0_",
+        ),
+        (["train=cnn", "seed=7"], "cnn-faces/angry-happy_60-600_none_seed7_"),
+        (["train=dcgan", "gan=conditional"], "dcgan-faces/angry-happy_60-600_conditional_seed0_"),
+        (["data=folder", "data.root=/x/my pets"], "study-folder/my_pets_seed0-auto_"),
+        (["data.counts={a: 1, b: 2, c: 3, d: 4, e: 5}"], "study-faces/5-classes_seed0-auto_"),
+        (["train.seeds=1"], "study-faces/angry-happy_60-600_seed0_"),
+        (["train.seeds=20"], "study-faces/angry-happy_60-600_seed0-19_"),
+        (["train.seeds=[3,5]"], "study-faces/angry-happy_60-600_seed3,5_"),
+        (
+            ["train.seeds=nonsense", "seed=nonsense"],
+            "study-faces/angry-happy_60-600_seednonsense_",
+        ),  # refused later, by its key
         (
             ["train=evaluate", "checkpoint='multirun/cnn-x/none,seed=3-ab/checkpoints/best.ckpt'"],
-            "evaluate-faces/none,seed=3-ab-",
+            "evaluate-faces/angry-happy_60-600_none,seed=3-ab_",
         ),
-        (["train=evaluate", "checkpoint=study/seed_1/dcgan/checkpoints/last.ckpt"], "evaluate-faces/seed_1,dcgan-"),
-        (["train=evaluate", "checkpoint=/models/fer.ckpt"], "evaluate-faces/fer-"),
-        (["data=folder"], "study-folder/seed=0..-"),  # data.root is missing, which the job reports
-        (["seed=${nothing}"], "study-faces/seed=unknown-"),  # so is this
+        (
+            ["train=evaluate", "checkpoint=study/seed_1/dcgan/checkpoints/last.ckpt"],
+            "evaluate-faces/angry-happy_60-600_seed_1,dcgan_",
+        ),
+        (["train=evaluate", "checkpoint=/models/fer.ckpt"], "evaluate-faces/angry-happy_60-600_fer_"),
+        (["data=folder"], "study-folder/seed0-auto_"),  # data.root is missing, which the job reports
+        (["seed=${nothing}"], "study-faces/angry-happy_60-600_seedunknown_"),  # so is this
     ],
 )
 def test_a_run_is_named_by_what_it_is(named, overrides, start):
