@@ -200,9 +200,10 @@ def test_a_budget_is_read_as_it_is_written(read, text, seconds):
     assert read(f"train.budget={text}").train.budget == seconds
 
 
-def growth(stop, seeds: int = 5, **changes) -> str:
+def growth(stop, seeds: int = 5, planned: int | None = None, **changes) -> str:
     scores = {arm: dict.fromkeys(range(seeds), score) for arm, score in (("none", 0.7), ("dcgan", 0.7))}
     record = build_study(scores, list(range(seeds)))
+    record.seeds = list(range(planned or seeds))
     record.seconds = 60.0 * seeds
     record.growth = Growth(level=0.95, looks=[3, 5, 8, 12, 20], stop=stop, **changes)
     return describe_growth(record, decide(0)[0])
@@ -214,14 +215,15 @@ def test_the_report_says_why_it_stopped_and_what_more_would_cost():
         "It stopped after 5 seeds, because up to 20 (train.max_seeds) would most likely leave dcgan undecided."
     )
     assert growth("max_seeds", 20) == (
-        "It stopped at 20 seeds (train.max_seeds) with dcgan undecided. 32 seeds would take about 12 min 0 s more."
+        "It stopped at 20 seeds (train.max_seeds) with dcgan undecided. 32 seeds would take about 12 min more."
     )
     assert growth("max_seeds", 200) == "It stopped at 200 seeds (train.max_seeds) with dcgan undecided."
     assert growth("budget", budget=300.0) == (
-        "It stopped after 5 seeds, because train.budget=5 min 0 s is spent, with dcgan undecided. 8 seeds, the next "
-        "look, would take about 3 min 0 s more: the same command with a larger train.budget continues."
+        "It stopped after 5 seeds, because train.budget=5 min is spent, with dcgan undecided. 8 seeds, the next "
+        "look, would take about 3 min more: the same command with a larger train.budget continues."
     )
     assert growth(None) == "The study goes on: its next look is at 5 seeds."
+    assert growth(None, planned=8) == "The study goes on: its next look is at 8 seeds, in about 3 min."
     assert describe_growth(build_study({"none": {0: 0.7}}, [0]), []) == ""
 
 

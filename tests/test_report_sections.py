@@ -79,7 +79,16 @@ def test_facts_of_another_kind_can_t_be_read(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (7320, "2 h 2 min")]
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (3599, "59 min 59 s"),
+        (7320, "2 h 2 min"),
+        (7200, "2 h"),
+        (5461, "1 h 31 min"),
+    ],
 )
 def test_duration_reads_like_speech(seconds, text):
     assert format_duration(seconds) == text

@@ -18,7 +18,9 @@ def describe_growth(record: StudyRecord, verdicts: list[ArmVerdict]) -> str:
     seeds = "1 seed" if count == 1 else f"{count} seeds"
     match growth.stop:
         case None:
-            return f"The study goes on: its next look is at {seeds}."
+            trained = len({result.seed for result in record.results})
+            rest = f", in about {_cost(record, trained, count)}" if 0 < trained < count else ""
+            return f"The study goes on: its next look is at {seeds}{rest}."
         case "settled":
             return f"It stopped after {seeds}, because every verdict that it was about is reached."
         case "hopeless":
@@ -29,15 +31,19 @@ def describe_growth(record: StudyRecord, verdicts: list[ArmVerdict]) -> str:
         case "max_seeds":
             more = plan_looks(None)
             following = next((look for look in more if look > count), None)
-            cost = "" if following is None else f" {following} seeds would take about {_cost(record, following)} more."
+            cost = (
+                ""
+                if following is None
+                else f" {following} seeds would take about {_cost(record, count, following)} more."
+            )
             return f"It stopped at {seeds} (train.max_seeds) with {undecided} undecided.{cost}"
         case "budget":
             following = next(look for look in growth.looks if look > count)
             assert growth.budget is not None
             return (
                 f"It stopped after {seeds}, because train.budget={format_duration(growth.budget)} is spent, with "
-                f"{undecided} undecided. {following} seeds, the next look, would take about {_cost(record, following)} "
-                "more: the same command with a larger train.budget continues."
+                f"{undecided} undecided. {following} seeds, the next look, would take about "
+                f"{_cost(record, count, following)} more: the same command with a larger train.budget continues."
             )
 
 
@@ -58,6 +64,6 @@ def _name_undecided(verdicts: list[ArmVerdict]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "nothing"
 
 
-def _cost(record: StudyRecord, seeds: int) -> str:
-    """Return how long a growth to so many seeds would take, at the pace of the study so far."""
-    return format_duration(record.seconds / len(record.seeds) * (seeds - len(record.seeds)))
+def _cost(record: StudyRecord, trained: int, seeds: int) -> str:
+    """Return how long a growth from the trained seeds to so many would take, at the pace of the study so far."""
+    return format_duration(record.seconds / trained * (seeds - trained))

@@ -79,9 +79,11 @@ def hold_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
 
 def format_duration(seconds: float) -> str:
-    """Return "40 s", "12 min 5 s" or "3 h 2 min"."""
+    """Return "40 s", "12 min 5 s", "30 min" or "3 h 2 min"."""
     rounded = round(seconds)
     if rounded < 60:
         return f"{rounded} s"
     minutes, rest = divmod(rounded, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
