@@ -38,9 +38,9 @@ def run_job(composed: DictConfig) -> float | None:
     node = hydra.hydra
     folder, choices = Path(node.runtime.output_dir), dict(node.runtime.choices)
     is_search = choices["hydra/sweeper"] != "basic"
+    config = _read_config(composed, node)  # a wrong configuration leaves no files
     if is_search:
         check_direction(node.sweeper)
-        config = _read_config(composed, node)
         config.train.check_objective(config)
     with launch_ranks(composed, node):
         _run_once(composed, hydra, folder)
@@ -86,9 +86,7 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     """Check the configuration, import torch, and run the job."""
     node = hydra.hydra
     retrain_gans_before = _start_of_command(node, status) if composed.rerun else 0.0
-    config = _read_config(composed, node, retrain_gans_before)
-    check_batch_sizes(config)
-    config.train.check(config)
+    config = check_without_torch(composed, node, retrain_gans_before)
     with show_activity("starting"):
         import lightning  # noqa: F401 - every job needs it, and with torch it takes seconds
 
@@ -115,6 +113,17 @@ def _read_config(composed: DictConfig, node: DictConfig, retrain_gans_before: fl
     check_experiment_keys(composed, node.runtime)
     run_folder = Path(node.sweep.dir if node.mode == RunMode.MULTIRUN else node.runtime.output_dir).resolve()
     return Config.read(composed, RunContext(dict(node.runtime.choices), retrain_gans_before, run_folder))
+
+
+def check_without_torch(composed: DictConfig, node: DictConfig, retrain_gans_before: float = 0.0) -> Config:
+    """Read and check a job's configuration, as far as that needs no torch. Raises ConfigError.
+
+    composed: the job's configuration; node: Hydra's own; retrain_gans_before: as RunContext's.
+    """
+    config = _read_config(composed, node, retrain_gans_before)
+    check_batch_sizes(config)
+    config.train.check(config)
+    return config
 
 
 def _start_of_command(node: DictConfig, status: Status) -> float:
