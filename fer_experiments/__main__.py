@@ -1,35 +1,42 @@
 """The command line. torch is imported only when a job begins its work, so that --help and errors come at once."""
 
+import os
 import sys
 import traceback
 from argparse import Namespace
-from contextlib import nullcontext, redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from io import StringIO
+from types import TracebackType
 from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import run_job
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import fer_experiments.run_naming  # noqa: F401 - registers the resolvers that conf/config.yaml names
 from fer_experiments.atomic_write import storage_error
-from fer_experiments.errors import ConfigError
-from fer_experiments.exit_status import INTERRUPTED_STATUS, run_command_line
+from fer_experiments.errors import ConfigError, StorageError
+from fer_experiments.exit_status import INTERRUPTED_STATUS, refuse, run_command_line
+from fer_experiments.hydra_errors import describe_hydra_error, explain_unwritable_folder
 from fer_experiments.override_keys import explain_wrong_overrides
 from fer_experiments.override_paths import quote_paths
 from fer_experiments.strict_config import CONF_DIR
+
+FULL_ERROR = "HYDRA_FULL_ERROR"  # an environment variable of Hydra
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
 def job(config: DictConfig) -> float | None:
     """Run one job; the value is what a sweeper such as Optuna maximizes."""
-    from fer_experiments.train.run import run_job
+    from fer_experiments.train import run
 
     try:
-        return run_job(config)
+        return run.run_job(config)
     except (ConfigError, OSError) as error:
         reported = error if isinstance(error, ConfigError) else storage_error(error)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -49,22 +56,40 @@ def main() -> NoReturn:
 
 def _run() -> None:
     sys.argv[1:] = quote_paths(sys.argv[1:])
-    arguments = get_args_parser().parse_args()
+    parser = get_args_parser()
+    parser.usage = "python -m fer_experiments [OPTION ...] [KEY=VALUE ...]; --help lists options, groups and examples"
+    arguments = parser.parse_args()
     _check_arguments(arguments)
     is_query = arguments.shell_completion and arguments.overrides[0].startswith("query=")
     try:
         # A message of Hydra would stand in the line that a user is typing; it means that nothing completes it.
-        with redirect_stderr(StringIO()) if is_query else nullcontext():
+        with redirect_stderr(StringIO()) if is_query else _raise_errors_of_hydra():
             job()
-    except SystemExit as exit_request:
-        cause = exit_request.__context__
-        if isinstance(cause, CompactHydraException):  # a wrong override or group, which Hydra has reported
-            sys.exit(2)
-        raise
-    except ValueError as error:
-        if not _is_raised_by_hydra(error):
+    except CompactHydraException as error:
+        refuse(describe_hydra_error(error))
+    except ConfigError as error:  # of a search that Optuna ends at a failed job
+        refuse(str(error))
+    except OSError as error:
+        if isinstance(error, StorageError):  # of such a search as well
             raise
-        _refuse(str(error))  # options that don't fit each other, as --cfg and --run
+        refuse(explain_unwritable_folder("hydra.run.dir", error))  # job() itself raises none
+    except Exception as error:
+        if _is_raised_by_hydra(error):
+            refuse(str(error))  # options that don't fit each other, as --cfg and --run
+        raise error.with_traceback(_cut_frames_of_hydra(error.__traceback__)) from error.__cause__
+
+
+@contextmanager
+def _raise_errors_of_hydra() -> Iterator[None]:
+    """Let Hydra raise its errors; it would print them with a traceback or a long list, and exit with status 1."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(FULL_ERROR)
+        if before is not None:
+            os.environ[FULL_ERROR] = before
 
 
 def _check_arguments(arguments: Namespace) -> None:
@@ -73,30 +98,34 @@ def _check_arguments(arguments: Namespace) -> None:
         _check_completion(arguments.overrides)
         return
     if arguments.multirun and (arguments.cfg or arguments.info):
-        _refuse("--cfg and --info show one job; leave out -m, and give each key one value")
+        refuse("--cfg and --info show one job; leave out -m, and give each key one value")
     has_foreign_files = any((arguments.config_dir, arguments.config_path, arguments.config_name)) or any(
         "hydra.searchpath" in override for override in arguments.overrides
     )
     if wrong := list(explain_wrong_overrides(arguments.overrides, has_foreign_files)):
-        _refuse(*wrong)
+        refuse(*wrong)
 
 
 def _check_completion(overrides: list[str]) -> None:
     command, _, shell = " ".join(overrides).partition("=")
     if command not in ("install", "uninstall", "query") or shell not in ("bash", "zsh", "fish"):
-        _refuse("-sc takes install=SHELL or uninstall=SHELL, where SHELL is bash, zsh or fish")
+        refuse("-sc takes install=SHELL or uninstall=SHELL, where SHELL is bash, zsh or fish")
     if sys.argv[0].endswith(".py"):
-        _refuse(f"completion is for the command fer-experiments, not for python: fer-experiments -sc {command}={shell}")
+        refuse(f"completion is for the command fer-experiments, not for python: fer-experiments -sc {command}={shell}")
 
 
-def _refuse(*reasons: str) -> NoReturn:
-    """Print why the command is wrong, and exit with status 2."""
-    print("\n".join(f"fer_experiments: {reason}" for reason in reasons), file=sys.stderr)
-    sys.exit(2)
+def _cut_frames_of_hydra(frames: TracebackType | None) -> TracebackType | None:
+    """Return the frames of the job; all of them if the error came before it."""
+    job_frames = frames
+    while job_frames is not None and job_frames.tb_frame.f_code.co_name != run_job.__name__:
+        job_frames = job_frames.tb_next
+    return job_frames or frames
 
 
 def _is_raised_by_hydra(error: Exception) -> bool:
     """Whether Hydra itself raised the error, where it reads the command line."""
+    if not isinstance(error, ValueError):
+        return False
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return frames[-1].f_globals.get("__name__") in ("hydra.main", "hydra._internal.utils")
 

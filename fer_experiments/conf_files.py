@@ -1,5 +1,6 @@
 """What the files of conf/ say by themselves, before Hydra composes them: their keys, and what an experiment chooses."""
 
+import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -8,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from fer_experiments.override_syntax import format_override
 from fer_experiments.strict_config import CONF_DIR
 
 FOLDERS = {"reference_classifier": "classifier"}  # of the groups that have not the folder of their name
@@ -39,8 +41,25 @@ def list_root_keys() -> set[str]:
 
 @cache
 def list_options(group: str) -> list[str]:
-    """Return the names of the group's files."""
-    return sorted(_list_files(group, [CONF_DIR]))
+    """Return the names of the group's files, but for "base", on which others build and which is not used alone."""
+    return sorted(set(_list_files(group, [CONF_DIR])) - {"base"})
+
+
+def explain_unknown_option(group: str, name: str, is_override: bool = True) -> str:
+    """Say which of the group's files was meant, or which group has a file of this name, and which files there are.
+
+    is_override: whether the user gave it as GROUP=NAME, and not in the name of an arm.
+    """
+    options = list_options(group)
+    close = difflib.get_close_matches(name, options, n=1)
+    groups = sorted(each for each in list_groups() | {"experiment"} if name in list_options(each))
+    prefix = f"{group}=" if is_override else ""
+    choices = [f"{prefix}{option}" for option in close] or [f"{each}={name}" for each in groups if is_override]
+    suggestion = f"; did you mean {' or '.join(choices)}?" if choices else ""
+    if group == "data" and ("/" in name or (not choices and Path(name).is_dir())):
+        suggestion = f"; images in a folder are data=folder {format_override(f'data.root={name}')}"
+    folder = f"conf/{FOLDERS.get(group, group)}/"
+    return f"{folder} has no {name or 'file without a name'}{suggestion} (it has {', '.join(options)})"
 
 
 @cache

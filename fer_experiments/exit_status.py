@@ -17,3 +17,9 @@ def run_command_line(command: Callable[[], int | None]) -> NoReturn:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(INTERRUPTED_STATUS)
+
+
+def refuse(*reasons: str) -> NoReturn:
+    """Print why the command is wrong, and exit with status 2."""
+    print("\n".join(f"fer_experiments: {reason}" for reason in reasons), file=sys.stderr)
+    sys.exit(2)

@@ -4,10 +4,11 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 
 from fer_experiments.conf_files import (
     default_choices,
+    explain_unknown_option,
     list_choices,
     list_groups,
     list_keys,
@@ -15,33 +16,63 @@ from fer_experiments.conf_files import (
     list_root_keys,
     read_experiment,
 )
+from fer_experiments.override_syntax import explain_split, explain_syntax, join_split_overrides
 from fer_experiments.renamed_keys import present_name
 from fer_experiments.run_naming import override_key
-from fer_experiments.strict_config import explain_unknown_key
 from fer_experiments.trainer_arguments import ADDABLE
+from fer_experiments.validation_errors import explain_unknown_key
 
 
-def explain_wrong_overrides(overrides: Sequence[str], has_foreign_files: bool = False) -> Iterator[str]:
+def explain_wrong_overrides(arguments: Sequence[str], has_foreign_files: bool = False) -> Iterator[str]:
     """Say of each override what it should be: "gan.latnt_dim: unknown key; did you mean gan.latent_dim?".
 
     What is not explained here is left to Hydra: a key of a class that the user names, and keys below the first level.
-    has_foreign_files: whether the user adds files, whose keys are not known here.
+    has_foreign_files: whether the user adds files, whose keys and names are not known here.
     """
+    groups = list(join_split_overrides(arguments))
+    yield from (explain_split(pieces) for pieces in groups if len(pieces) > 1)
+    overrides = [pieces[0] for pieces in groups if len(pieces) == 1]
+    yield from _explain_repetitions(overrides)
     for override in overrides:
-        key = override_key(override)
-        present = present_name(key)
-        if present is not None:
-            yield f"{key} is now {present}"
-        elif override.startswith("~"):
-            yield from _explain_removal(key)
-        elif not key.strip():
-            yield f"{override!r}: is no override; write KEY=VALUE, without spaces"
-        elif key in (*list_groups(), "experiment") or any(mark in key for mark in "/@"):
-            yield from _explain_choice(override)
-        elif not key.startswith("hydra"):
-            explanations = [] if has_foreign_files else list(_explain_key(key, overrides))
-            missing = [] if "=" in override else [f"{key}: has no value; write {key}=VALUE"]
-            yield from explanations or missing
+        yield from _explain_override(override, overrides, has_foreign_files)
+
+
+def _explain_override(override: str, overrides: Sequence[str], has_foreign_files: bool) -> Iterator[str]:
+    key = override_key(override)
+    present = present_name(key)
+    if present is not None:
+        yield f"{key} is now {present}"
+    elif override.startswith("~"):
+        yield from _explain_removal(key)
+    elif not key.strip():
+        yield f"{override!r}: is no override; write KEY=VALUE, without spaces"
+    else:
+        is_group = key in (*list_groups(), "experiment") or any(mark in key for mark in "/@")
+        explanations = []
+        if not (is_group or has_foreign_files or key.startswith("hydra")):
+            explanations = list(_explain_key(key, overrides))
+        if not explanations and "=" not in override:
+            explanations = [f"{key}: has no value; write {key}=VALUE"]
+        if not explanations and (syntax := explain_syntax(override)):
+            explanations = [syntax]
+        if not explanations and is_group:
+            explanations = list(_explain_choice(override, has_foreign_files))
+        yield from explanations
+
+
+def _explain_repetitions(overrides: Sequence[str]) -> Iterator[str]:
+    """Refuse what the shell makes of {a:1,b:2} without quotes; else the last of several values wins, as in Hydra."""
+    repetitions: dict[str, list[str]] = {}
+    for override in dict.fromkeys(overrides):
+        if "=" in override and not override.startswith(("~", "hydra")):
+            repetitions.setdefault(override_key(override), []).append(override)
+    for key, repeated in repetitions.items():
+        if len(repeated) > 1 and all(":" in override for override in repeated):
+            values = ", ".join(override.partition("=")[2].replace(":", ": ", 1) for override in repeated)
+            yield (
+                f"{key}: is given {len(repeated)} times, {' and '.join(repeated)}, as the shell makes it of {{...}} "
+                f"without quotes; write '{key}={{{values}}}'"
+            )
 
 
 def _explain_removal(key: str) -> Iterator[str]:
@@ -49,17 +80,18 @@ def _explain_removal(key: str) -> Iterator[str]:
         yield f"~{key}: every run needs the group; choose another file of it, such as {key}={default_choices()[key]}"
 
 
-def _explain_choice(override: str) -> Iterator[str]:
-    """Refuse what is no name of a file, or of several: logger=[csv,wandb]."""
-    try:
-        value = OverridesParser.create().parse_override(override).value()
-    except HydraException:
-        return  # Hydra itself says what it can't parse
-    is_list_of_names = isinstance(value, list) and all(isinstance(name, str) for name in value)
-    if value is None or (isinstance(value, dict | list) and not is_list_of_names):
-        key = override_key(override)
+def _explain_choice(override: str, has_foreign_files: bool) -> Iterator[str]:
+    """Refuse what is no name of a file, or of several: logger=[csv,wandb], and names of files that don't exist."""
+    key = override_key(override)
+    value = OverridesParser.create().parse_override(override).value()
+    values = value.list if isinstance(value, ChoiceSweep) else value if isinstance(value, list) else [value]
+    names = [each.text if isinstance(each, QuotedString) else each for each in values]
+    if not all(isinstance(name, str) for name in names):
         example = f", such as {key}={default_choices()[key]}" if key in default_choices() else ""
         yield f"{override}: a group takes the name of a file{example}"
+    elif key in (*list_groups(), "experiment") and not has_foreign_files:
+        unknown = [name for name in map(str, names) if name not in list_options(key) and "${" not in name]
+        yield from (f"{key}={name}: {explain_unknown_option(key, name)}" for name in unknown)
 
 
 def _explain_key(key: str, overrides: Sequence[str]) -> Iterator[str]:

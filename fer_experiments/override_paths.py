@@ -1,5 +1,6 @@
 """Paths on the command line that Hydra's grammar would not read as one value, as those of this program's own runs."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,19 +11,22 @@ MARKS = re.compile(r"""[,=()\[\]{}:'"]""")  # they have a meaning in Hydra's gra
 def quote_paths(arguments: Sequence[str]) -> Iterator[str]:
     """Quote each value that names an existing file or folder: checkpoint='multirun/RUN,seed=0/checkpoints/best.ckpt'.
 
-    So a user can paste such a path, or let the shell complete it.
+    So a user can paste such a path, or let the shell complete it. A value that begins with ~ is a path as well, whether
+    it exists or not; ~ becomes the home directory, because the shell leaves it as it is behind an equals sign.
     """
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if key.startswith("-") or not MARKS.search(value) or not _exists(value):
+        path = os.path.expanduser(value)
+        is_path = _exists(path) if MARKS.search(value) else value.startswith("~")
+        if key.startswith("-") or not is_path:
             yield argument
         else:
-            escaped = value.replace("'", r"\'")
+            escaped = path.replace("'", r"\'")
             yield f"{key}{equals}'{escaped}'"
 
 
-def _exists(value: str) -> bool:
+def _exists(path: str) -> bool:
     try:
-        return Path(value).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # too long for a path, with a NUL byte, or of a user who is unknown
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long for a path, or with a NUL byte
         return False

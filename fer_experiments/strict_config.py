@@ -1,6 +1,5 @@
 """What a YAML file configures: a frozen object with typed, range-checked fields. Defaults stand in the YAML alone."""
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterable, Mapping
@@ -11,8 +10,7 @@ from hydra.utils import get_object, instantiate
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from fer_experiments.errors import ConfigError
-from fer_experiments.renamed_keys import present_name
-from fer_experiments.trainer_arguments import REFUSED
+from fer_experiments.validation_errors import describe_errors, explain_unknown_key
 
 PACKAGE = Path(__file__).resolve().parent
 # A wheel carries conf/ inside the package; in a checkout it lies beside the package.
@@ -28,8 +26,10 @@ class StrictConfig(BaseModel):
 
 
 def _to_path(value: Any) -> Any:
-    if not isinstance(value, str) or not value.strip():
+    if isinstance(value, Path):
         return value
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be the path of a file or folder")
     try:
         return Path(value).expanduser()
     except RuntimeError as error:  # ~name of a user who is unknown
@@ -66,7 +66,7 @@ def build_config(group: str, node: Any) -> Any:
     try:
         return target(**arguments)
     except ValidationError as error:
-        raise ConfigError("\n".join(describe_errors(group, error, getattr(target, "model_fields", {})))) from None
+        raise ConfigError("\n".join(describe_errors(group, error, target.model_fields, arguments))) from None
     except TypeError as error:
         raise ConfigError(f"{group}: {node['_target_']} does not take these keys: {error}") from None
 
@@ -98,41 +98,6 @@ def locate_target(key: str, name: Any) -> Any:
     if not callable(target):
         raise ConfigError(f"{key}={name}: is not a class or function")
     return target
-
-
-def describe_errors(group: str, error: ValidationError, fields: Iterable[str]) -> list[str]:
-    """Describe each of pydantic's errors in one line: the full key, the value and what is allowed.
-
-    fields: the keys that the group has.
-    """
-    lines = []
-    for item in error.errors():
-        if item["type"] == "value_error" and not item["loc"]:  # a check of several fields, whose message names them
-            lines.append(f"{group}: {item['ctx']['error']}")
-            continue
-        key = ".".join([group, *map(str, item["loc"])]).lstrip(".")
-        if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
-            lines.append(f"{key}: {explain_unknown_key(key, fields)}")
-        elif item["type"] == "missing":
-            lines.append(f"{key}: is required")
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{key}={item['input']!r}: {message[0].lower()}{message[1:]}")
-    return lines
-
-
-def explain_unknown_key(key: str, fields: Iterable[str]) -> str:
-    """Say what the key is called now or why it can't be set, else which keys there are and which of them is close."""
-    present = present_name(key)
-    if present is not None:
-        return f"is now {present}"
-    names = sorted(set(fields) - {"_target_"})
-    group, dot, name = key.rpartition(".")
-    if group == "trainer" and name in REFUSED:
-        return f"can't be set here: {REFUSED[name]}"
-    close = difflib.get_close_matches(name, names, n=1)
-    suggestion = f"; did you mean {group}{dot}{close[0]}?" if close else ""
-    return f"unknown key{suggestion} (keys here: {', '.join(names) or 'none'})"
 
 
 def check_targets_are_known(where: str, node: Any) -> None:
@@ -173,9 +138,17 @@ def _list_strings(node: Any) -> Iterable[str]:
 
 
 def check_signature(key: str, node: Mapping[str, Any], *supplied: str) -> None:
-    """Raise ConfigError unless the callable of `node["_target_"]` takes the node's keys and `supplied` as well."""
+    """Raise ConfigError unless the callable of `node["_target_"]` takes the node's keys and `supplied` as well.
+
+    key: the full key of the node, such as classifier.network.
+    """
     target = locate_target(f"{key}._target_", node.get("_target_"))
     arguments = {name: value for name, value in node.items() if name != "_target_"}
+    parameters = inspect.signature(target).parameters
+    if all(parameter.kind != parameter.VAR_KEYWORD for parameter in parameters.values()):
+        known = set(parameters) - set(supplied)
+        if lines := [f"{key}.{name}: {explain_unknown_key(f'{key}.{name}', known)}" for name in {*arguments} - known]:
+            raise ConfigError("\n".join(sorted(lines)))
     try:
         inspect.signature(target).bind(**arguments, **dict.fromkeys(supplied))
     except TypeError as error:

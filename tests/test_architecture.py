@@ -29,17 +29,20 @@ GROUND_FLOOR = {
     "distributed",
     "errors",
     "exit_status",
+    "hydra_errors",
     "job_kinds",
     "json_record",
     "progress",
     "random_streams",
     "override_keys",
     "override_paths",
+    "override_syntax",
     "pandas_strings",
     "renamed_keys",
     "run_naming",
     "strict_config",
     "trainer_arguments",
+    "validation_errors",
 }
 # Command lines and measurements, which may import any room; nothing imports them.
 ENTRIES = {"__main__", "bench", "export", "generate", "predict"}

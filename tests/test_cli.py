@@ -55,28 +55,6 @@ def test_jobs_side_by_side_share_the_cores(tmp_path, monkeypatch):
     assert [result["device"].endswith(f" {threads} threads)") for result in results] == [True, True]
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("++gan.latnt_dim=5", "gan.latnt_dim: unknown key; did you mean gan.latent_dim?"),
-        ("data.grey=true", "fer_experiments: data.grey is now data.grayscale"),
-        ("gan.epochs", "fer_experiments: gan.epochs: has no value; write gan.epochs=VALUE"),
-        ("gan=null", "fer_experiments: gan=null: a group takes the name of a file, such as gan=dcgan"),
-        ("classifier.network.dropot=0", "Key 'dropot' is not in struct"),  # these are Hydra's
-        ("gan=dcgn", "Could not find 'gan/dcgn'"),
-        ("gan.epochs=[", "no viable alternative at input '['"),
-        ("--epochs", "unrecognized arguments: --epochs"),
-    ],
-)
-def test_a_mistake_ends_with_its_message_and_status_2(tmp_path, override, message):
-    done = command(override, where=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.rglob("config.yaml.tmp"))
-    assert not list(tmp_path.glob("multirun/*/*/config.yaml"))
-
-
 @pytest.mark.parametrize("option", ["--cfg=job", "--cfg=hydra", "--info=all", "--info=defaults"])
 def test_the_configuration_of_one_job_is_shown(tmp_path, option):
     done = command("gan.epochs=7", "train.arms=[none,'dcgan']", option, where=tmp_path)

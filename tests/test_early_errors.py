@@ -43,10 +43,9 @@ CASES = {
     "balance=oversample ++balance.gamma=1 train=cnn": "balance.gamma: there is no such key in balance=oversample; it "
     "is in balance=focal",
     "train.metric=auc": "train.metric='auc': input should be 'accuracy', 'balanced_accuracy', "
-    "'macro_f1', 'auroc' or 'average_precision'",
-    "train.seeds=[1,1]": "train.seeds=[1, 1]: names something twice: [1, 1]",
-    "train.arms=[nonsense]": "train.arms: nonsense: conf/balance/ has no nonsense: Cannot find primary config "
-    "'balance/nonsense'. Check that it's in your config search path.",
+    "'macro_f1', 'auroc' or 'average_precision'; did you mean train.metric=auroc?",
+    "train.arms=[joint+stron]": "train.arms: joint+stron: conf/augment/ has no stron; did you mean strong? (it has "
+    "none, randaugment, strong, traditional, trivialaugment)",
     "train.arms=[dcgan@leek]": "train.arms: dcgan@leek: unknown suffix @leek; only @leak exists, as in dcgan@leak",
     "train=joint augment=randaugment": "augment: joint+randaugment: what a GAN's networks see needs a gradient; use "
     "augment=none, traditional or strong",
@@ -55,7 +54,7 @@ CASES = {
     "~gan.epochs": "gan.epochs: is required",
     "gan.epochs=${nothing}": "gan.epochs: Interpolation key 'nothing' not found; give it as gan.epochs=VALUE",
     "seed=${nothing}": "seed: Interpolation key 'nothing' not found; give it as seed=VALUE",
-    "train.arms='[none]'": "train.arms='[none]': input should be a valid list",
+    "train.arms='[none]'": "train.arms='[none]': input should be a valid list; write 'train.arms=[none]'",
     "experiment=paper train=joint": "train.seeds, train.arms: set by experiment=paper "
     "(conf/experiment/paper.yaml) for train=study, "
     "but train=joint has no such key; leave out train=joint, or leave out experiment=paper and give what you need of "

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -189,23 +190,34 @@ def test_counts_as_large_as_the_classes_draw_all_images():
 @pytest.mark.parametrize(
     ("table", "requested", "message"),
     [
-        (THREE, {"cat": 31, "dog": 9}, r"data\.counts=\{cat: 31\}: there are 30 training images of cat$"),
+        (THREE, {"cat": 31, "dog": 9}, r"data\.counts=\{cat: 31\}: cat has 90 images, of which 30 are for valid"),
         (
             CARVED,
             {"cat": 80, "dog": 9},
-            r"data\.counts=\{cat: 80\}: there are 64 training images of cat beside 16 for validation "
-            r"\(data\.valid_fraction=0\.1\)",
+            r"data\.counts=\{cat: 80\}: cat has 100 images, of which 13 are for validation and 20 for test, so that at "
+            r"most 67 can be for training; give 'data\.counts=\{cat: 67, dog: 9\}' or fewer$",
         ),
         (
             flat(cat=1, dog=50),
             {"cat": 1, "dog": 9},
-            r"data\.counts=\{cat: 1\}: there are 0 training images of cat beside 1",
+            r"cat has 1 image, of which 0 are for validation and 1 for test, so that at most 0 can be for training; "
+            r"add images of cat, or leave it out$",
         ),
     ],
 )
 def test_counts_larger_than_the_classes_are_refused_with_their_sizes(table, requested, message):
     with pytest.raises(ConfigError, match=message):
         split(table, counts=requested)
+
+
+@pytest.mark.parametrize("table", [THREE, CARVED, flat(cat=46, dog=90)])
+def test_the_largest_count_that_a_refusal_names_can_be_drawn(table):
+    with pytest.raises(ConfigError) as error:
+        split(table, counts={"cat": 1000, "dog": 9})
+    (largest,) = re.findall(r"at most (\d+) can be for training", str(error.value))
+    assert split(table, counts={"cat": int(largest), "dog": 9}).counts("train")["cat"] == int(largest)
+    with pytest.raises(ConfigError):
+        split(table, counts={"cat": int(largest) + 1, "dog": 9})
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from fer_experiments.classifier.config import ClassifierConfig
 from fer_experiments.classifier.recipe import build_optimizer
+from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import check_signature
 
 
@@ -19,12 +20,14 @@ def explain_wrong_parts(group: str, config: ClassifierConfig, channels: int) -> 
     group: the key of the configuration, classifier or reference_classifier; channels: of the images.
     """
     checks = {
-        "network": partial(_check_network, config, channels),
-        "optimizer": partial(_check_optimizer, config.optimizer),
+        "network": partial(_check_network, f"{group}.network", config, channels),
+        "optimizer": partial(_check_optimizer, f"{group}.optimizer", config.optimizer),
     }
     for key, check in checks.items():
         try:
             check()
+        except ConfigError as error:
+            yield str(error)
         except Exception as error:  # torch, and a user's network or optimizer, raise anything
             message = str(error)
             yield f"{group}.{key}={getattr(config, key)}: {message[:1].lower()}{message[1:]}"
@@ -36,14 +39,14 @@ def build_without_memory(config: ClassifierConfig, channels: int) -> nn.Module:
         return config.build_network(2, channels)
 
 
-def _check_network(config: ClassifierConfig, channels: int) -> None:
-    check_signature("network", config.network, "num_classes", "channels", "image_size")
+def _check_network(key: str, config: ClassifierConfig, channels: int) -> None:
+    check_signature(key, config.network, "num_classes", "channels", "image_size")
     build_without_memory(config, channels)
 
 
-def _check_optimizer(node: Mapping[str, Any]) -> None:
+def _check_optimizer(key: str, node: Mapping[str, Any]) -> None:
     """Build the optimizer of `node` for two parameters. Raises ValueError if that fails or builds something else."""
-    check_signature("optimizer", node, "params", "lr")
+    check_signature(key, node, "params", "lr")
     parameters = [nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,))]
     try:
         optimizer = build_optimizer(node, 1e-3, parameters)

@@ -7,6 +7,7 @@ data.imbalance.
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ def _carve_valid_and_draw_train(
     train = table[table["split"] == "train"]
     needs_valid = not (table["split"] == "valid").any()
     valid_counts = _count_valid(train, source, classes) if needs_valid else dict.fromkeys(classes, 0)
-    check_counts(_count(train, classes), valid_counts, source)
+    check_counts(table, partial(count_valid, source.valid_fraction) if needs_valid else lambda count: 0, source)
     groups = shuffle_groups(train, np.random.default_rng([seed, RandomStream.TRAINING_SPLIT]))
     valid = draw_per_class(train, valid_counts, groups)
     drawn = _draw_train(train, source, classes, groups, train.index.isin(valid))
@@ -213,15 +214,18 @@ def _carve_valid_and_draw_train(
 
 
 def _count_valid(train: pd.DataFrame, source: DataSource, classes: tuple[str, ...]) -> dict[str, int]:
-    """Return {class: validation images}: data.valid_fraction of data.counts, else of what the class has.
-
-    A class of which that is less than MIN_VALID gets more, up to twice as many: a threshold or an epoch that is chosen
-    on four images is chosen by chance.
-    """
+    """Return {class: validation images} for data.counts, else for what the class has."""
     counts = _count(train, classes) | (source.counts or {})
-    fraction = source.valid_fraction
-    wanted = {name: min(max(MIN_VALID, fraction * counts[name]), 2 * fraction * counts[name]) for name in classes}
-    return {name: max(1, round(wanted[name])) for name in classes}
+    return {name: count_valid(source.valid_fraction, counts[name]) for name in classes}
+
+
+def count_valid(fraction: float, count: int) -> int:
+    """Return the number of validation images of a class: the fraction of `count`.
+
+    If that is less than MIN_VALID it gets more, up to twice as many: a threshold or an epoch that is chosen on four
+    images is chosen by chance.
+    """
+    return max(1, round(min(max(MIN_VALID, fraction * count), 2 * fraction * count)))
 
 
 def _draw_train(

@@ -1,9 +1,12 @@
 """What a split needs of the data and of its keys; each check raises ConfigError and names the remedy."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from fer_experiments.data.sources.base import PARTS, DataSource
 from fer_experiments.errors import ConfigError
+from fer_experiments.override_syntax import format_override
 
 MAX_LISTED = 10  # unreadable images in a message
 
@@ -23,10 +26,6 @@ def check_readable(index: pd.DataFrame, source: DataSource) -> None:
 
 def check_class_keys(available: list[str], source: DataSource) -> None:
     """Raise ConfigError if data.classes or data.counts name a class that is not available, or contradict each other."""
-    for key, names in (("classes", source.classes), ("counts", source.counts)):
-        unknown = sorted(set(names or ()) - set(available))
-        if unknown:
-            raise ConfigError(f"data.{key}: no class {', '.join(unknown)}; the data has {', '.join(available)}")
     if source.classes is not None and source.counts is not None:
         extra = sorted(set(source.counts) - set(source.classes))
         if extra:
@@ -34,6 +33,10 @@ def check_class_keys(available: list[str], source: DataSource) -> None:
                 f"data.counts: {', '.join(extra)} is not in data.classes={source.classes}; "
                 "give counts for those, or data.counts=null"
             )
+    for key, names in (("classes", source.classes), ("counts", source.counts)):
+        unknown = sorted(set(names or ()) - set(available))
+        if unknown:
+            raise ConfigError(f"data.{key}: no class {', '.join(unknown)}; the data has {', '.join(available)}")
 
 
 def check_classes(classes: tuple[str, ...], source: DataSource) -> None:
@@ -84,19 +87,29 @@ def check_test_counts(test: pd.DataFrame, test_counts: dict[str, int], classes: 
             )
 
 
-def check_counts(available: dict[str, int], valid: dict[str, int], source: DataSource) -> None:
-    """Raise ConfigError if data.counts exceeds the training images of a class.
+def check_counts(table: pd.DataFrame, count_valid: Callable[[int], int], source: DataSource) -> None:
+    """Raise ConfigError if data.counts exceeds what a class has beside its validation and test images.
 
-    available: {class: images} of the part train; valid: {class: images of it that are needed for validation}.
+    Args:
+        table: the images, with the part of each in `split`.
+        count_valid: from a count of training images to that of the validation images to be carved out of train.
+        source: the data source with its keys.
     """
     for name, count in (source.counts or {}).items():
-        remaining = max(0, available[name] - valid[name])
-        if count > remaining:
-            beside = f" beside {valid[name]} for validation (data.valid_fraction={source.valid_fraction})"
-            raise ConfigError(
-                f"data.counts={{{name}: {count}}}: there are {remaining} training images of {name}"
-                + (beside if valid[name] else "")
-            )
+        parts = table.loc[table["label"] == name, "split"].value_counts()
+        train, valid, test = (int(parts.get(part, 0)) for part in PARTS)
+        if count + count_valid(count) <= train:
+            continue
+        largest = next((n for n in range(train, 0, -1) if n + count_valid(n) <= train), 0)
+        for_valid = valid + (count_valid(largest) if largest else 0)
+        fitting = ", ".join(f"{key}: {value}" for key, value in {**(source.counts or {}), name: largest}.items())
+        remedy = f"{format_override(f'data.counts={{{fitting}}}')} or fewer"
+        remedy = f"give {remedy}" if largest else f"add images of {name}, or leave it out"
+        images = "1 image" if train + valid + test == 1 else f"{train + valid + test} images"
+        raise ConfigError(
+            f"data.counts={{{name}: {count}}}: {name} has {images}, of which {for_valid} are for "
+            f"validation and {test} for test, so that at most {largest} can be for training; {remedy}"
+        )
 
 
 def check_complete(table: pd.DataFrame, classes: tuple[str, ...], source_parts: set[str]) -> None:

@@ -14,6 +14,8 @@ from omegaconf import DictConfig
 
 import fer_experiments.run_naming  # noqa: F401 - launchers pickle this callback, and its processes need the resolvers
 from fer_experiments.errors import ConfigError
+from fer_experiments.exit_status import refuse
+from fer_experiments.hydra_errors import explain_unwritable_folder
 from fer_experiments.report.__main__ import main
 from fer_experiments.runs.sweep_progress import BASIC_SWEEPER, SweepPlan, read_sweep_progress
 
@@ -29,7 +31,11 @@ class SweepReport(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        SweepPlan.from_config(config).save(folder)
+        try:
+            SweepPlan.from_config(config).save(folder)
+        except OSError as error:  # Hydra would only warn of what a callback raises
+            cause = error.__cause__
+            refuse(explain_unwritable_folder("hydra.sweep.dir", cause if isinstance(cause, OSError) else error))
         atexit.register(write_sweep_report, folder)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:

@@ -41,11 +41,17 @@ class SweepPlan(JSONRecord):
         sweeper = config.hydra.sweeper
         if sweeper._target_ != BASIC_SWEEPER:
             return cls(started=time.time(), total=sweeper.get("n_trials"))
-        overrides = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-        overrides += list_overrides(config)
-        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-        (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(overrides), None)
+        jobs = list_sweep_jobs(config)
         return cls(started=time.time(), total=len(jobs), jobs=[_hashed_overrides(job) for job in jobs])
+
+
+def list_sweep_jobs(config: DictConfig) -> list[list[str]]:
+    """Return the overrides of each job of the composed sweep, for which Hydra is set up now, with its own sweeper."""
+    overrides = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    overrides += list_overrides(config)
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(overrides), None)
+    return jobs
 
 
 class JobProgress(BaseModel):

@@ -9,12 +9,12 @@ from yaml import YAMLError
 
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.errors import ConfigError
-from fer_experiments.renamed_keys import present_name
 from fer_experiments.runs.start import CONFIG_FILE
-from fer_experiments.strict_config import GROUPS_OF_OBJECTS, build_config, check_targets_are_known, describe_errors
+from fer_experiments.strict_config import GROUPS_OF_OBJECTS, build_config, check_targets_are_known
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import RunContext, Settings, to_container
 from fer_experiments.trainer.callbacks.build import check_monitors
+from fer_experiments.validation_errors import describe_errors
 
 GROUPS = (
     "train",
@@ -49,20 +49,20 @@ class Config(Settings):
             try:
                 objects[group] = build_config(group, node.get(group))
             except ConfigError as error:
-                errors.append(str(error))
+                errors += str(error).splitlines()
         try:
-            if not errors:
-                config = cls(**(node | objects))
-                config.check_accelerator()
-                check_monitors(config.callbacks)
-                config.check_reference_classifier()
-                config.check_checkpoint()
-                return config.with_context(context)
-            unknown = sorted(set(node) - set(cls.model_fields))
-            errors += [f"{key}: {_explain_unknown_group(key)}" for key in unknown]
+            config = cls(**(node | objects))
         except ValidationError as error:
-            errors += describe_errors("", error, cls.model_fields)
-        raise ConfigError("\n".join(errors))
+            wrong_groups = tuple(f"{group}{mark}" for group in set(GROUPS) - set(objects) for mark in ".:=")
+            lines = describe_errors("", error, cls.model_fields, node)
+            errors = _join_errors([line for line in lines if not line.startswith(wrong_groups)], errors)
+        if errors:
+            raise ConfigError("\n".join(errors))
+        config.check_accelerator()
+        check_monitors(config.callbacks)
+        config.check_reference_classifier()
+        config.check_checkpoint()
+        return config.with_context(context)
 
     def check_checkpoint(self) -> None:
         """Raise ConfigError if the job needs `checkpoint` and has none, or has it and does not take it."""
@@ -78,9 +78,10 @@ class Config(Settings):
             )
 
 
-def _explain_unknown_group(key: str) -> str:
-    present = present_name(key)
-    return "unknown key" if present is None else f"is now {present}"
+def _join_errors(root: list[str], groups: list[str]) -> list[str]:
+    """Join the errors of root keys and of groups, without those of groups that take the wrong value of a root key."""
+    repeated = tuple(f"{group}.{line.partition(':')[0]}:" for group in GROUPS for line in root)
+    return [*root, *(line for line in groups if not line.startswith(repeated))]
 
 
 def load_config(file: Path, trust: bool = False) -> DictConfig:

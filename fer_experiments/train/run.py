@@ -38,12 +38,13 @@ def run_job(composed: DictConfig) -> float | None:
     node = hydra.hydra
     folder, choices = Path(node.runtime.output_dir), dict(node.runtime.choices)
     is_search = choices["hydra/sweeper"] != "basic"
+    config = _read_config(composed, node)  # a wrong configuration leaves no files
     if is_search:
         check_direction(node.sweeper)
-        config = _read_config(composed, node)
         config.train.check_objective(config)
     if composed.plan_only:
-        _check(config := _read_config(composed, node))
+        config = check_without_torch(composed, node)
+        _check_with_torch(config)
         plan_job(config)
         return None
     with launch_ranks(composed, node):
@@ -90,8 +91,8 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     """Check the configuration, import torch, and run the job."""
     node = hydra.hydra
     retrain_gans_before = _start_of_command(node, status) if composed.rerun else 0.0
-    config = _read_config(composed, node, retrain_gans_before)
-    _check(config)
+    config = check_without_torch(composed, node, retrain_gans_before)
+    _check_with_torch(config)
     keep_freed_memory()
     plan_job(config)
     on_rank_zero(save_config)(composed, folder)
@@ -109,10 +110,8 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
         log.info("next, your own images: python -m fer_experiments data=folder data.root=PATH experiment=images")
 
 
-def _check(config: Config) -> None:
-    """Raise ConfigError for whatever can be known to be wrong before any work; import torch."""
-    check_batch_sizes(config)
-    config.train.check(config)
+def _check_with_torch(config: Config) -> None:
+    """Import torch; raise ConfigError for whatever else can be known to be wrong before any work."""
     with show_activity("starting"):
         import lightning  # noqa: F401 - every job needs it, and with torch it takes seconds
 
@@ -135,6 +134,17 @@ def _read_config(composed: DictConfig, node: DictConfig, retrain_gans_before: fl
     check_experiment_keys(composed, node.runtime)
     run_folder = Path(node.sweep.dir if node.mode == RunMode.MULTIRUN else node.runtime.output_dir).resolve()
     return Config.read(composed, RunContext(dict(node.runtime.choices), retrain_gans_before, run_folder))
+
+
+def check_without_torch(composed: DictConfig, node: DictConfig, retrain_gans_before: float = 0.0) -> Config:
+    """Read and check a job's configuration, as far as that needs no torch. Raises ConfigError.
+
+    composed: the job's configuration; node: Hydra's own; retrain_gans_before: as RunContext's.
+    """
+    config = _read_config(composed, node, retrain_gans_before)
+    check_batch_sizes(config)
+    config.train.check(config)
+    return config
 
 
 def _start_of_command(node: DictConfig, status: Status) -> float:

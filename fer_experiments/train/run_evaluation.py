@@ -22,6 +22,7 @@ from fer_experiments.data.samplers import SequentialBatches
 from fer_experiments.data.sources import DataSource
 from fer_experiments.data.sources.base import PARTS
 from fer_experiments.distributed import on_rank_zero
+from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.confusion_figure import draw_confusion_matrix
 from fer_experiments.evaluation.evaluation_result import EvaluationResult, InternalTest, compute_intervals
 from fer_experiments.evaluation.metrics import classification_metrics
@@ -97,7 +98,10 @@ def load_classifier(settings: Settings, checkpoint: Path) -> TrainedClassifier:
     """Load a checkpoint; a network that is not of this package must be that of the configured classifier."""
     network = settings.classifier.network["_target_"]
     network = None if network in PACKAGE_NETWORKS else network
-    return TrainedClassifier.load(checkpoint, network, "classifier.network._target_=")
+    try:
+        return TrainedClassifier.load(checkpoint, network, "classifier.network._target_=")
+    except ConfigError as error:
+        raise ConfigError(f"checkpoint={error}") from None
 
 
 def prepare_images(source: DataSource, trained: TrainedClassifier, parts: dict[str, str]) -> PreparedData:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.question import Question
 from fer_experiments.report.study_record import Growth, StudyRecord
-from fer_experiments.train.arms.compose import compose_arms, full_name
+from fer_experiments.train.arms.compose import baseline_name, compose_arms
 from fer_experiments.train.check_training import check_accumulation, check_study_starts_anew
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
@@ -22,7 +22,9 @@ DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)min)?(?:(\d+)s)?")
 
 
 def _parse_duration(value: Any) -> Any:
-    """Return the seconds of "30min" or "1h30min"; what is no text is left to pydantic."""
+    """Return the seconds of "30min" or "1h30min". Raises ValueError for a number, which has no unit."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"has no unit; give {value}min, {value}s or {value}h")
     if not isinstance(value, str):
         return value
     match = DURATION.fullmatch(value)
@@ -65,6 +67,7 @@ class Study(Job, Question):
             raise ConfigError(
                 f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
             )
+        baseline_name(self.baseline, settings)
         check_study_starts_anew(settings)
         check_accumulation(settings, compose_arms(self.arms, settings))
 
@@ -126,7 +129,7 @@ class Study(Job, Question):
 
     def _question(self, settings: Settings) -> Question:
         fields = self.model_dump(include=set(Question.model_fields))
-        return Question(**fields | {"baseline": full_name(self.baseline, settings)})
+        return Question(**fields | {"baseline": baseline_name(self.baseline, settings)})
 
     def check_objective(self, settings: Settings) -> None:
         if all(arm.leak for arm in compose_arms(self.arms, settings)):

@@ -11,9 +11,10 @@ from typing import Any
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 
 from fer_experiments.balance import Joint
+from fer_experiments.conf_files import explain_unknown_option
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arm_name import LEAK_SUFFIX, ArmName
 from fer_experiments.joint import JointConfig
@@ -44,8 +45,7 @@ def compose_arms(names: list[str], settings: Settings) -> list[Arm]:
     reached: set[tuple[str, str]] = set()
     for name in names:
         parsed = _parse(name)
-        options = {"balance": parsed.balance, "augment": parsed.augment or choices["augment"]}
-        nodes = {group: _load_option(group, option, f"train.arms: {name}") for group, option in options.items()}
+        nodes = _load_nodes("train.arms", name, settings)
         for group, node in nodes.items():
             shared = {key: value for key, value in changes[group].items() if key in node}
             node.update(shared)
@@ -60,10 +60,25 @@ def compose_arms(names: list[str], settings: Settings) -> list[Arm]:
     return arms
 
 
-def full_name(name: str, settings: Settings) -> str:
-    """Return the arm's name with its augmentation, the run's if the name has none."""
+def baseline_name(name: str, settings: Settings) -> str:
+    """Return the name of train.baseline with its augmentation, the run's if it has none.
+
+    Raises ConfigError if it names a balance or augment that does not exist.
+    """
+    _load_nodes("train.baseline", name, settings)
+    return _full_name(name, settings)
+
+
+def _full_name(name: str, settings: Settings) -> str:
     parsed = _parse(name)
     return str(replace(parsed, augment=parsed.augment or settings.context.choices["augment"]))
+
+
+def _load_nodes(key: str, name: str, settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the nodes of balance and augment that a name stands for. key: train.arms or train.baseline, for errors."""
+    parsed = _parse(name)
+    options = {"balance": parsed.balance, "augment": parsed.augment or settings.context.choices["augment"]}
+    return {group: _load_option(group, option, f"{key}: {name}") for group, option in options.items()}
 
 
 def _build_arm(name: str, parsed: ArmName, nodes: dict[str, dict[str, Any]], settings: Settings) -> Arm:
@@ -75,7 +90,7 @@ def _build_arm(name: str, parsed: ArmName, nodes: dict[str, dict[str, Any]], set
         if joint is None:
             raise ConfigError(f"train.arms: {name}: {parsed.balance} is not trained together with a GAN; use joint")
         joint = _build(name, "joint", {"_target_": JOINT_TARGET, **joint.model_dump(), **arm_settings["joint"]})
-    return Arm(full_name(name, settings), balance, augment, joint, leak=parsed.leak)
+    return Arm(_full_name(name, settings), balance, augment, joint, leak=parsed.leak)
 
 
 def _build(name: str, group: str, node: dict[str, Any]) -> Any:
@@ -144,8 +159,10 @@ def _find_changes(group: str, option: str, values: dict[str, Any]) -> dict[str, 
 def _load_option(group: str, option: str, where: str) -> dict[str, Any]:
     try:
         return deepcopy(_compose(group, option))
-    except (HydraException, ValueError) as error:  # ValueError for a name that no file can have
-        raise ConfigError(f"{where}: conf/{group}/ has no {option}: {str(error).splitlines()[0]}") from None
+    except (MissingConfigException, ValueError):  # ValueError for a name that no file can have
+        raise ConfigError(f"{where}: {explain_unknown_option(group, option, is_override=False)}") from None
+    except HydraException as error:
+        raise ConfigError(f"{where}: conf/{group}/{option}.yaml: {str(error).splitlines()[0]}") from None
 
 
 @cache  # a composition takes a tenth of a second
