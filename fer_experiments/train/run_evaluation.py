@@ -109,6 +109,7 @@ def prepare_images(source: DataSource, trained: TrainedClassifier, parts: dict[s
         update={
             "channels": trained.channels,
             "grayscale": trained.stored_channels == 1,
+            "white_level": trained.white_level or source.white_level,
             "image_size": trained.cached_size,
             "bottleneck": trained.bottleneck,
         }

@@ -45,6 +45,7 @@ class DataSource(StrictConfig, ABC):
     test_seed: Annotated[int, Field(ge=0)]
     channels: Literal[1, 3]
     grayscale: bool
+    white_level: Annotated[float, Field(gt=0)] | None
     image_size: Annotated[int, Field(ge=8, le=1024)] | None
     bottleneck: Annotated[int, Field(ge=8, le=1024)] | None
     skip_corrupt: bool
@@ -89,7 +90,9 @@ class DataSource(StrictConfig, ABC):
 
     def fingerprint(self, items: "pd.DataFrame") -> str:
         """Return 24 hexadecimal digits of all items and of how they are read; they name the cache."""
-        digest = hashlib.sha256(f"{self.stored_channels} {self.image_size} {self.max_pixels}\n".encode())
+        digest = hashlib.sha256(
+            f"{self.stored_channels} {self.image_size} {self.max_pixels} {self.white_level}\n".encode()
+        )
         for path, label, part, state in zip(
             items["path"], items["label"], items["part"], self.state(items), strict=True
         ):

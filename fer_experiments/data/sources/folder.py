@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 from PIL import Image
 
 from fer_experiments.data.decode import open_image
+from fer_experiments.data.dicom import check_pydicom
 from fer_experiments.data.sources.base import DataSource, file_state
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
@@ -14,7 +15,7 @@ from fer_experiments.strict_config import UserPath
 if TYPE_CHECKING:
     import pandas as pd
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".dcm"}
 PART_NAMES = {
     "train": "train",
     "training": "train",
@@ -22,6 +23,7 @@ PART_NAMES = {
     "val": "valid",
     "validation": "valid",
     "test": "test",
+    "testing": "test",
 }
 
 
@@ -45,6 +47,7 @@ class Folder(DataSource):
         if not rows:
             allowed = ", ".join(sorted(EXTENSIONS))
             raise ConfigError(f"data.root={root}: no images in root/CLASS/ (looked for {allowed})")
+        check_pydicom([path for path, _, _ in rows], f"data.root={root}")
         return pd.DataFrame(rows, columns=["path", "label", "part"])
 
     def open(self, path: str) -> Image.Image:
