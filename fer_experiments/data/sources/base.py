@@ -72,6 +72,13 @@ class DataSource(StrictConfig, ABC):
                 "{name in the data: name of the class}"
             )
 
+    def suggest_root(self) -> str:
+        """Return what the user may have meant if the classes are not those that were expected, or "".
+
+        It continues the sentence of an error: "; did you mean data.root=...?".
+        """
+        return ""
+
     @abstractmethod
     def items(self) -> "pd.DataFrame":
         """Return a row for each image: path (unique, relative), label, part (train, valid or test).
