@@ -39,7 +39,7 @@ def save(path, image, **options):
 def decoded(tmp_path, image, name="x.png", keys=None, **options) -> np.ndarray:
     """Return the pixels in the cache of a source that has only this image."""
     save(tmp_path / "one" / "a" / name, image, **options)
-    opened = open_cache(source("folder", root=tmp_path / "one", **keys or {}))
+    opened = open_cache(source("folder", root=tmp_path / "one", **{"grayscale": False} | (keys or {})))
     assert list(opened.index["error"]) == [""]
     return opened.images[0]
 
@@ -108,7 +108,7 @@ def test_content_hash_is_of_the_image_before_it_is_resized(tmp_path):
 def test_without_image_size_the_side_is_the_images_own_if_all_agree_else_128(tmp_path, sizes, keys, side):
     for number, size in enumerate(sizes):
         save(tmp_path / "a" / f"{number}.png", Image.new("RGB", size))
-    assert open_cache(source("folder", root=tmp_path, **keys)).images.shape == (len(sizes), side, side, 3)
+    assert open_cache(source("folder", root=tmp_path, **keys)).images.shape == (len(sizes), side, side, 1)
 
 
 @pytest.mark.parametrize(("keys", "channels"), [({}, 3), ({"grayscale": True}, 1), ({"channels": 1}, 1)])
@@ -208,6 +208,53 @@ def test_sixteen_bits_are_scaled_and_not_clipped():
     assert np.asarray(to_8_bit(Image.fromarray(values), 1)).tolist() == [[0, 100, 255]]
 
 
+# data.grayscale=auto
+
+
+def test_images_without_colour_are_stored_in_one_channel_and_that_is_logged_once(tmp_path, caplog):
+    for number, mode in enumerate(["L", "RGB", "I;16", "LA"]):
+        image = Image.fromarray(GRAY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(GRAY).convert(mode)
+        save(tmp_path / "a" / f"{number}.png", image)
+    (tmp_path / "a" / "broken.png").write_text("text")
+    data = source("folder", root=tmp_path, grayscale="auto")
+    with caplog.at_level("INFO"):
+        assert [open_cache(data).images.shape[-1] for _ in range(2)] == [1, 1]
+    lines = [record.message for record in caplog.records if "grayscale" in record.message]
+    assert lines == [
+        "data.grayscale=auto: none of 5 images that were looked at has colour, so all are read as grayscale; "
+        "data.grayscale=false reads them in colour"
+    ]
+
+
+@pytest.mark.parametrize("place", [0, 60, 119])
+def test_an_image_with_colour_that_is_looked_at_keeps_three_channels(tmp_path, place, caplog):
+    for number in range(120):
+        save(tmp_path / "a" / f"{number:03d}.png", Image.fromarray(GRAY))
+    coloured = GRAY[..., None].repeat(3, -1)
+    coloured[3, 2, 1] ^= 1  # the smallest difference of one pixel
+    save(tmp_path / "a" / f"{place:03d}.png", Image.fromarray(coloured))
+    with caplog.at_level("INFO"):
+        assert source("folder", root=tmp_path, grayscale="auto").stored_channels == (1 if place == 119 else 3)
+    assert (f"a/{place:03d}.png has colour, so all images are read in colour" in caplog.text) == (place < 119)
+
+
+def test_at_most_fifty_images_are_looked_at(tmp_path, monkeypatch):
+    for number in range(120):
+        save(tmp_path / "a" / f"{number:03d}.png", Image.fromarray(GRAY))
+    opened, open_image = [], Folder.open
+    monkeypatch.setattr(Folder, "open", lambda self, path: opened.append(path) or open_image(self, path))
+    assert source("folder", root=tmp_path, grayscale="auto").stored_channels == 1
+    assert opened == [f"a/{number:03d}.png" for number in range(0, 120, 3)]
+    assert source("folder", root=tmp_path, grayscale="auto", channels=1).stored_channels == 1
+    assert len(opened) == 40
+
+
+@pytest.mark.parametrize("kind", ["folder", "table"])
+def test_a_users_images_are_read_as_they_are(read, pets, kind):
+    overrides = {"folder": "data.root=.", "table": "data.table=x.csv"}
+    assert read(f"data={kind}", overrides[kind]).data.grayscale == "auto"
+
+
 # More than 8 bits
 
 RAMP = np.linspace(0, 1, 256).reshape(16, 16)
@@ -286,9 +333,9 @@ def test_an_animation_gives_its_first_picture(tmp_path):
 
 
 def test_second_opening_decodes_nothing(pets, monkeypatch):
-    first = open_cache(pets())
+    first = open_cache(pets(grayscale=False))
     monkeypatch.setattr(Folder, "open", lambda self, path: pytest.fail("decoded again"))
-    second = open_cache(pets())
+    second = open_cache(pets(grayscale=False))
     assert second.folder == first.folder
     assert second.index.equals(first.index)
 
