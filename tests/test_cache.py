@@ -300,7 +300,8 @@ def test_values_that_have_no_brightness_are_an_error(tmp_path, kind, values, spa
     }
 
 
-def test_all_images_of_a_set_share_the_white_level_of_the_brightest(tmp_path):
+def test_all_images_of_a_set_share_the_white_level_of_the_brightest(tmp_path, caplog):
+    caplog.set_level("INFO")
     for name, top in (("bright", 4000), ("dark", 500), ("darkest", 100)):
         save_ramp(tmp_path / "a" / f"{name}.png", top)
     save(tmp_path / "a" / "eight.png", Image.fromarray((RAMP * 100).astype(np.uint8)))
@@ -308,6 +309,7 @@ def test_all_images_of_a_set_share_the_white_level_of_the_brightest(tmp_path):
     peaks = dict(zip(opened.index["path"], opened.images.max((1, 2, 3)).tolist(), strict=True))
     assert peaks == {"a/bright.png": 249, "a/dark.png": 31, "a/darkest.png": 6, "a/eight.png": 100}
     assert list(opened.index["white_level"]) == ["4095", "4095", "4095", ""]
+    assert "more than 8 bits: 4095 is white in all of them; data.white_level=VALUE changes it" in caplog.text
 
 
 def test_the_white_level_can_be_chosen(tmp_path):

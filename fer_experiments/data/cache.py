@@ -153,6 +153,11 @@ def _decode_all(source: DataSource, paths: list[str], file: Path) -> dict[str, l
         decode_rows(list(range(len(paths))), source.white_level)
         levels = [item.white_level for item in decoded]
         highest = max((level for level in levels if level is not None), default=None)
+        if highest is not None:
+            log.info(
+                "grayscale images of more than 8 bits: %g is white in all of them; data.white_level=VALUE changes it",
+                highest,
+            )
         lower = [row for row, level in enumerate(levels) if level not in (None, highest)]
         if lower:
             decode_rows(lower, highest)
