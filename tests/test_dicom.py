@@ -14,20 +14,18 @@ pydicom = pytest.importorskip("pydicom")
 STORED = np.linspace(0, 4095, 64).round().astype(np.uint16).reshape(8, 8)
 
 
-def save_dicom(file, stored=STORED, bits=12, **elements):
-    """Save values (H, W) as an uncompressed DICOM file of one monochrome frame, with other elements by keyword."""
-    from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
-
+def save_dicom(file, stored=STORED, bits=12, syntax=pydicom.uid.ExplicitVRLittleEndian, **elements):
+    """Save values (H, W) as a DICOM file of one monochrome frame, with other elements by keyword."""
     file.parent.mkdir(parents=True, exist_ok=True)
     dataset = pydicom.Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, "1.2.3"
+    dataset.SOPClassUID, dataset.SOPInstanceUID = pydicom.uid.SecondaryCaptureImageStorage, "1.2.3"
     dataset.Rows, dataset.Columns = stored.shape[:2]
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, bits, bits - 1
     dataset.PixelRepresentation = int(stored.dtype == np.int16)
     dataset.PixelData = stored.tobytes()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.TransferSyntaxUID = syntax
     for name, value in elements.items():
         setattr(dataset, name, value)
     dataset.save_as(file, enforce_file_format=True)
@@ -90,6 +88,20 @@ def test_what_is_not_a_monochrome_image_is_refused(tmp_path, elements, message):
     save_dicom(tmp_path / "x.dcm", **elements)
     with pytest.raises(ValueError, match=message):
         open_image(tmp_path / "x.dcm")
+
+
+def test_a_deflated_file_could_fill_the_memory_and_is_refused(tmp_path):
+    save_dicom(tmp_path / "x.dcm", syntax=pydicom.uid.DeflatedExplicitVRLittleEndian)
+    with pytest.raises(ValueError, match="a deflated DICOM file, whose size is not limited; save it without compressi"):
+        open_image(tmp_path / "x.dcm")
+
+
+def test_a_compressed_file_is_read(tmp_path):
+    save_dicom(tmp_path / "plain.dcm")
+    dataset = pydicom.dcmread(tmp_path / "plain.dcm")
+    dataset.compress(pydicom.uid.RLELossless)
+    dataset.save_as(tmp_path / "rle.dcm")
+    np.testing.assert_array_equal(read_pixels(tmp_path / "rle.dcm"), read_pixels(tmp_path / "plain.dcm"))
 
 
 def test_a_folder_of_dicom_files_is_a_data_source(tmp_path):

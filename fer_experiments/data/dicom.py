@@ -38,13 +38,16 @@ def read_dicom(path: Path, max_pixels: int) -> Image.Image:
     (BitsStored) goes from black to white, so that images of the same kind keep their brightness relative to each other.
     A VOI lookup table is not applied.
 
-    Raises ValueError if pydicom is missing or the file has colour, several frames or more than max_pixels, and whatever
-    pydicom raises for a file that it can't read.
+    Raises ValueError if pydicom is missing, or if the file is deflated or has colour, several frames or more than
+    max_pixels; and whatever pydicom raises for a file that it can't read.
     """
     if find_spec("pydicom") is None:
         raise ValueError(f"reading DICOM {INSTALL}")
     from pydicom import dcmread
+    from pydicom.filereader import read_file_meta_info
 
+    if read_file_meta_info(path).TransferSyntaxUID.is_deflated:
+        raise ValueError("a deflated DICOM file, whose size is not limited; save it without compression")
     dataset = dcmread(path)
     _check_kind(dataset, max_pixels)
     values, low, high = _apply_window(dataset)
