@@ -219,7 +219,7 @@ def test_images_without_colour_are_stored_in_one_channel_and_that_is_logged_once
     data = source("folder", root=tmp_path, grayscale="auto")
     with caplog.at_level("INFO"):
         assert [open_cache(data).images.shape[-1] for _ in range(2)] == [1, 1]
-    lines = [record.message for record in caplog.records if "grayscale" in record.message]
+    lines = [record.message for record in caplog.records if "data.grayscale" in record.message]
     assert lines == [
         "data.grayscale=auto: none of 5 images that were looked at has colour, so all are read as grayscale; "
         "data.grayscale=false reads them in colour"
@@ -310,6 +310,16 @@ def test_all_images_of_a_set_share_the_white_level_of_the_brightest(tmp_path, ca
     assert peaks == {"a/bright.png": 249, "a/dark.png": 31, "a/darkest.png": 6, "a/eight.png": 100}
     assert list(opened.index["white_level"]) == ["4095", "4095", "4095", ""]
     assert "more than 8 bits: 4095 is white in all of them; data.white_level=VALUE changes it" in caplog.text
+
+
+def test_a_tiff_in_which_zero_is_white_is_inverted(tmp_path):
+    save_ramp(tmp_path / "a" / "x.tif", 4095)
+    content = (tmp_path / "a" / "x.tif").read_bytes()
+    black_is_zero, white_is_zero = (struct.pack("<HHII", 262, 3, 1, value) for value in (1, 0))
+    assert content.count(black_is_zero) == 1
+    (tmp_path / "a" / "x.tif").write_bytes(content.replace(black_is_zero, white_is_zero))
+    pixels = open_cache(source("folder", root=tmp_path)).images[0, ..., 0]
+    np.testing.assert_allclose(pixels, 255 - RAMP * 255, atol=0.51)
 
 
 def test_the_white_level_can_be_chosen(tmp_path):

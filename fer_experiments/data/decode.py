@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from fer_experiments.data.dicom import is_dicom, read_dicom
 
@@ -25,6 +26,7 @@ FORMATS = (
 )  # recognised by content; without the decoders that start other programs
 MAX_FILE_BYTES = 2**28
 DEFAULT_MAX_PIXELS = 2**26  # for images to which data.max_pixels does not apply
+WHITE_IS_ZERO = 0  # of TIFF's PhotometricInterpretation
 # 1 for floats in [0, 1] alone, then the largest value of 8, 10, 12, 14 and 16 bits.
 WHITE_LEVELS = (1, 255, 1023, 4095, 16383, 65535)
 
@@ -80,11 +82,13 @@ def to_8_bit(image: Image.Image, channels: int, white_level: float | None = None
 
     white_level: as for `decode`; higher values become white as well.
     """
+    is_inverted = getattr(image, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO
     image = ImageOps.exif_transpose(image)
     level = find_white_level(image)
     if level is not None:  # PIL would clip the values
         values = np.asarray(image, dtype=np.float64)
         image = Image.fromarray(np.clip(values * (255 / (white_level or level)), 0, 255).round().astype(np.uint8))
+        image = ImageOps.invert(image) if is_inverted else image  # which PIL does for 8 bits alone
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
