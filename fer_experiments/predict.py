@@ -98,7 +98,7 @@ def _classify(
 
 def _classify_chunk(trained: TrainedClassifier, files: list[Path]) -> Iterator[tuple[Row, Image | None]]:
     """Yield the row and the image of each file, in order; the image is None if it can't be read."""
-    contents = [_read_image(file, trained.stored_channels) for file in files]
+    contents = [_read_image(file, trained.stored_channels, trained.white_level) for file in files]
     images = [content for content in contents if not isinstance(content, str)]
     outputs = iter(trained.probabilities(trained.prepare(images)).tolist() if images else [])
     for file, content in zip(files, contents, strict=True):
@@ -110,13 +110,13 @@ def _classify_chunk(trained: TrainedClassifier, files: list[Path]) -> Iterator[t
             yield {"path": str(file), "predicted": predicted, "probabilities": probabilities}, content
 
 
-def _read_image(path: Path, channels: int) -> Image | str:
+def _read_image(path: Path, channels: int, white_level: float | None) -> Image | str:
     """Return the image, or why it can't be read."""
     from fer_experiments.data.decode import decode, open_image
 
     try:
         with open_image(path) as image:
-            return decode(image, channels)
+            return decode(image, channels, white_level=white_level)
     except Exception as error:  # decoders raise anything for broken files; each is reported by its path
         return f"can't be read as an image: {type(error).__name__}: {error}".replace("\n", " ")
 

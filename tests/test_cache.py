@@ -39,7 +39,7 @@ def save(path, image, **options):
 def decoded(tmp_path, image, name="x.png", keys=None, **options) -> np.ndarray:
     """Return the pixels in the cache of a source that has only this image."""
     save(tmp_path / "one" / "a" / name, image, **options)
-    opened = open_cache(source("folder", root=tmp_path / "one", **keys or {}))
+    opened = open_cache(source("folder", root=tmp_path / "one", **{"grayscale": False} | (keys or {})))
     assert list(opened.index["error"]) == [""]
     return opened.images[0]
 
@@ -108,7 +108,7 @@ def test_content_hash_is_of_the_image_before_it_is_resized(tmp_path):
 def test_without_image_size_the_side_is_the_images_own_if_all_agree_else_128(tmp_path, sizes, keys, side):
     for number, size in enumerate(sizes):
         save(tmp_path / "a" / f"{number}.png", Image.new("RGB", size))
-    assert open_cache(source("folder", root=tmp_path, **keys)).images.shape == (len(sizes), side, side, 3)
+    assert open_cache(source("folder", root=tmp_path, **keys)).images.shape == (len(sizes), side, side, 1)
 
 
 @pytest.mark.parametrize(("keys", "channels"), [({}, 3), ({"grayscale": True}, 1), ({"channels": 1}, 1)])
@@ -208,6 +208,133 @@ def test_sixteen_bits_are_scaled_and_not_clipped():
     assert np.asarray(to_8_bit(Image.fromarray(values), 1)).tolist() == [[0, 100, 255]]
 
 
+# data.grayscale=auto
+
+
+def test_images_without_colour_are_stored_in_one_channel_and_that_is_logged_once(tmp_path, caplog):
+    for number, mode in enumerate(["L", "RGB", "I;16", "LA"]):
+        image = Image.fromarray(GRAY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(GRAY).convert(mode)
+        save(tmp_path / "a" / f"{number}.png", image)
+    (tmp_path / "a" / "broken.png").write_text("text")
+    data = source("folder", root=tmp_path, grayscale="auto")
+    with caplog.at_level("INFO"):
+        assert [open_cache(data).images.shape[-1] for _ in range(2)] == [1, 1]
+    lines = [record.message for record in caplog.records if "data.grayscale" in record.message]
+    assert lines == [
+        "data.grayscale=auto: none of 5 images that were looked at has colour, so all are read as grayscale; "
+        "data.grayscale=false reads them in colour"
+    ]
+
+
+@pytest.mark.parametrize("place", [0, 60, 119])
+def test_an_image_with_colour_that_is_looked_at_keeps_three_channels(tmp_path, place, caplog):
+    for number in range(120):
+        save(tmp_path / "a" / f"{number:03d}.png", Image.fromarray(GRAY))
+    coloured = GRAY[..., None].repeat(3, -1)
+    coloured[3, 2, 1] ^= 1  # the smallest difference of one pixel
+    save(tmp_path / "a" / f"{place:03d}.png", Image.fromarray(coloured))
+    with caplog.at_level("INFO"):
+        assert source("folder", root=tmp_path, grayscale="auto").stored_channels == (1 if place == 119 else 3)
+    assert (f"a/{place:03d}.png has colour, so all images are read in colour" in caplog.text) == (place < 119)
+
+
+def test_at_most_fifty_images_are_looked_at(tmp_path, monkeypatch):
+    for number in range(120):
+        save(tmp_path / "a" / f"{number:03d}.png", Image.fromarray(GRAY))
+    opened, open_image = [], Folder.open
+    monkeypatch.setattr(Folder, "open", lambda self, path: opened.append(path) or open_image(self, path))
+    assert source("folder", root=tmp_path, grayscale="auto").stored_channels == 1
+    assert opened == [f"a/{number:03d}.png" for number in range(0, 120, 3)]
+    assert source("folder", root=tmp_path, grayscale="auto", channels=1).stored_channels == 1
+    assert len(opened) == 40
+
+
+@pytest.mark.parametrize("kind", ["folder", "table"])
+def test_a_users_images_are_read_as_they_are(read, pets, kind):
+    overrides = {"folder": "data.root=.", "table": "data.table=x.csv"}
+    assert read(f"data={kind}", overrides[kind]).data.grayscale == "auto"
+
+
+# More than 8 bits
+
+RAMP = np.linspace(0, 1, 256).reshape(16, 16)
+
+
+def save_ramp(file, top, kind=np.uint16):
+    """Save RAMP with values from 0 to `top`."""
+    values = RAMP * top
+    save(file, Image.fromarray((values if kind == np.float32 else values.round()).astype(kind)))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_the_bits_that_a_sixteen_bit_image_uses_go_from_black_to_white(tmp_path, bits, suffix):
+    save_ramp(tmp_path / "a" / f"x{suffix}", 2**bits - 1)
+    opened = open_cache(source("folder", root=tmp_path))
+    np.testing.assert_allclose(opened.images[0, ..., 0], RAMP * 255, atol=0.51)
+    assert opened.white_level == 2**bits - 1
+
+
+@pytest.mark.parametrize("top", [1, 0.7, 255, 4094, 65535])
+def test_floats_are_white_at_one_or_as_whole_numbers_are(tmp_path, top):
+    save_ramp(tmp_path / "a" / "x.tif", top, np.float32)
+    white = next(level for level in (1, 255, 4095, 65535) if top <= level)
+    pixels = open_cache(source("folder", root=tmp_path)).images[0, ..., 0]
+    np.testing.assert_allclose(pixels, RAMP * top / white * 255, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "span"),
+    [
+        (np.float32, [-0.5, 1], "-0.5 to 1"),
+        (np.float32, [np.nan, 1], "nan to nan"),
+        (np.float32, [0, np.inf], "0 to inf"),
+        (np.int32, [-1024, 3000], "-1024 to 3000"),
+        (np.int32, [0, 65536], "0 to 65536"),
+    ],
+)
+def test_values_that_have_no_brightness_are_an_error(tmp_path, kind, values, span):
+    save(tmp_path / "a" / "x.tif", Image.fromarray(np.tile(np.array(values, kind), (8, 4))))
+    assert errors(tmp_path) == {
+        "a/x.tif": f"ValueError: values from {span}; save it with whole numbers from 0 to 65,535, or floats from 0 to 1"
+    }
+
+
+def test_all_images_of_a_set_share_the_white_level_of_the_brightest(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for name, top in (("bright", 4000), ("dark", 500), ("darkest", 100)):
+        save_ramp(tmp_path / "a" / f"{name}.png", top)
+    save(tmp_path / "a" / "eight.png", Image.fromarray((RAMP * 100).astype(np.uint8)))
+    opened = open_cache(source("folder", root=tmp_path))
+    peaks = dict(zip(opened.index["path"], opened.images.max((1, 2, 3)).tolist(), strict=True))
+    assert peaks == {"a/bright.png": 249, "a/dark.png": 31, "a/darkest.png": 6, "a/eight.png": 100}
+    assert list(opened.index["white_level"]) == ["4095", "4095", "4095", ""]
+    assert "more than 8 bits: 4095 is white in all of them; data.white_level=VALUE changes it" in caplog.text
+
+
+def test_a_tiff_in_which_zero_is_white_is_inverted(tmp_path):
+    save_ramp(tmp_path / "a" / "x.tif", 4095)
+    content = (tmp_path / "a" / "x.tif").read_bytes()
+    black_is_zero, white_is_zero = (struct.pack("<HHII", 262, 3, 1, value) for value in (1, 0))
+    assert content.count(black_is_zero) == 1
+    (tmp_path / "a" / "x.tif").write_bytes(content.replace(black_is_zero, white_is_zero))
+    pixels = open_cache(source("folder", root=tmp_path)).images[0, ..., 0]
+    np.testing.assert_allclose(pixels, 255 - RAMP * 255, atol=0.51)
+
+
+def test_the_white_level_can_be_chosen(tmp_path):
+    for top in (100, 1500):
+        save_ramp(tmp_path / "a" / f"{top}.png", top)
+    opened = open_cache(source("folder", root=tmp_path, white_level=1000))
+    assert opened.images.max((1, 2, 3)).tolist() == [26, 255]
+    assert opened.white_level == 1000
+
+
+def test_a_set_of_eight_bit_images_has_no_white_level(pets):
+    assert open_cache(pets()).white_level is None
+    np.testing.assert_array_equal(open_cache(pets(white_level=7)).images, open_cache(pets()).images)
+
+
 def test_an_animation_gives_its_first_picture(tmp_path):
     first, second = Image.new("RGB", (8, 8), (255, 0, 0)), Image.new("RGB", (8, 8), (0, 255, 0))
     pixels = decoded(tmp_path, first, "x.webp", save_all=True, append_images=[second], lossless=True)
@@ -218,9 +345,9 @@ def test_an_animation_gives_its_first_picture(tmp_path):
 
 
 def test_second_opening_decodes_nothing(pets, monkeypatch):
-    first = open_cache(pets())
+    first = open_cache(pets(grayscale=False))
     monkeypatch.setattr(Folder, "open", lambda self, path: pytest.fail("decoded again"))
-    second = open_cache(pets())
+    second = open_cache(pets(grayscale=False))
     assert second.folder == first.folder
     assert second.index.equals(first.index)
 
@@ -239,7 +366,9 @@ def test_seed_counts_and_classes_share_one_cache(pets):
     assert len(folders) == 1
 
 
-@pytest.mark.parametrize("keys", [{"grayscale": True}, {"image_size": 16}, {"max_pixels": 10**6}])
+@pytest.mark.parametrize(
+    "keys", [{"grayscale": True}, {"image_size": 16}, {"max_pixels": 10**6}, {"white_level": 4095}]
+)
 def test_keys_that_change_the_pixels_make_another_cache(pets, keys):
     assert open_cache(pets(**keys)).folder != open_cache(pets()).folder
 
@@ -315,10 +444,10 @@ def test_waiting_for_another_job_is_logged(tmp_path, caplog):
 def test_an_interrupted_build_leaves_no_cache_and_is_repeated(pets, tmp_path, monkeypatch, stop):
     decode_item = cache_module._decode_item
 
-    def interrupted(images, side, path):
+    def interrupted(images, side, white_level, path):
         if path == "dog/010.png":
             raise stop
-        return decode_item(images, side, path)
+        return decode_item(images, side, white_level, path)
 
     with monkeypatch.context() as patch:
         patch.setattr(cache_module, "_decode_item", interrupted)
@@ -401,11 +530,11 @@ def test_the_bytes_of_a_large_cache_are_checked_only_if_its_time_has_changed(pet
 def test_images_that_disappear_while_they_are_read_leave_no_cache(pets, two_classes, monkeypatch, tmp_path):
     decode_item = cache_module._decode_item
 
-    def deleting(images, side, path):
+    def deleting(images, side, white_level, path):
         if path == "dog/010.png":
             (two_classes / "dog" / "011.png").unlink()
             (two_classes / path).unlink()
-        return decode_item(images, side, path)
+        return decode_item(images, side, white_level, path)
 
     monkeypatch.setattr(cache_module, "_decode_item", deleting)
     with pytest.raises(

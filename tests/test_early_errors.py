@@ -50,6 +50,7 @@ CASES = {
     "train=joint augment=randaugment": "augment: joint+randaugment: what a GAN's networks see needs a gradient; use "
     "augment=none, traditional or strong",
     "data=folder": "data.root: Missing mandatory value: root; give it as data.root=VALUE",
+    "data=table": "data.table: Missing mandatory value: table; give it as data.table=VALUE",
     "gan.epochs=": "gan.epochs='': input should be a valid integer",
     "~gan.epochs": "gan.epochs: is required",
     "gan.epochs=${nothing}": "gan.epochs: Interpolation key 'nothing' not found; give it as gan.epochs=VALUE",

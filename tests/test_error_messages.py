@@ -217,7 +217,7 @@ MISTAKES = [
         ["data.root=note.txt: is a file; give the folder that holds a folder for each"],
         "",
     ),
-    ("data=folder data.root=pets/cat", ["data.root=pets/cat: no images in root/CLASS/ (looked for .bmp, .jpeg, "], ""),
+    ("data=folder data.root=pets/cat", ["data.root=pets/cat: no images in root/CLASS/ (looked for .bmp, .dcm, "], ""),
     ("train=evaluate checkpoint=nowhere.ckpt", ["checkpoint=nowhere.ckpt: can't be read: No such file"], ""),
     ("train=evaluate checkpoint=note.txt", ["checkpoint=note.txt: is not a checkpoint"], ""),
     ("train=dcgan gan.pretrained=nowhere.ckpt", ["gan.pretrained='nowhere.ckpt': there is no such file; give"], ""),

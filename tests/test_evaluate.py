@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from fer_experiments.report.evaluation_page import (
     describe_evaluation,
 )
 from fer_experiments.runs.training_files import find_parts
+from fer_experiments.train.run_evaluation import prepare_images
 from tests.conftest import source, write_images
 from tests.test_jobs import tags
 from tests.test_predict import PLAIN, PLAIN_OVERRIDES, RUNS
@@ -296,3 +298,16 @@ def test_evaluation_json_is_what_the_page_is_made_from(train, evaluate):
     folder, evaluation = evaluate(train())
     content = json.loads((folder / "evaluation.json").read_text())
     assert EvaluationResult.model_validate(content) == evaluation
+
+
+def test_dark_images_of_twelve_bits_are_measured_as_bright_as_those_of_the_training(tmp_path):
+    for label, top in (("cat", 500), ("dog", 300)):
+        (tmp_path / "new" / label).mkdir(parents=True)
+        for number in range(3):
+            values = np.full((8, 8), top + number, np.uint16)
+            Image.fromarray(values).save(tmp_path / "new" / label / f"{number}.png")
+    keys = {"channels": 1, "stored_channels": 1, "cached_size": 8, "bottleneck": None, "classes": ("cat", "dog")}
+    data = source("folder", root=tmp_path / "new", white_level=600)
+    peaks = [prepare_images(data, SimpleNamespace(white_level=level, **keys), {}).cache.images.max()
+             for level in (4095.0, None)]  # fmt: skip
+    assert peaks == [round(502 / 4095 * 255), round(502 / 600 * 255)]

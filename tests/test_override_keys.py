@@ -88,7 +88,7 @@ def test_keys_are_not_explained_if_the_user_adds_files():
     [
         (
             ["data.root=."],
-            "data.root: there is no such key in data=faces; it is in data=fer2013, data=folder, data=mma",
+            "data.root: there is no such key in data=faces; it is in data=fer2013, data=folder, data=mma, data=table",
         ),
         (["train=joint", "+train.seeds=3"], "train.seeds: there is no such key in train=joint; it is in train=study"),
         (["experiment=full", "data.root=."], "data.root: there is no such key in data=faces; it is in data=fer2013"),

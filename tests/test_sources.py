@@ -12,6 +12,7 @@ from PIL import Image
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.sources import FER2013, MMA, DataSource, DrawnFaces, Folder
 from fer_experiments.data.sources.base import PARTS
+from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from tests.conftest import source, write_images
 
@@ -55,14 +56,22 @@ def test_folder_of_classes_is_all_train(two_classes):
     assert items["path"].str.startswith(("cat/", "dog/")).all()
 
 
-@pytest.mark.parametrize("valid", ["valid", "val", "validation", "VAL"])
-def test_part_folders_keep_their_parts(tmp_path, valid):
-    for part in ("Train", valid, "test"):
+@pytest.mark.parametrize(
+    ("train", "valid", "test"),
+    [
+        ("train", "valid", "test"),
+        ("Train", "Validation", "Test"),
+        ("training", "val", "testing"),
+        ("TRAIN", "VAL", "TEST"),
+    ],
+)
+def test_part_folders_keep_their_parts(tmp_path, train, valid, test):
+    for part in (train, valid, test):
         write_images(tmp_path / part / "a", 1)
     assert list_items(source("folder", root=tmp_path)) == {
-        ("Train/a/000.png", "a", "train"),
+        (f"{train}/a/000.png", "a", "train"),
         (f"{valid}/a/000.png", "a", "valid"),
-        ("test/a/000.png", "a", "test"),
+        (f"{test}/a/000.png", "a", "test"),
     }
 
 
@@ -72,7 +81,9 @@ def test_a_source_may_lack_parts(tmp_path):
     assert {row[2] for row in list_items(source("folder", root=tmp_path))} == {"train", "test"}
 
 
-@pytest.mark.parametrize("name", ["x.jpg", "x.JPG", "x.jpeg", "x.JPEG", "x.png", "x.PNG", "x.bmp", "x.webp", "x.WebP"])
+@pytest.mark.parametrize(
+    "name", ["x.jpg", "x.JPG", "x.jpeg", "x.JPEG", "x.png", "x.PNG", "x.bmp", "x.webp", "x.WebP", "x.tif", "x.TIFF"]
+)
 def test_every_promised_extension_is_read_in_any_case(tmp_path, name):
     (tmp_path / "a").mkdir()
     Image.new("RGB", (9, 9)).save(
@@ -197,14 +208,16 @@ def test_a_root_that_is_a_file_is_refused(tmp_path):
 def test_no_images_names_the_layout_and_the_extensions(tmp_path, name):
     if name:
         Image.new("L", (8, 8)).save(tmp_path / name, format="PNG")
-    with pytest.raises(ConfigError, match=r"no images in root/CLASS/ \(looked for \.bmp, \.jpeg, \.jpg, "):
+    with pytest.raises(ConfigError, match=r"no images in root/CLASS/ \(looked for \.bmp, \.dcm, \.jpeg, \.jpg, "):
         source("folder", root=tmp_path).items()
 
 
 def test_parts_beside_classes_are_refused(tmp_path):
     for name in ("train", "test", "cat"):
         write_images(tmp_path / name / "a", 1)
-    with pytest.raises(ConfigError, match=r"has the parts test, train and beside them cat; give a folder of classes"):
+    with pytest.raises(
+        ConfigError, match=r"has the parts test, train and beside them cat; give .* also be called training, val,"
+    ):
         source("folder", root=tmp_path).items()
 
 
@@ -228,6 +241,87 @@ def test_a_folder_that_cant_be_listed_is_an_error_and_never_skipped(tmp_path, mo
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(ConfigError, match=rf"data\.root: the folder .*{closed} can't be read: Permission denied"):
         source("folder", root=tmp_path).items()
+
+
+# Layouts that are not what was meant
+
+
+@pytest.fixture
+def warnings(caplog):
+    """warnings() -> the messages since the test began."""
+    warn_once.cache_clear()
+    return lambda: [record.message for record in caplog.records]
+
+
+def test_files_that_are_not_read_are_counted_in_one_line(tmp_path, warnings):
+    for part in ("train", "test"):
+        write_images(tmp_path / part / "a", 1)
+        for number in range(5):
+            (tmp_path / part / "a" / f"{number}.HEIC").write_bytes(b"")
+        (tmp_path / part / "a" / "Thumbs.db").write_bytes(b"")
+    (tmp_path / "test" / "a" / "film.mp4").write_bytes(b"")
+    (tmp_path / "test" / "a" / "IM0001").write_bytes(b"")
+    for _ in range(2):
+        assert len(source("folder", root=tmp_path).items()) == 2
+    assert warnings() == [
+        f"data.root={tmp_path}: 12 files were skipped: 10 .heic, 1 .mp4, 1 without a suffix; read are .bmp, .dcm, "
+        ".jpeg, .jpg, .png, .tif, .tiff, .webp"
+    ]
+
+
+def test_a_folder_of_images_alone_has_no_warning(two_classes, warnings):
+    source("folder", root=two_classes).items()
+    assert warnings() == []
+
+
+def test_a_class_of_files_that_are_not_read_names_their_types(two_classes):
+    (two_classes / "owl").mkdir()
+    (two_classes / "owl" / "x.npy").write_bytes(b"")
+    with pytest.raises(
+        ConfigError, match=r"class owl in .* has no images of a type that is read, but 1 \.npy; convert"
+    ):
+        source("folder", root=two_classes).items()
+
+
+def test_images_beside_the_classes_are_named(two_classes, warnings):
+    write_images(two_classes, 2)
+    assert len(source("folder", root=two_classes).items()) == 32
+    assert warnings() == [
+        f"data.root: 2 images lie in {two_classes} beside the folders of classes, such as 000.png; they are of no "
+        "class and not used; move each into the folder of its class"
+    ]
+
+
+def test_a_folder_of_one_class_suggests_the_level_above(two_classes):
+    message = rf"has images but no class folders; did you mean data\.root={two_classes}, where cat, dog lie\?$"
+    with pytest.raises(ConfigError, match=message):
+        source("folder", root=two_classes / "cat").items()
+
+
+def test_a_folder_of_images_without_classes_says_so(tmp_path):
+    write_images(tmp_path / "loose", 2)
+    with pytest.raises(ConfigError, match=r"it has images but no class folders; put them into one folder for each cla"):
+        source("folder", root=tmp_path / "loose").items()
+
+
+def test_a_folder_around_the_classes_suggests_the_level_below(two_classes):
+    data = source("folder", root=two_classes.parent, cache_dir=two_classes.parent / ".cache")
+    message = (
+        rf"data: one class only \(pets\); .* two or more; did you mean data\.root={two_classes}, where cat, dog lie"
+    )
+    with pytest.raises(ConfigError, match=message):
+        PreparedData.prepare(data, 0)
+
+
+def test_folders_that_may_be_parts_of_unknown_names_are_warned_about(tmp_path, warnings):
+    for part in ("fold1", "fold2"):
+        for label in ("cat", "dog"):
+            write_images(tmp_path / part / label, 1)
+    assert set(source("folder", root=tmp_path).items()["label"]) == {"fold1", "fold2"}
+    assert warnings() == [
+        f"data.root={tmp_path}: fold1, fold2 are taken for the classes, but each holds cat, dog; if those are the "
+        f"classes, rename fold1, fold2 to train, valid and test, or give one of them, as data.root={tmp_path}/fold1"
+    ]
 
 
 # FER2013

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from fer_experiments.data.split import COLUMNS, Split, make_split
+from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from tests.conftest import source
 
@@ -360,7 +361,9 @@ def test_a_source_of_one_class_is_refused():
 def test_a_class_that_is_missing_from_a_part_is_named_with_the_remedy(part):
     table = THREE[(THREE["part"] != part) | (THREE["label"] != "dog")]
     remedy = rf"carve the part out of train with data\.parts=\{{{part}: null\}}$"
-    with pytest.raises(ConfigError, match=rf"data: the class dog has no images for {part}; add some, .*{remedy}"):
+    with pytest.raises(
+        ConfigError, match=rf"data: the class dog \(\d+ in all\) has no images for {part}; add some, .*{remedy}"
+    ):
         split(table)
     assert split(table, parts={part: None}).counts(part)["dog"] > 0
 
@@ -368,14 +371,18 @@ def test_a_class_that_is_missing_from_a_part_is_named_with_the_remedy(part):
 @pytest.mark.parametrize("keys", [{}, {"imbalance": 2.0}])
 @pytest.mark.parametrize("table", [flat(cat=1, dog=50), THREE[(THREE["part"] != "train") | (THREE["label"] != "cat")]])
 def test_a_class_without_training_images_is_named_and_carving_is_not_advised(table, keys):
-    with pytest.raises(ConfigError, match=r"the class cat has no images for train; .* with data\.classes$"):
+    with pytest.raises(
+        ConfigError, match=r"the class cat \((1|60) in all\) has no images for train; .* with data\.classes$"
+    ):
         split(table, **keys)
 
 
 def test_a_class_of_copies_of_one_image_is_named():
     table = flat(cat=20, dog=50)
     table.loc[table["label"] == "cat", "content_hash"] = "the same"
-    with pytest.raises(ConfigError, match=r"the class cat has no images for valid; .* with data\.classes$"):
+    with pytest.raises(
+        ConfigError, match=r"the class cat \(20 in all\) has no images for valid; .* with data\.classes$"
+    ):
         split(table)
 
 
@@ -383,9 +390,21 @@ def test_three_images_of_a_class_are_enough():
     assert counts(split(flat(cat=3, dog=30))) == [{"cat": 1, "dog": 19}, {"cat": 1, "dog": 5}, {"cat": 1, "dog": 6}]
 
 
+@pytest.mark.parametrize("images", [3, 24, 30])
+def test_classes_with_few_images_are_named_with_their_numbers(caplog, images):
+    warn_once.cache_clear()
+    for _ in range(2):
+        split(flat(cat=images, dog=200, owl=100))
+    numbers = {3: "train 1, valid 1, test 1", 24: "train 15, valid 4, test 5"}.get(images)
+    assert [record.message for record in caplog.records] == ([] if numbers is None else [
+        f"data: classes with under 5 images in a part (cat: {numbers}): their recall is measured on so few images that "
+        "it says little; add images, or choose other classes with data.classes"
+    ])  # fmt: skip
+
+
 def test_data_without_readable_images_is_a_clear_error():
     table = CARVED.assign(error="broken")
-    with pytest.raises(ConfigError, match="the class cat, dog has no images for train"):
+    with pytest.raises(ConfigError, match=r"the class cat \(0 in all\), dog \(0 in all\) has no images for train"):
         split(table, skip_corrupt=True)
 
 

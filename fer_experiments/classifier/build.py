@@ -41,6 +41,7 @@ def build_provenance(
         "split_hash": data.split.hash,
         "seed": seed,
         "stored_channels": data.source.stored_channels,
+        "white_level": data.cache.white_level,
         "channels": data.source.channels,
         "image_size": image_size,
         "cached_size": data.cache.images.shape[1],

@@ -32,6 +32,7 @@ class TrainedClassifier(Predictor):
 
     Attributes:
         stored_channels: of its training images on disk.
+        white_level: the value that was white in those with more than 8 bits; None: there were none.
         cached_size: the side to which they were resized first.
         bottleneck: the side that they passed through after that; None: they passed through none.
         split_hash: of the split that it was trained on.
@@ -39,6 +40,7 @@ class TrainedClassifier(Predictor):
     """
 
     stored_channels: int
+    white_level: float | None
     cached_size: int
     bottleneck: int | None
     split_hash: str
@@ -83,6 +85,7 @@ class TrainedClassifier(Predictor):
                 flip_test=_read_flip_test(settings),
                 shift=_read_shift(checkpoint["state_dict"]),
                 stored_channels=provenance["stored_channels"],
+                white_level=provenance.get("white_level"),  # a checkpoint of version 0.1.0 has none
                 cached_size=provenance["cached_size"],
                 bottleneck=provenance["bottleneck"],
                 split_hash=provenance["split_hash"],

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from PIL import Image
 import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.atomic_write import sync
 from fer_experiments.data.checksums import find_damage, write_checksums
-from fer_experiments.data.decode import decode
+from fer_experiments.data.decode import decode, find_white_level
 from fer_experiments.data.sources.base import DataSource
 from fer_experiments.errors import ConfigError
 from fer_experiments.progress import show_activity, track
@@ -29,7 +29,7 @@ from fer_experiments.progress import show_activity, track
 log = logging.getLogger(__name__)
 IMAGES, INDEX = FILES = ("images.npy", "index.csv")
 MAX_SIDE = 128  # if data.image_size is null, images that are larger or of unlike sizes are resized to this side
-VERSION = 2  # of the file formats; a new version makes new caches
+VERSION = 3  # of the file formats; a new version makes new caches
 SUBMITTED_AT_ONCE = 1000  # images, so that memory does not grow with their number
 
 
@@ -37,8 +37,9 @@ SUBMITTED_AT_ONCE = 1000  # images, so that memory does not grow with their numb
 class ImageCache:
     """Decoded images (N, S, S, C) uint8, memory-mapped, and the index of their files.
 
-    index: path, label, part, content_hash and error of each image; error is "" if it could be decoded. The labels are
-    those of data.rename, of which the files know nothing, because it changes no pixel.
+    index: path, label, part, content_hash, error and white_level of each image; error is "" if it could be decoded,
+    white_level is "" if it has 8 bits. The labels are those of data.rename, of which the files know nothing, because it
+    changes no pixel.
     """
 
     folder: Path
@@ -49,6 +50,24 @@ class ImageCache:
     def bytes(self) -> int:
         """The size of the folder's files."""
         return sum(file.stat().st_size for file in self.folder.iterdir())
+
+    @property
+    def white_level(self) -> float | None:
+        """The value that became white in grayscale images of more than 8 bits; None if there are none."""
+        levels = self.index["white_level"]
+        return max((float(level) for level in levels[levels != ""].unique()), default=None)
+
+
+class DecodedItem(NamedTuple):
+    """An image of the source: pixels (side, side, C) uint8 and the hash of those before resizing, or an error.
+
+    white_level: by which an image of more than 8 bits was decoded; None if it has 8.
+    """
+
+    pixels: np.ndarray | None
+    content_hash: str = ""
+    error: str = ""
+    white_level: float | None = None
 
 
 def open_cache(source: DataSource) -> ImageCache:
@@ -98,9 +117,9 @@ def _build(source: DataSource, items: pd.DataFrame, folder: Path) -> None:
         shutil.rmtree(abandoned)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
     try:
-        hashes, errors = _decode_all(source, list(items["path"]), temporary / IMAGES)
-        items.assign(content_hash=hashes, error=errors).to_csv(temporary / INDEX, index=False, errors="surrogateescape")
-        _check_unchanged(source, items, folder, errors)
+        decoded = _decode_all(source, list(items["path"]), temporary / IMAGES)
+        items.assign(**decoded).to_csv(temporary / INDEX, index=False, errors="surrogateescape")
+        _check_unchanged(source, items, folder, decoded["error"])
         write_checksums(temporary, FILES)
         temporary.chmod(0o755)  # mkdtemp's 0o700 would keep it from other users
         temporary.rename(folder)
@@ -110,22 +129,44 @@ def _build(source: DataSource, items: pd.DataFrame, folder: Path) -> None:
         raise
 
 
-def _decode_all(source: DataSource, paths: list[str], file: Path) -> tuple[list[str], list[str]]:
-    """Decode images into a .npy file; return the content hash and the error of each, one of the two is ""."""
+def _decode_all(source: DataSource, paths: list[str], file: Path) -> dict[str, list[str]]:
+    """Decode images into a .npy file; return their content_hash, error and white_level, "" where there is none.
+
+    Grayscale images of more than 8 bits get one white level, that of the brightest of them; those that were decoded
+    with a lower one are decoded again.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # PIL decodes without holding the interpreter's lock
         side = source.image_size or _choose_side(source, paths, pool)
         shape = (len(paths), side, side, source.stored_channels)
         _check_space(source, math.prod(shape))
         images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-        decode_item = partial(_decode_item, source, side)
-        hashes, errors = [], []
-        for row, (pixels, content_hash, error) in enumerate(_map(pool, decode_item, paths, "preparing images")):
-            if pixels is not None:
-                images[row] = pixels
-            hashes.append(content_hash)
-            errors.append(error)
+        decoded = [DecodedItem(None)] * len(paths)
+
+        def decode_rows(rows: list[int], white_level: float | None) -> None:
+            decode_item = partial(_decode_item, source, side, white_level)
+            items = _map(pool, decode_item, [paths[row] for row in rows], "preparing images")
+            for row, item in zip(rows, items, strict=True):
+                if item.pixels is not None:
+                    images[row] = item.pixels
+                decoded[row] = item._replace(pixels=None)
+
+        decode_rows(list(range(len(paths))), source.white_level)
+        levels = [item.white_level for item in decoded]
+        highest = max((level for level in levels if level is not None), default=None)
+        if highest is not None:
+            log.info(
+                "grayscale images of more than 8 bits: %g is white in all of them; data.white_level=VALUE changes it",
+                highest,
+            )
+        lower = [row for row, level in enumerate(levels) if level not in (None, highest)]
+        if lower:
+            decode_rows(lower, highest)
     images.flush()
-    return hashes, errors
+    return {
+        "content_hash": [item.content_hash for item in decoded],
+        "error": [item.error for item in decoded],
+        "white_level": ["" if item.white_level is None else str(item.white_level) for item in decoded],
+    }
 
 
 def _check_unchanged(source: DataSource, items: pd.DataFrame, folder: Path, errors: list[str]) -> None:
@@ -176,14 +217,16 @@ def _read_size(source: DataSource, path: str) -> tuple[int, int] | None:
         return None
 
 
-def _decode_item(source: DataSource, side: int, path: str) -> tuple[np.ndarray | None, str, str]:
-    """Return pixels (side, side, C) uint8, their hash before resizing, and ""; or None, "" and the error."""
+def _decode_item(source: DataSource, side: int, white_level: float | None, path: str) -> DecodedItem:
+    """Decode an image and resize it to `side`; white_level: None for the image's own."""
     try:
         with source.open(path) as image:
-            picture = decode(image, source.stored_channels, source.max_pixels)
+            picture = decode(image, source.stored_channels, source.max_pixels, white_level)
+            level = find_white_level(image)
     except Exception as error:  # decoders raise anything on hostile bytes; each file is reported by name
-        return None, "", f"{type(error).__name__}: {error}".replace("\n", " ")
+        return DecodedItem(None, error=f"{type(error).__name__}: {error}".replace("\n", " "))
     digest = hashlib.sha256(f"{picture.mode} {picture.size} ".encode() + picture.tobytes()).hexdigest()
     if picture.size != (side, side):
         picture = picture.resize((side, side), Image.Resampling.BICUBIC)
-    return np.asarray(picture).reshape(side, side, -1), digest, ""
+    pixels = np.asarray(picture).reshape(side, side, -1)
+    return DecodedItem(pixels, digest, white_level=None if level is None else white_level or level)

@@ -27,6 +27,7 @@ from fer_experiments.data.split_checks import (
     check_parts,
     check_readable,
     check_test_counts,
+    warn_about_few_images,
 )
 from fer_experiments.data.stratified import draw_per_class, shuffle_groups
 from fer_experiments.random_streams import RandomStream
@@ -105,7 +106,9 @@ def make_split(index: pd.DataFrame, source: DataSource, seed: int) -> Split:
     table = _draw_test(table, source, classes)
     table = _carve_valid_and_draw_train(table, source, classes, seed)
     check_complete(table, classes, source_parts)
-    return build_split(table, classes, report)
+    split = build_split(table, classes, report)
+    warn_about_few_images(report["images"], classes)
+    return split
 
 
 def build_split(table: pd.DataFrame, classes: tuple[str, ...], report: dict[str, Any]) -> Split:

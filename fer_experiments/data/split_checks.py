@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pandas as pd
 
 from fer_experiments.data.sources.base import PARTS, DataSource
+from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from fer_experiments.override_syntax import format_override
 
 MAX_LISTED = 10  # unreadable images in a message
+FEW_IMAGES = 5
 
 
 def check_readable(index: pd.DataFrame, source: DataSource) -> None:
@@ -42,7 +44,9 @@ def check_class_keys(available: list[str], source: DataSource) -> None:
 def check_classes(classes: tuple[str, ...], source: DataSource) -> None:
     """Raise ConfigError if there are fewer than two classes, or data.minority is not one of them."""
     if len(classes) < 2:
-        raise ConfigError(f"data: one class only ({', '.join(classes)}); a classifier needs two or more")
+        raise ConfigError(
+            f"data: one class only ({', '.join(classes)}); a classifier needs two or more{source.suggest_root()}"
+        )
     if source.minority is not None and source.minority not in classes:
         raise ConfigError(f"data.minority={source.minority}: is not one of {', '.join(classes)}")
 
@@ -117,12 +121,28 @@ def check_complete(table: pd.DataFrame, classes: tuple[str, ...], source_parts: 
 
     source_parts: the parts that came with the source; the others were carved out of train.
     """
+    totals = table["label"].value_counts()
+
+    def describe(name: str) -> str:
+        return f"{name} ({totals.get(name, 0)} in all)"
+
     for part in PARTS:
         labels = set(table.loc[table["split"] == part, "label"])
         missing = [name for name in classes if name not in labels]
         if missing:
             carve = f", or carve the part out of train with data.parts={{{part}: null}}"
             raise ConfigError(
-                f"data: the class {', '.join(missing)} has no images for {part}; add some, or choose other classes "
-                "with data.classes" + (carve if part in source_parts - {"train"} else "")
+                f"data: the class {', '.join(map(describe, missing))} has no images for {part}; add some, or choose "
+                "other classes with data.classes" + (carve if part in source_parts - {"train"} else "")
             )
+
+
+def warn_about_few_images(counts: dict[str, dict[str, int]], classes: tuple[str, ...]) -> None:
+    """Warn about classes that have fewer than FEW_IMAGES in a part. counts: {part: {class: images}}."""
+    few = [name for name in classes if min(counts[part][name] for part in PARTS) < FEW_IMAGES]
+    if few:
+        numbers = "; ".join(f"{name}: {', '.join(f'{part} {counts[part][name]}' for part in PARTS)}" for name in few)
+        warn_once(
+            f"data: classes with under {FEW_IMAGES} images in a part ({numbers}): their recall is measured on so few "
+            "images that it says little; add images, or choose other classes with data.classes"
+        )

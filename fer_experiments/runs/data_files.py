@@ -38,6 +38,7 @@ def write_data_files(folder: Path, data: PreparedData, generated: dict[str, int]
         "generated": generated,
         **data.split.report,
         "near_duplicates": near_duplicates.summary(),
+        "white_level": data.cache.white_level,
         "cache": str(data.cache.folder),
         "cache_bytes": data.cache.bytes,
     }

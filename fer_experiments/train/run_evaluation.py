@@ -113,6 +113,7 @@ def prepare_images(source: DataSource, trained: TrainedClassifier, parts: dict[s
         update={
             "channels": trained.channels,
             "grayscale": trained.stored_channels == 1,
+            "white_level": trained.white_level or source.white_level,
             "image_size": trained.cached_size,
             "bottleneck": trained.bottleneck,
         }
@@ -168,8 +169,10 @@ def _log_overlap(overlap: dict[str, int] | None, checkpoint: Path) -> None:
 def _describe_source(settings: Settings) -> str:
     """Return "data=folder data.root=PATH data.rename={anger: angry}"."""
     text = f"data={settings.context.choices.get('data', type(settings.data).__name__)}"
-    root, rename = getattr(settings.data, "root", None), settings.data.rename
-    text += "" if root is None else f" data.root={root}"
+    for key in ("table", "root"):
+        path = getattr(settings.data, key, None)
+        text += "" if path is None else f" data.{key}={path}"
+    rename = settings.data.rename
     pairs = ", ".join(f"{name}: {label}" for name, label in (rename or {}).items())
     return f"{text} data.rename={{{pairs}}}" if pairs else text
 

@@ -8,5 +8,6 @@ from fer_experiments.data.sources.drawn_faces import DrawnFaces
 from fer_experiments.data.sources.fer2013 import FER2013
 from fer_experiments.data.sources.folder import Folder
 from fer_experiments.data.sources.mma import MMA
+from fer_experiments.data.sources.table import Table
 
-__all__ = ["FER2013", "MMA", "DataSource", "DrawnFaces", "Folder"]
+__all__ = ["FER2013", "MMA", "DataSource", "DrawnFaces", "Folder", "Table"]

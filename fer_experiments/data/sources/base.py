@@ -1,19 +1,24 @@
 """The contract of every data source: it lists its images and opens one of them."""
 
 import hashlib
+import logging
 from abc import ABC, abstractmethod
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from PIL import Image
 from pydantic import BeforeValidator, Field
 
+from fer_experiments.data.decode import decode
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import StrictConfig, UserPath
 
 if TYPE_CHECKING:
     import pandas as pd
 
+log = logging.getLogger(__name__)
+MAX_SAMPLED = 50  # images by which data.grayscale=auto decides
 Part = Literal["train", "valid", "test"]
 Profile = Literal["minority", "exponential", "step"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
@@ -44,7 +49,8 @@ class DataSource(StrictConfig, ABC):
     test_counts: Annotated[dict[str, Count], Field(min_length=1)] | None
     test_seed: Annotated[int, Field(ge=0)]
     channels: Literal[1, 3]
-    grayscale: bool
+    grayscale: Literal[True, False, "auto"]
+    white_level: Annotated[float, Field(gt=0)] | None
     image_size: Annotated[int, Field(ge=8, le=1024)] | None
     bottleneck: Annotated[int, Field(ge=8, le=1024)] | None
     skip_corrupt: bool
@@ -55,7 +61,34 @@ class DataSource(StrictConfig, ABC):
     @property
     def stored_channels(self) -> int:
         """The channels of a cached image: 1 if images are read as grayscale, else 3."""
-        return 1 if self.grayscale or self.channels == 1 else 3
+        is_grayscale = self._is_gray_by_sample if self.grayscale == "auto" and self.channels == 3 else self.grayscale
+        return 1 if is_grayscale or self.channels == 1 else 3
+
+    @cached_property
+    def _is_gray_by_sample(self) -> bool:
+        """Whether no image of a sample has colour; those that can't be read do not count."""
+        paths = self.items()["path"]
+        sample = paths.iloc[:: -(-len(paths) // MAX_SAMPLED)]
+        colourful = next((path for path in sample if self._has_colour(path)), None)
+        if colourful is None:
+            log.info(
+                "data.grayscale=auto: none of %d images that were looked at has colour, so all are read as grayscale; "
+                "data.grayscale=false reads them in colour",
+                len(sample),
+            )
+        else:
+            log.info("data.grayscale=auto: %s has colour, so all images are read in colour", colourful)
+        return colourful is None
+
+    def _has_colour(self, path: str) -> bool:
+        """Whether a pixel of the image has unlike channels."""
+        try:
+            with self.open(path) as image:
+                picture = decode(image, 3, self.max_pixels)
+        except Exception:  # decoders raise anything on hostile bytes; the error is reported when the cache is built
+            return False
+        red, green, blue = picture.split()
+        return red.tobytes() != green.tobytes() or green.tobytes() != blue.tobytes()
 
     def class_of(self, name: str) -> str:
         """Return the class of the images that `items` lists under this name."""
@@ -70,6 +103,13 @@ class DataSource(StrictConfig, ABC):
                 f"data.rename: no class {', '.join(unknown)}; the data has {', '.join(sorted(available))}; give "
                 "{name in the data: name of the class}"
             )
+
+    def suggest_root(self) -> str:
+        """Return what the user may have meant if the classes are not those that were expected, or "".
+
+        It continues the sentence of an error: "; did you mean data.root=...?".
+        """
+        return ""
 
     @abstractmethod
     def items(self) -> "pd.DataFrame":
@@ -89,7 +129,9 @@ class DataSource(StrictConfig, ABC):
 
     def fingerprint(self, items: "pd.DataFrame") -> str:
         """Return 24 hexadecimal digits of all items and of how they are read; they name the cache."""
-        digest = hashlib.sha256(f"{self.stored_channels} {self.image_size} {self.max_pixels}\n".encode())
+        digest = hashlib.sha256(
+            f"{self.stored_channels} {self.image_size} {self.max_pixels} {self.white_level}\n".encode()
+        )
         for path, label, part, state in zip(
             items["path"], items["label"], items["part"], self.state(items), strict=True
         ):
