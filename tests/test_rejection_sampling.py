@@ -93,7 +93,7 @@ def test_arms_share_the_faults_that_any_and_that_all_of_them_reject(read):
 
 
 def test_an_unknown_fault_is_refused(read):
-    with pytest.raises(ConfigError, match=r"balance\.reject\.0='ugly'.*'memorised', 'off_class' or 'low_quality'"):
+    with pytest.raises(ConfigError, match=r"balance\.reject\[0\]='ugly'.*'memorised', 'off_class' or 'low_quality'"):
         read("train=cnn", "balance=dcgan", "balance.reject=[ugly]")
 
 
