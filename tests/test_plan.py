@@ -72,8 +72,8 @@ def test_the_planned_steps_are_those_that_are_trained(run, read, timed, tmp_path
     record = StudyRecord.load(folder := run(*overrides))
     assert {result.optimizer_steps for result in record.results} == {classifiers.steps}
     assert Result.load(folder / "seed_0" / "gan").optimizer_steps == 2 * gan.steps  # of both networks
-    assert (gan.count, classifiers.count) == (1, 2)
-    assert "none, dcgan" in classifiers.name
+    assert (gan.is_gan, classifiers.is_gan) == (True, False)
+    assert classifiers.name == "2 classifiers (none, dcgan)"
 
 
 def test_what_was_timed_is_not_timed_again(read, timed, tmp_path):

@@ -80,7 +80,7 @@ def plan_gans(settings: Settings, data: PreparedData, needed: Mapping[str, int])
 def _advise_budget(settings: Settings, plan: Plan) -> tuple[str, ...]:
     """Return which length of the GANs fits the first look into the budget, if it doesn't fit."""
     total = plan.seconds_for(plan.looks[0])
-    gans = [training for training in plan.trainings if training.name.startswith("GAN ") and training.seconds]
+    gans = [training for training in plan.trainings if training.is_gan and training.seconds]
     if total is None or plan.budget is None or total <= plan.budget or not gans:
         return ()
     length = f"{plan.looks[0]} seeds take longer than train.budget={format_rough_duration(plan.budget)}"
@@ -106,7 +106,7 @@ def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) ->
     )
     rest = SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
     seconds = None if step is None else step * steps + rest
-    return PlannedTraining(describe_gan(classes), gan.image_size, gan.batch_size, steps, seconds)
+    return PlannedTraining(describe_gan(classes), gan.image_size, gan.batch_size, steps, seconds, is_gan=True)
 
 
 def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> PlannedTraining:
@@ -161,7 +161,7 @@ def _join_alike(trainings: list[PlannedTraining]) -> list[PlannedTraining]:
         seconds = [training.seconds for training in group]
         total = None if None in seconds else sum(filter(None, seconds))
         name = group[0].name if len(group) == 1 else f"{len(group)} classifiers ({names})"
-        joined.append(replace(group[0], name=name, seconds=total, count=len(group)))
+        joined.append(replace(group[0], name=name, seconds=total))
     return joined
 
 

@@ -19,7 +19,7 @@ class PlannedTraining:
         batch_size: the images of a step.
         steps: of one training.
         seconds: that all of them take with one seed, with what is done before and after their steps; None: not known.
-        count: how many there are.
+        is_gan: whether it is a GAN's.
     """
 
     name: str
@@ -27,7 +27,7 @@ class PlannedTraining:
     batch_size: int
     steps: int
     seconds: float | None
-    count: int = 1
+    is_gan: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}, {self.steps:,} steps of {self.batch_size} at {self.image_size} pixels"
