@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.errors import ConfigError
 from fer_experiments.exit_status import run_command_line
-from fer_experiments.progress import show_activity, track
+from fer_experiments.progress import show_activity, show_stage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -86,13 +86,16 @@ def _classify(
     """
     rows: list[Row] = []
     pictures: list[tuple[Image, str]] = []
-    for start in track(range(0, len(files), CHUNK_SIZE), "classifying"):
-        for row, image in _classify_chunk(trained, files[start : start + CHUNK_SIZE]):
-            rows.append(row)
-            if image is None:
-                print(f"predict: {row['path']}: {row['error']}", file=sys.stderr)
-            elif len(pictures) < max_pictures:
-                pictures.append((image, f"{row['predicted']} {row['probabilities'][row['predicted']]:.0%}"))
+    with show_stage("classifying", len(files)) as advance:
+        for start in range(0, len(files), CHUNK_SIZE):
+            chunk = files[start : start + CHUNK_SIZE]
+            for row, image in _classify_chunk(trained, chunk):
+                rows.append(row)
+                if image is None:
+                    print(f"predict: {row['path']}: {row['error']}", file=sys.stderr)
+                elif len(pictures) < max_pictures:
+                    pictures.append((image, f"{row['predicted']} {row['probabilities'][row['predicted']]:.0%}"))
+            advance(start + len(chunk))
     return rows, pictures
 
 

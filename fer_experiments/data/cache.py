@@ -24,7 +24,7 @@ from fer_experiments.data.checksums import find_damage, write_checksums
 from fer_experiments.data.decode import decode, find_white_level
 from fer_experiments.data.sources.base import DataSource
 from fer_experiments.errors import ConfigError
-from fer_experiments.progress import show_activity, track
+from fer_experiments.progress import show_activity, show_stage
 
 log = logging.getLogger(__name__)
 IMAGES, INDEX = FILES = ("images.npy", "index.csv")
@@ -194,8 +194,11 @@ def _check_space(source: DataSource, needed: int) -> None:
 
 def _map(pool: ThreadPoolExecutor, function: Callable, paths: list[str], activity: str) -> Iterable:
     """Yield the function's results in the order of `paths`. activity: the label of the progress bar."""
-    for start in track(range(0, len(paths), SUBMITTED_AT_ONCE), activity):
-        yield from pool.map(function, paths[start : start + SUBMITTED_AT_ONCE])
+    with show_stage(activity, len(paths)) as advance:
+        for start in range(0, len(paths), SUBMITTED_AT_ONCE):
+            batch = paths[start : start + SUBMITTED_AT_ONCE]
+            yield from pool.map(function, batch)
+            advance(start + len(batch))
 
 
 def _choose_side(source: DataSource, paths: list[str], pool: ThreadPoolExecutor) -> int:
