@@ -18,6 +18,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.random_streams import RandomStream
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.joint import joint_datamodule
+from fer_experiments.train.gan.fit import group_by_gan
 from fer_experiments.train.gan.generated_images import get_or_train_gan
 from fer_experiments.train.settings import Settings
 
@@ -58,22 +59,13 @@ def get_or_make_generated_images(
             "trained for each of these classes. Use gan.target_class=null, or "
             "balance.sampling_strategy={CLASS: TOTAL}"
         )
-    if settings.gan.conditional:
-        if not needed:
-            return {}
-        images = get_or_train_gan(settings, data, needed, folder, leak=leak, rejection=rejection)
-        return dict.fromkeys(needed, images)
-    return {
-        label: get_or_train_gan(
-            settings,
-            data,
-            {label: count},
-            folder / label if len(needed) > 1 else folder,
-            leak=leak,
-            rejection=rejection,
-        )
-        for label, count in sorted(needed.items())
-    }
+    groups = group_by_gan(settings.gan, needed)
+    images: dict[str, Path] = {}
+    for group in groups:
+        place = folder / next(iter(group)) if len(groups) > 1 else folder
+        synthetic = get_or_train_gan(settings, data, group, place, leak=leak, rejection=rejection)
+        images |= dict.fromkeys(group, synthetic)
+    return images
 
 
 def build_datamodule(

@@ -1,7 +1,7 @@
 """The training of a GAN, and what it leaves before images are drawn from it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import lightning
@@ -62,7 +62,7 @@ def fit_gan(
     gan = settings.gan
     resume = ExactResume(folder, fingerprint)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    steps = -(-len(training_places(gan, clean_data, classes)) // gan.batch_size)
+    steps = count_steps_per_epoch(gan, clean_data, classes)
     places = training_places(gan, data, classes)
     images = gan_datamodule(settings, data, places, steps)
     model = build_gan(settings, data, classes)
@@ -157,12 +157,24 @@ def classes_to_train(gan: GANConfig, data: PreparedData, needed: dict[str, int])
     return list(data.classes) if gan.conditional else list(needed)
 
 
+def group_by_gan(gan: GANConfig, needed: Mapping[str, int]) -> list[dict[str, int]]:
+    """Return what each GAN makes of needed = {class: images}: a conditional one everything, another one class."""
+    if gan.conditional:
+        return [dict(needed)] if needed else []
+    return [{label: count} for label, count in sorted(needed.items())]
+
+
 def training_places(gan: GANConfig, data: PreparedData, classes: Sequence[str]) -> np.ndarray:
     """Return places (N,) in the training part; with gan.labels=balanced those of small classes are repeated."""
     labels = data.split.labels("train")
     if gan.conditional and gan.labels == "balanced":
         return repeat_small_classes("all", labels, seed=0)
     return np.flatnonzero(np.isin(labels, classes))
+
+
+def count_steps_per_epoch(gan: GANConfig, data: PreparedData, classes: Sequence[str]) -> int:
+    """Return how many batches the training images of the classes fill."""
+    return -(-len(training_places(gan, data, classes)) // gan.batch_size)
 
 
 def count_real(data: PreparedData, places: np.ndarray) -> dict[str, int]:

@@ -11,7 +11,15 @@ from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.joint import classifier_image_size
 from fer_experiments.train.arms.train_classifier import build_model
 from fer_experiments.train.arms.training_images import build_datamodule, count_generated_images
-from fer_experiments.train.gan.fit import build_gan, classes_to_train, describe_gan, gan_datamodule, training_places
+from fer_experiments.train.gan.fit import (
+    build_gan,
+    classes_to_train,
+    count_steps_per_epoch,
+    describe_gan,
+    gan_datamodule,
+    group_by_gan,
+    training_places,
+)
 from fer_experiments.train.gan.run_gan import choose_images
 from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration
 from fer_experiments.train.plan.step_seconds import Build, get_or_measure_step_seconds
@@ -71,10 +79,9 @@ def plan_gan_alone(settings: Settings) -> Plan:
 
 def plan_gans(settings: Settings, data: PreparedData, needed: Mapping[str, int]) -> list[PlannedTraining]:
     """Return the GANs that make the needed = {class: images}."""
-    if not needed or settings.gan.pretrained is not None:
+    if settings.gan.pretrained is not None:
         return []
-    groups = [dict(needed)] if settings.gan.conditional else [{label: count} for label, count in sorted(needed.items())]
-    return [_plan_gan(settings, data, group) for group in groups]
+    return [_plan_gan(settings, data, group) for group in group_by_gan(settings.gan, needed)]
 
 
 def _advise_budget(settings: Settings, plan: Plan) -> tuple[str, ...]:
@@ -94,15 +101,17 @@ def _advise_budget(settings: Settings, plan: Plan) -> tuple[str, ...]:
 def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) -> PlannedTraining:
     gan = settings.gan
     classes = classes_to_train(gan, data, needed)
-    places = training_places(gan, data, classes)
-    per_epoch = -(-len(places) // gan.batch_size)
+    per_epoch = count_steps_per_epoch(gan, data, classes)
     steps = _limit_steps(settings, gan.epochs_for(per_epoch), per_epoch)
     described = ("gan", len(classes), data.source.channels, gan.model_dump(exclude=LENGTHS))
     step = _step_seconds(
         settings,
         steps,
         described,
-        lambda: (build_gan(settings, data, classes), gan_datamodule(settings, data, places, per_epoch)),
+        lambda: (
+            build_gan(settings, data, classes),
+            gan_datamodule(settings, data, training_places(gan, data, classes), per_epoch),
+        ),
     )
     rest = SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
     seconds = None if step is None else step * steps + rest
@@ -172,10 +181,8 @@ def _advise_conditional(
     seconds = [training.seconds for training in gans]
     if len(gans) < 3 or None in seconds:
         return ()
-    conditional = settings.model_copy(update={"gan": settings.gan.model_copy(update={"conditional": True})})
-    places = len(training_places(conditional.gan, data, data.classes))
-    batch_size = settings.gan.batch_size
-    per_epoch = -(-places // batch_size)
+    conditional = settings.gan.model_copy(update={"conditional": True})
+    per_epoch = count_steps_per_epoch(conditional, data, data.classes)
     steps = _limit_steps(settings, settings.gan.epochs_for(per_epoch), per_epoch)
     first = gans[0]
     assert first.seconds is not None
