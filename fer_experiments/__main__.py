@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 import fer_experiments.run_naming  # noqa: F401 - registers the resolvers that conf/config.yaml names
 from fer_experiments.atomic_write import storage_error
+from fer_experiments.conf_files import build_help
 from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.exit_status import INTERRUPTED_STATUS, refuse, run_command_line
 from fer_experiments.hydra_errors import describe_hydra_error, explain_unwritable_folder
@@ -60,6 +61,9 @@ def _run() -> None:
     parser.usage = "python -m fer_experiments [OPTION ...] [KEY=VALUE ...]; --help lists options, groups and examples"
     arguments = parser.parse_args()
     _check_arguments(arguments)
+    if sys.argv[1:] in (["--help"], ["-h"]):  # Hydra's takes a second, and lists 200 lines of keys first
+        print(build_help())
+        return
     is_query = arguments.shell_completion and arguments.overrides[0].startswith("query=")
     try:
         # A message of Hydra would stand in the line that a user is typing; it means that nothing completes it.

@@ -1,10 +1,12 @@
 """What the files of conf/ say by themselves, before Hydra composes them: their keys, and what an experiment chooses."""
 
 import difflib
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import yaml
@@ -43,6 +45,26 @@ def list_root_keys() -> set[str]:
 def list_options(group: str) -> list[str]:
     """Return the names of the group's files, but for "base", on which others build and which is not used alone."""
     return sorted(set(_list_files(group, [CONF_DIR])) - {"base"})
+
+
+def build_help() -> str:
+    """Return what --help prints: the groups with their options, between the texts of hydra.help in conf/config.yaml."""
+    texts = _read(CONF_DIR / "config.yaml")["hydra"]["help"]
+    lines = [
+        texts["header"],
+        "",
+        "Groups: GROUP=OPTION takes conf/GROUP/OPTION.yaml, and GROUP.KEY=VALUE changes a key of it",
+        *(_format_group(group) for group in sorted(list_groups() | {"experiment"})),
+        "All keys with their values: python -m fer_experiments --cfg job; the options of Hydra: --hydra-help",
+        "",
+        Template(texts["footer"]).substitute(),
+    ]
+    return "\n".join(lines)
+
+
+def _format_group(group: str) -> str:
+    line = f"  {group}: {', '.join(list_options(group))}"
+    return textwrap.fill(line, width=120, subsequent_indent=" " * 4, break_on_hyphens=False)
 
 
 def explain_unknown_option(group: str, name: str, is_override: bool = True) -> str:

@@ -1,5 +1,9 @@
 """What the end of a command says to a shell."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from fer_experiments.exit_status import run_command_line
@@ -15,3 +19,12 @@ def test_the_exit_status_is_the_command_s_own_or_that_of_ctrl_c(command, status,
         run_command_line(command)
     assert raised.value.code == status
     assert capsys.readouterr().err == ("\nstopped\n" if status == 130 else "")
+
+
+def test_a_reader_that_went_away_ends_the_command_in_silence(tmp_path):
+    read_end, write_end = os.pipe()
+    os.close(read_end)  # as `| head` does once it has its lines
+    line = [sys.executable, "-m", "fer_experiments", "--help"]
+    done = subprocess.run(line, cwd=tmp_path, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (141, "")
