@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 
 import fer_experiments.run_naming  # noqa: F401 - registers the resolvers that conf/config.yaml names
 from fer_experiments.atomic_write import storage_error
+from fer_experiments.completed_overrides import complete_overrides
 from fer_experiments.conf_files import build_help
 from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.exit_status import INTERRUPTED_STATUS, refuse, run_command_line
@@ -56,7 +57,7 @@ def main() -> NoReturn:
 
 
 def _run() -> None:
-    sys.argv[1:] = quote_paths(sys.argv[1:])
+    sys.argv[1:] = complete_overrides(list(quote_paths(sys.argv[1:])))
     parser = get_args_parser()
     parser.usage = "python -m fer_experiments [OPTION ...] [KEY=VALUE ...]; --help lists options, groups and examples"
     arguments = parser.parse_args()

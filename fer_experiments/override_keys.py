@@ -16,9 +16,8 @@ from fer_experiments.conf_files import (
     list_root_keys,
     read_experiment,
 )
-from fer_experiments.override_syntax import explain_split, explain_syntax, join_split_overrides
+from fer_experiments.override_syntax import explain_split, explain_syntax, join_split_overrides, override_key
 from fer_experiments.renamed_keys import present_name
-from fer_experiments.run_naming import override_key
 from fer_experiments.trainer_arguments import ADDABLE
 from fer_experiments.validation_errors import explain_unknown_key
 

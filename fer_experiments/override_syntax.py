@@ -11,6 +11,11 @@ QUOTED = re.compile(r"""\\.|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""")
 DEPTHS = {"[": 1, "{": 1, "(": 1, "]": -1, "}": -1, ")": -1}
 
 
+def override_key(override: str) -> str:
+    """Return the key of an override: "trainer.max_epochs" of "+trainer.max_epochs=3"."""
+    return override.lstrip("+~").partition("=")[0]
+
+
 def join_split_overrides(arguments: Sequence[str]) -> Iterator[list[str]]:
     """Group the arguments that were meant as one override, which the shell has split at its spaces.
 

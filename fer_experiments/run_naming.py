@@ -15,7 +15,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fer_experiments.completed_overrides import NULL_LENGTHS
 from fer_experiments.job_kinds import job_kind
+from fer_experiments.override_syntax import override_key
 
 # Where files are kept, how progress is shown, how many processes work and how long: none of these changes a training.
 KEYS_NOT_HASHED = (
@@ -56,11 +58,6 @@ def hashed_values(config: DictConfig) -> dict[str, Any]:
 def is_hashed(override: str) -> bool:
     """Whether an override, as typed ("key=value"), changes what a job does."""
     return override_key(override) not in KEYS_NOT_HASHED
-
-
-def override_key(override: str) -> str:
-    """Return the key of an override: "trainer.max_epochs" of "+trainer.max_epochs=3"."""
-    return override.lstrip("+~").partition("=")[0]
 
 
 def list_overrides(config: DictConfig) -> list[str]:
@@ -123,7 +120,8 @@ def _sweep_cache(config: DictConfig) -> dict[str, Any]:
 def _visible_overrides(config: DictConfig, fixed: Collection[str] = ()) -> list[str]:
     """Return the overrides that stand in a name, sorted, those of the data last, because long names are cut."""
     hidden = [*config.hydra.job.config.override_dirname.exclude_keys, *fixed]
-    visible = [override for override in list_overrides(config) if override_key(override) not in hidden]
+    overrides = set(list_overrides(config)) - NULL_LENGTHS  # the length that is used says as much
+    visible = [override for override in overrides if override_key(override) not in hidden]
     return sorted(visible, key=lambda override: ("data." in override, override))
 
 

@@ -28,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 
 from fer_experiments.__main__ import CONF_DIR
+from fer_experiments.completed_overrides import complete_overrides
 from fer_experiments.strict_config import build_config
 
 TINY_NETWORKS = [
@@ -141,7 +142,8 @@ def set_up_hydra(default_folder: Path) -> Iterator[Compose]:
     with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3", job_name="test"):
 
         def composed(*overrides: str, folder: Path = default_folder) -> DictConfig:
-            config = hydra.compose("config", overrides=list(overrides), return_hydra_config=True)
+            """Compose what a command line with these overrides does."""
+            config = hydra.compose("config", overrides=list(complete_overrides(overrides)), return_hydra_config=True)
             with open_dict(config):
                 config.hydra.runtime.output_dir = str(folder)
                 config.hydra.mode = RunMode.RUN

@@ -52,7 +52,7 @@ CASES = {
     "data=folder": "data.root: Missing mandatory value: root; give it as data.root=VALUE",
     "data=table": "data.table: Missing mandatory value: table; give it as data.table=VALUE",
     "gan.epochs=": "gan.epochs='': input should be a valid integer",
-    "~gan.epochs": "gan.epochs: is required",
+    "~gan.batch_size": "gan.batch_size: is required",
     "gan.epochs=${nothing}": "gan.epochs: Interpolation key 'nothing' not found; give it as gan.epochs=VALUE",
     "seed=${nothing}": "seed: Interpolation key 'nothing' not found; give it as seed=VALUE",
     "train.arms='[none]'": "train.arms='[none]': input should be a valid list; write 'train.arms=[none]'",

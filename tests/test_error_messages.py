@@ -23,7 +23,7 @@ MISTAKES = [
     ("epochs=3", ["epochs: unknown key; did you mean classifier.epochs or gan.epochs or"], "gan.epochs=3"),
     ("data.grey=true", ["data.grey is now data.grayscale"], "data.grayscale=true"),
     ("gan.epochs", ["gan.epochs: has no value; write gan.epochs=VALUE"], ""),
-    ("+gan.epochs=3", ["+gan.epochs: the key exists already; leave out the +"], "gan.epochs=3"),
+    ("+gan.batch_size=8", ["+gan.batch_size: the key exists already; leave out the +"], "gan.batch_size=8"),
     ("+train.seed=3", ["train.seed: unknown key; did you mean train.seeds?"], "train.seeds=3"),
     ("+data.colour=1", ["data.colour: unknown key (keys here: bottleneck, "], ""),
     (

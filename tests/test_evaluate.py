@@ -41,7 +41,14 @@ def train(run, two_classes, tmp_path):
 
     def finished(*overrides):
         job = [] if any(override.startswith("train=") for override in overrides) else ["train=cnn"]
-        return run(*job, "data=folder", f"data.root={two_classes}", *overrides, folder=tmp_path / "training")
+        return run(
+            *job,
+            "data=folder",
+            "experiment=quick",
+            f"data.root={two_classes}",
+            *overrides,
+            folder=tmp_path / "training",
+        )
 
     return finished
 

@@ -228,7 +228,7 @@ KEYS = [
 def test_every_command_reads_the_classifier_and_the_generator_that_a_run_leaves(
     run, tmp_path, capsys, two_classes, head
 ):
-    data_keys = ["data=folder", f"data.root={two_classes}", "augment=traditional"]
+    data_keys = ["data=folder", f"data.root={two_classes}", "experiment=quick", "augment=traditional"]
     folder = run(*KEYS, f"joint.head={head}", "joint.threshold=0", *data_keys)
     plain = run("train=cnn", *KEYS[1:-1], *data_keys, folder=tmp_path / "none")
     result, none = Result.load(folder), Result.load(plain)

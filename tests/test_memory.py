@@ -73,6 +73,7 @@ def test_a_process_and_its_children_are_watched():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # it takes ten minutes on two idle cores
 def test_memory_grows_little_with_the_number_of_images(tmp_path):
     few, many = (measure(tmp_path / str(count), count) for count in (1000, 40_000))
     for small, large in zip(few, many, strict=True):

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override
 
+from fer_experiments.completed_overrides import complete_overrides
 from fer_experiments.conf_files import read_experiment
 from fer_experiments.override_keys import explain_wrong_overrides
 from fer_experiments.override_paths import quote_paths
@@ -180,10 +181,11 @@ def test_every_command_composes_and_is_valid(page, read, monkeypatch, tmp_path):
     for words in list_commands(page):
         if any(word.startswith("--") or word == "-sc" for word in words) or "hydra/launcher=ray_gpus" in words:
             continue  # run by the tests above, or answered by Hydra; Ray need not be installed
-        overrides = list(quote_paths([word for word in words if word not in ("-m", "...")]))
+        typed = list(quote_paths([word for word in words if word not in ("-m", "...")]))
+        overrides = list(complete_overrides(typed))
         assert list(explain_wrong_overrides(overrides)) == [], words
         parsed = OverridesParser.create().parse_overrides(overrides)
-        experiment = next((word.partition("=")[2] for word in words if word.startswith("experiment=")), "quick")
+        experiment = next((word.partition("=")[2] for word in overrides if word.startswith("experiment=")), "quick")
         is_sweep = "-m" in words or ("hydra", "mode") in read_experiment(experiment).files
         assert is_sweep or not any(override.is_sweep_override() for override in parsed), f"needs -m: {words}"
         for job in expand_sweep(parsed):

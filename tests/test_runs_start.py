@@ -114,7 +114,8 @@ def test_the_folder_of_another_configuration_is_refused_unless_rerun(run, work):
     folder = run(JOB)
     with pytest.raises(
         ConfigError,
-        match=r"hydra\.run\.dir=.*: holds a run of another configuration \(gan\.epochs=300, seed=0 there\); give "
+        match=r"hydra\.run\.dir=.*: holds a run of another configuration \(gan\.epochs=null, "
+        r"gan\.images_seen=9600, seed=0 there\); give "
         r"another hydra\.run\.dir, or rerun=true to start over in it",
     ):
         run(JOB, "seed=3", "gan.epochs=3")

@@ -31,7 +31,7 @@ class GANConfig(StrictConfig):
     regularizer: Literal["none", "r1", "spectral_norm"]
     r1_gamma: Rate | None
     r1_every: Positive
-    epochs: Positive
+    epochs: Positive | None
     images_seen: Positive | None
     batch_size: Annotated[int, Field(ge=2)]  # BatchNorm needs two
     learning_rate: Rate
@@ -80,6 +80,15 @@ class GANConfig(StrictConfig):
         if policy is not None:
             parse_policy(policy)
         return policy
+
+    @model_validator(mode="after")
+    def _check_length(self) -> "GANConfig":
+        if (self.epochs is None) == (self.images_seen is None):
+            raise ValueError(
+                f"epochs={self.epochs}, images_seen={self.images_seen}: are two ways to give one length; give one of "
+                "them, and null for the other"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_combinations(self) -> "GANConfig":
@@ -139,9 +148,10 @@ class GANConfig(StrictConfig):
         return self.loss == "wgan_gp" or self.regularizer == "r1"
 
     def epochs_for(self, steps_per_epoch: int) -> int:
-        """Return `epochs` or, if images_seen is set, the number of epochs in which as many images are seen."""
-        if self.images_seen is None:
+        """Return `epochs` or, if images_seen is set instead, the epochs in which so many images are seen."""
+        if self.epochs is not None:
             return self.epochs
+        assert self.images_seen is not None
         return math.ceil(self.images_seen / (steps_per_epoch * self.batch_size))
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import yaml
 
+from fer_experiments.completed_overrides import NULL_LENGTHS
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.job_kinds import JobKind, Trains, job_kind
-from fer_experiments.run_naming import KEYS_NOT_HASHED, override_key
+from fer_experiments.override_syntax import override_key
+from fer_experiments.run_naming import KEYS_NOT_HASHED
 
 HYDRA_FOLDER = ".hydra"
 # Keys that change no result, or that the arm and the seed of a result already say.
@@ -36,7 +38,7 @@ class RunConfig:
     @property
     def settings(self) -> list[str]:
         """Return the overridden keys that can change a result."""
-        keys = map(override_key, self.overrides)
+        keys = (override_key(override) for override in self.overrides if override not in NULL_LENGTHS)
         return [key for key in keys if key not in NOT_SETTINGS and not key.startswith(NOT_SETTINGS_PREFIXES)]
 
     def value(self, key: str) -> str:

@@ -1,5 +1,6 @@
 """Whether a job starts anew in its folder, continues there, or is skipped because it has finished."""
 
+import json
 import logging
 import shutil
 import time
@@ -76,7 +77,7 @@ def _check_same_job(composed: DictConfig, folder: Path, previous: Status | None)
     old, new = hashed_values(written) if isinstance(written, DictConfig) else {}, hashed_values(composed)
     different = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
     if different:
-        listed = ", ".join(f"{key}={old.get(key)}" for key in different[:MAX_DIFFERENCES_SHOWN])
+        listed = ", ".join(f"{key}={json.dumps(old.get(key))}" for key in different[:MAX_DIFFERENCES_SHOWN])
         hidden = len(different) - MAX_DIFFERENCES_SHOWN
         more = f" and {hidden} more" if hidden > 0 else ""
         remedy = "or rerun=true to start over in it" if previous is not None else "or remove that run yourself"

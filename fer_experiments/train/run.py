@@ -100,14 +100,11 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     log.info("%s, writing to %s", node.job.name, folder)
     choices = node.runtime.choices
     if choices.get("experiment") == "quick" and choices["data"] != "faces":
-        log.warning(
-            "experiment=quick: trainings as short as for the drawn faces; experiment=images is longer, for images of "
-            "your own, and experiment=full as long as the paper's"
-        )
+        log.warning("experiment=quick: trainings as short as for the drawn faces; without it they are longer")
     config.train.run(config, folder)
     log.info("done in %.0f s: %s", time.monotonic() - started, folder)
     if choices.get("experiment") == "quick" and choices["data"] == "faces":
-        log.info("next, your own images: python -m fer_experiments data=folder data.root=PATH experiment=images")
+        log.info("next, your own images: python -m fer_experiments data=folder data.root=PATH")
 
 
 def _check_with_torch(config: Config) -> None:
