@@ -16,3 +16,4 @@ class RandomStream(IntEnum):
     ORDER_IN_BATCH = 8
     RANK = 9
     UNUSED_IMAGES = 10
+    EXTERNAL_IMAGES = 11

@@ -46,7 +46,7 @@ GROUND_FLOOR = {
     "validation_errors",
 }
 # Command lines and measurements, which may import any room; nothing imports them.
-ENTRIES = {"__main__", "bench", "export", "generate", "predict"}
+ENTRIES = {"__main__", "bench", "export", "generate", "predict", "split"}
 
 
 def modules(package: Path) -> dict[str, Path]:

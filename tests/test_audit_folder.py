@@ -346,7 +346,7 @@ def test_swapped_folders_of_any_size_and_mode_fail_with_status_1(run_folder, tmp
     assert audit.headline["usefulness"] is None
     assert audit.classes["flat"].generated == 41
     assert audit.checks["leakage"].status != "pass"
-    assert "names another split (another)" in audit.checks["leakage"].message
+    assert "made from another split (another)" in audit.checks["leakage"].message
     assert max(SEVERITY.index(audit.checks[name].status) for name in ("memorisation", "collapse")) < 2
 
 

@@ -1,7 +1,6 @@
 """The audit of any folder of generated images, against the split of a run."""
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,14 @@ import numpy as np
 from PIL import Image
 
 from fer_experiments.atomic_write import atomic_write
-from fer_experiments.audit.class_audit import ClassAudit, complete_audit
+from fer_experiments.audit.class_audit import ClassAudit, complete_audit, warn_about_foreign_splits
 from fer_experiments.audit.finding import Finding, worst_finding
 from fer_experiments.audit.measures import HEADLINE
 from fer_experiments.audit.nearest_images import NEAREST_PICTURE
 from fer_experiments.audit.record import FolderAuditRecord, Headline
 from fer_experiments.audit.reference_training import get_or_train_reference_classifier, train_reference_classifier
 from fer_experiments.audit.settings import AuditSettings
-from fer_experiments.data.class_folders import read_class_folders, read_split_hashes
+from fer_experiments.data.class_folders import find_foreign_splits, read_class_folders
 from fer_experiments.data.prepared import PreparedData
 
 log = logging.getLogger(__name__)
@@ -50,13 +49,13 @@ def audit_folder(
     stored_size = data.cache.images.shape[1]
     generated = read_class_folders(folder, data.classes, data.source.stored_channels, stored_size)
     reference = get_or_train_reference_classifier(settings, data)
-    named_splits = read_split_hashes(folder)
+    foreign_splits = find_foreign_splits(folder, data.split.hash)
     classes: dict[str, ClassAudit] = {}
     for label, count in generated.counts().items():
         images = generated.take(np.flatnonzero(generated.labels == label))
         audit = ClassAudit(label=label, generated=count, synthetic=str(folder))
         audit = complete_audit(audit, settings, data, reference, images, out / label)
-        classes[label] = _check_manifest(audit, named_splits, data.split.hash)
+        classes[label] = warn_about_foreign_splits(audit, foreign_splits, data.split.hash)
     learned: dict[str, Any] = {"not_measured": "it was not requested"}
     if measure_usefulness:
         learned = train_reference_classifier(settings, data, generated).metrics
@@ -77,17 +76,6 @@ def audit_folder(
     _stack_pictures([out / label / NEAREST_PICTURE for label in classes], out / NEAREST_PICTURE)
     audit_of_all.save(out)
     return audit_of_all
-
-
-def _check_manifest(audit: ClassAudit, named_splits: set[str], split_hash: str) -> ClassAudit:
-    """Make the check of leakage at least a warning if the folder's manifest names a split that is not `split_hash`."""
-    foreign = sorted(named_splits - {split_hash})
-    if not foreign:
-        return audit
-    leakage = audit.checks["leakage"]
-    message = f"{leakage.message} The manifest names another split ({', '.join(foreign)}), this one is {split_hash}."
-    warned = replace(leakage, message=message, status="fail" if leakage.status == "fail" else "warn")
-    return audit.model_copy(update={"checks": audit.checks | {"leakage": warned}})
 
 
 def _worst_findings(classes: dict[str, ClassAudit]) -> dict[str, Finding]:

@@ -1,5 +1,7 @@
 """The audit of one class: features, measures, findings, and the pictures that go with them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +59,13 @@ def complete_audit(
         measures = measure_class(images, features, settings, reference)
     results = {"measures": measures, "headline": measures.headline(), "checks": make_findings(measures)}
     return audit.model_copy(update=results)
+
+
+def warn_about_foreign_splits(audit: ClassAudit, foreign: Sequence[str], split_hash: str) -> ClassAudit:
+    """Make the check of leakage at least a warning if the images were made from other splits than `split_hash`."""
+    if not foreign:
+        return audit
+    leakage = audit.checks["leakage"]
+    message = f"{leakage.message} They were made from another split ({', '.join(foreign)}), this one is {split_hash}."
+    warned = replace(leakage, message=message, status="fail" if leakage.status == "fail" else "warn")
+    return audit.model_copy(update={"checks": audit.checks | {"leakage": warned}})

@@ -2,6 +2,7 @@
 
 from fer_experiments.balance.adjustment import BalancedSoftmax, LogitAdjustment
 from fer_experiments.balance.copies import Copies
+from fer_experiments.balance.external import External
 from fer_experiments.balance.fewer_images import FewerImages
 from fer_experiments.balance.focal import FocalLoss
 from fer_experiments.balance.generate import Generate
@@ -22,6 +23,7 @@ __all__ = [
     "ClassBalanced",
     "ClassWeight",
     "Copies",
+    "External",
     "FewerImages",
     "FocalLoss",
     "Generate",

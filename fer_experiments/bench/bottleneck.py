@@ -13,10 +13,10 @@ import numpy as np
 from torch import Tensor
 
 from fer_experiments.audit.shortcut_probe import shortcut_probe
-from fer_experiments.bench.cases import compose_config
 from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.exit_status import run_command_line
+from fer_experiments.train.compose_config import compose_config
 from fer_experiments.train.config import Config
 from fer_experiments.train.gan.run_gan import choose_target_class
 

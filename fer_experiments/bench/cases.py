@@ -13,11 +13,9 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.balance.objective import Objective
 from fer_experiments.bench import tutorial
 from fer_experiments.bench.plain_step import autocast_step, build_plain_step, random_batch
@@ -29,7 +27,7 @@ from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.samplers import EpochBatches
 from fer_experiments.gan.module import DCGAN
-from fer_experiments.train.config import Config
+from fer_experiments.train.compose_config import compose_config
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.loggers.build import build_loggers
 from fer_experiments.trainer.memory import keep_freed_memory
@@ -213,12 +211,6 @@ def cache(images: int, augment: str = "none") -> dict[str, float]:
             yield labels
 
     return {"images_per_second": measure_image_rate(read_labels)}
-
-
-def compose_config(*overrides: str) -> Config:
-    """Return the configuration of conf/ with overrides as on the command line."""
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return Config.read(compose("config", overrides=list(overrides)))
 
 
 CASES: dict[str, Callable[..., dict[str, float]]] = {

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fer_experiments.bench.cases import compose_config
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.exit_status import run_command_line
 from fer_experiments.progress import track
+from fer_experiments.train.compose_config import compose_config
 
 SETTINGS = ("data=folder", "trainer=cpu", "trainer.progress=false")
 JOBS = {

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from fer_experiments.balance import NoBalancing
-from fer_experiments.bench.cases import compose_config
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.evaluation.comparison import Comparison, compare
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.exit_status import run_command_line
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.train_classifier import train_classifier
+from fer_experiments.train.compose_config import compose_config
 from fer_experiments.train.config import Config
 
 # As the default study, but with small images and few epochs, because the verdict is what is tested.

@@ -13,12 +13,24 @@ from fer_experiments.data.sources.folder import EXTENSIONS
 from fer_experiments.data.synthetic import MANIFEST, GeneratedImages
 from fer_experiments.errors import ConfigError
 
+SPLIT_HASH_FILE = (
+    "split_hash.txt"  # a hash in each line: no image of the validation or test part of these splits was seen
+)
+
 
 def read_class_folders(folder: Path, classes: Sequence[str], channels: int, side: int) -> GeneratedImages:
-    """Return all images in folder/CLASS, sorted by class and name; hidden files are left out.
+    """Return all images in folder/CLASS, sorted by class and name, as `read_images` reads them.
 
-    If they are not all squares of one size, each is resized to `side` x `side`. Raises ConfigError if a folder is not
-    named by one of `classes`, if there are no images, and if a file can't be read.
+    Raises ConfigError as list_class_folders and read_images do.
+    """
+    files = list_class_folders(folder, classes)
+    return read_images([file for label in sorted(files) for file in files[label]], channels, side)
+
+
+def list_class_folders(folder: Path, classes: Sequence[str]) -> dict[str, list[Path]]:
+    """Return {class: its images in folder/CLASS, sorted by name}; hidden files are left out.
+
+    Raises ConfigError if a folder is not named by one of `classes`, and if there are no images.
     """
     known = ", ".join(classes)
     if not folder.is_dir():
@@ -27,10 +39,18 @@ def read_class_folders(folder: Path, classes: Sequence[str], channels: int, side
     unknown = [path.name for path in class_folders if path.name not in classes]
     if unknown:
         raise ConfigError(f"{folder}: {', '.join(unknown)} is not a class of the split; it has {known}")
-    files = [file for path in class_folders for file in sorted(path.iterdir())
-             if file.suffix.lower() in EXTENSIONS and not file.name.startswith(".")]  # fmt: skip
-    if not files:
+    files = {path.name: [file for file in sorted(path.iterdir()) if _is_image(file)] for path in class_folders}
+    if not any(files.values()):
         raise ConfigError(f"{folder}: has no images in CLASS/*.png, CLASS/*.jpg; its classes can be {known}")
+    return files
+
+
+def read_images(files: Sequence[Path], channels: int, side: int) -> GeneratedImages:
+    """Read images, whose folders are named by their classes.
+
+    If they are not all squares of one size, each is resized to `side` x `side`. Raises ConfigError for one that
+    can't be read.
+    """
     pictures = [_read(file, channels) for file in files]
     sizes = {picture.size for picture in pictures}
     if len(sizes) > 1 or any(width != height for width, height in sizes):
@@ -39,12 +59,30 @@ def read_class_folders(folder: Path, classes: Sequence[str], channels: int, side
     return GeneratedImages(images, np.array([file.parent.name for file in files]), np.array([str(f) for f in files]))
 
 
-def read_split_hashes(folder: Path) -> set[str]:
-    """Return the hashes of the splits that the folder's manifest names; no hashes if there is no readable manifest."""
+def find_foreign_splits(folder: Path, split_hash: str) -> list[str]:
+    """Return the hashes of the other splits from which the folder's files say that its images were made.
+
+    These are all that the manifest names, or the lines of SPLIT_HASH_FILE if this split is not among them. A folder
+    that says nothing names no other split.
+    """
     try:
-        return set(pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)["split_hash"])
+        named = set(pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)["split_hash"])
     except (OSError, ValueError, KeyError):
+        named = read_split_hashes(folder)
+        return [] if split_hash in named else sorted(named)
+    return sorted(named - {split_hash})
+
+
+def read_split_hashes(folder: Path) -> set[str]:
+    """Return the hashes of the splits that SPLIT_HASH_FILE names; none if there is no such file."""
+    try:
+        return set((folder / SPLIT_HASH_FILE).read_text().split())
+    except (OSError, UnicodeError):
         return set()
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in EXTENSIONS and not file.name.startswith(".")
 
 
 def _read(path: Path, channels: int) -> Image.Image:

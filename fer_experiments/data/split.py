@@ -104,7 +104,8 @@ def make_split(index: pd.DataFrame, source: DataSource, seed: int) -> Split:
     table, report[DROPPED] = drop_duplicates_across_parts(table)
     table = _carve_test(table, source, classes)
     table = _draw_test(table, source, classes)
-    table = _carve_valid_and_draw_train(table, source, classes, seed)
+    split_seed = seed if source.split_seed is None else source.split_seed
+    table = _carve_valid_and_draw_train(table, source, classes, split_seed)
     check_complete(table, classes, source_parts)
     split = build_split(table, classes, report)
     warn_about_few_images(report["images"], classes)

@@ -135,7 +135,8 @@ def _read_manifest(folder: Path, split_hash: str) -> pd.DataFrame:
     try:
         manifest = pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{where}: its {MANIFEST} can't be read: {error}") from None
+        remedy = "images of another generator, without a manifest, are balance=external"
+        raise ConfigError(f"{where}: its {MANIFEST} can't be read: {error}; {remedy}") from None
     missing = set(COLUMNS) - set(manifest.columns)
     if missing:
         raise ConfigError(f"{where}: {MANIFEST} lacks the column {', '.join(sorted(missing))}")

@@ -48,6 +48,14 @@ class ArmName:
         return ", ".join(f"{key}={value}" for key, value in self.values.items() if key.split(".")[0] == "data")
 
     @property
+    def with_name(self) -> "ArmName":
+        """The name with balance.name in the place of the strategy, and without the folder that it stands for."""
+        title = self.values.get("balance.name", "null")
+        if title == "null":
+            return self
+        return replace(self.without({"balance.name", "balance.synthetic"}), balance=title)
+
+    @property
     def folder(self) -> str:
         """The name of the arm's folder, valid on any system: dcgan+traditional_balance.add=200."""
         return UNSAFE_CHARACTERS.sub("_", str(self)).strip("_")

@@ -63,7 +63,7 @@ class RunConfig:
         seeds = train["seeds"]
         if not isinstance(seeds, list):
             seeds = [seed + number for number in range(1 if seeds == "auto" else seeds)]
-        names = [ArmName.parse(arm) for arm in train["arms"]]  # an arm without + takes the run's augment
+        names = [ArmName.parse(arm).with_name for arm in train["arms"]]  # an arm without + takes the run's augment
         arms = [replace(name, augment=name.augment or self.choices["augment"]) for name in names]
         return [(each, str(arm)) for each in seeds for arm in arms]
 

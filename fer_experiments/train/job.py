@@ -33,6 +33,10 @@ class Job(StrictConfig, ABC):
         """Return what the job will train; None if it trains nothing. Raises ConfigError if the data can't be used."""
         return None
 
+    def list_seeds(self, settings: Settings) -> list[int]:
+        """Return the seeds with which the job trains, as many as there may be."""
+        return [settings.seed]
+
     def can_continue(self, folder: Path) -> bool:
         """Whether this job would do more in `folder`, where the same command has finished with smaller limits."""
         return False

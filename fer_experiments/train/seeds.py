@@ -18,7 +18,7 @@ import torch
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
-from fer_experiments.errors import StorageError
+from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord, training_key
@@ -238,7 +238,8 @@ def _train_arm(settings: Settings, data: PreparedData, arm: Arm, gan: GANOutcome
     except Exception as error:
         if settings.trainer.is_distributed:
             raise
-        log.exception("seed %d, %s failed", settings.seed, arm.name)
+        # What is wrong with the configuration says so itself.
+        log.error("seed %d, %s failed: %s", settings.seed, arm.name, error, exc_info=not isinstance(error, ConfigError))
         outcome.failed[training_key(settings.seed, arm.name)] = f"{type(error).__name__}: {error}"
     else:
         outcome.results.append(result)

@@ -89,12 +89,12 @@ class Study(Job, Question):
             question = question.model_copy(update={"level": look_level(looks, self.level)})
             grow_study(StudyRun(settings, arms, question, workers, folder), growth, settings.seed)
         else:
-            run_seeds(StudyRun(settings, arms, question, workers, folder), self._list_seeds(settings))
+            run_seeds(StudyRun(settings, arms, question, workers, folder), self.list_seeds(settings))
 
     def plan(self, settings: Settings) -> "Plan | None":
         from fer_experiments.train.plan.make_plan import plan_study
 
-        first = settings.with_seed(self._list_seeds(settings)[0])
+        first = settings.with_seed(self.list_seeds(settings)[0])
         budget = self.budget if self.seeds == "auto" else None
         arms = compose_arms(self.arms, settings)
         return plan_study(first, arms, self._looks(), self._count_workers(settings), budget)
@@ -107,8 +107,7 @@ class Study(Job, Question):
             return plan_looks(self.max_seeds)
         return (self.seeds if isinstance(self.seeds, int) else len(self.seeds),)
 
-    def _list_seeds(self, settings: Settings) -> list[int]:
-        """Return the seeds, with seeds=auto as many as there may be."""
+    def list_seeds(self, settings: Settings) -> list[int]:
         if isinstance(self.seeds, list):
             return self.seeds
         return [settings.seed + number for number in range(self._looks()[-1])]

@@ -48,6 +48,7 @@ class DataSource(StrictConfig, ABC):
     test_fraction: Fraction
     test_counts: Annotated[dict[str, Count], Field(min_length=1)] | None
     test_seed: Annotated[int, Field(ge=0)]
+    split_seed: Annotated[int, Field(ge=0)] | None
     channels: Literal[1, 3]
     grayscale: Literal[True, False, "auto"]
     white_level: Annotated[float, Field(gt=0)] | None

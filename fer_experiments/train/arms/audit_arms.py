@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fer_experiments.audit.audit_generated import audit_generated
 from fer_experiments.audit.rejection import Rejection
-from fer_experiments.balance import Generate
+from fer_experiments.balance import External, Generate
 from fer_experiments.data.injection import GENERATED
 from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.prepared import PreparedData
@@ -32,6 +32,8 @@ def audit_arms(
         planned = arm.balance.plan(data.split.labels("train"), settings.seed).added_from(GENERATED)
         if arm.balance.needs_generated_images:
             counts |= Counter(planned)
+        elif isinstance(arm.balance, External):
+            continue  # these decide whether the arm is trained at all (external_images.py)
         elif isinstance(arm.balance, Generate) and arm.balance.synthetic is not None:
             for label, count in planned.items():
                 place = folder / label if len(planned) > 1 else folder

@@ -12,8 +12,9 @@ from typing import Any
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
+from omegaconf import OmegaConf
 
-from fer_experiments.balance import Joint
+from fer_experiments.balance import External, Joint
 from fer_experiments.conf_files import explain_unknown_option
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arm_name import LEAK_SUFFIX, ArmName
@@ -21,9 +22,11 @@ from fer_experiments.joint import JointConfig
 from fer_experiments.strict_config import build_config
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.check_joint import check_joint
-from fer_experiments.train.settings import Settings, to_container
+from fer_experiments.train.settings import Settings
 
 JOINT_TARGET = f"{JointConfig.__module__}.{JointConfig.__qualname__}"
+FOLDER_KEY = "synthetic"  # the images of one strategy are not those of another
+MISSING = "???"
 ARM_GROUPS = ("balance", "augment", "joint")  # the groups in which arms differ
 
 
@@ -45,9 +48,15 @@ def compose_arms(names: list[str], settings: Settings) -> list[Arm]:
     reached: set[tuple[str, str]] = set()
     for name in names:
         parsed = _parse(name)
+        options = _options(parsed, settings)
         nodes = _load_nodes("train.arms", name, settings)
         for group, node in nodes.items():
-            shared = {key: value for key, value in changes[group].items() if key in node}
+            is_same_choice = options[group] == choices[group]
+            shared = {
+                key: value
+                for key, value in changes[group].items()
+                if key in node and (is_same_choice or key != FOLDER_KEY)
+            }
             node.update(shared)
             reached |= {(group, key) for key in shared}
         arms.append(_build_arm(name, parsed, nodes, settings))
@@ -71,14 +80,18 @@ def baseline_name(name: str, settings: Settings) -> str:
 
 def _full_name(name: str, settings: Settings) -> str:
     parsed = _parse(name)
-    return str(replace(parsed, augment=parsed.augment or settings.context.choices["augment"]))
+    return str(replace(parsed.with_name, augment=parsed.augment or settings.context.choices["augment"]))
 
 
 def _load_nodes(key: str, name: str, settings: Settings) -> dict[str, dict[str, Any]]:
     """Return the nodes of balance and augment that a name stands for. key: train.arms or train.baseline, for errors."""
-    parsed = _parse(name)
-    options = {"balance": parsed.balance, "augment": parsed.augment or settings.context.choices["augment"]}
+    options = _options(_parse(name), settings)
     return {group: _load_option(group, option, f"{key}: {name}") for group, option in options.items()}
+
+
+def _options(parsed: ArmName, settings: Settings) -> dict[str, str]:
+    """Return the files of balance and augment that a name stands for."""
+    return {"balance": parsed.balance, "augment": parsed.augment or settings.context.choices["augment"]}
 
 
 def _build_arm(name: str, parsed: ArmName, nodes: dict[str, dict[str, Any]], settings: Settings) -> Arm:
@@ -90,10 +103,16 @@ def _build_arm(name: str, parsed: ArmName, nodes: dict[str, dict[str, Any]], set
         if joint is None:
             raise ConfigError(f"train.arms: {name}: {parsed.balance} is not trained together with a GAN; use joint")
         joint = _build(name, "joint", {"_target_": JOINT_TARGET, **joint.model_dump(), **arm_settings["joint"]})
+    if parsed.leak and isinstance(balance, External):
+        raise ConfigError(f"train.arms: {name}: what its generator has seen is not known; leave out {LEAK_SUFFIX}")
     return Arm(_full_name(name, settings), balance, augment, joint, leak=parsed.leak)
 
 
 def _build(name: str, group: str, node: dict[str, Any]) -> Any:
+    missing = next((key for key, value in node.items() if value == MISSING), None)
+    if missing is not None:
+        arm = ArmName.parse(name).balance
+        raise ConfigError(f"train.arms: {name}: needs {group}.{missing}; write '{arm} [{group}.{missing}=VALUE]'")
     try:
         return build_config(group, node)
     except ConfigError as error:
@@ -152,8 +171,10 @@ def _check_folders_differ(arms: list[Arm]) -> None:
 
 def _find_changes(group: str, option: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return {key: value} of the run's own choice where it differs from its file."""
-    defaults = build_config(group, _load_option(group, option, group)).model_dump()
-    return {key: value for key, value in values.items() if defaults.get(key) != value}
+    node = _load_option(group, option, group)
+    required = {key: values[key] for key, value in node.items() if value == MISSING}
+    defaults = build_config(group, node | required).model_dump()
+    return {key: value for key, value in values.items() if key in required or defaults.get(key) != value}
 
 
 def _load_option(group: str, option: str, where: str) -> dict[str, Any]:
@@ -167,4 +188,6 @@ def _load_option(group: str, option: str, where: str) -> dict[str, Any]:
 
 @cache  # a composition takes a tenth of a second
 def _compose(group: str, option: str) -> dict[str, Any]:
-    return dict(to_container(hydra.compose(f"{group}/{option}"))[group])
+    composed = OmegaConf.to_container(hydra.compose(f"{group}/{option}"), resolve=True)
+    assert isinstance(composed, dict)
+    return dict(composed[group])

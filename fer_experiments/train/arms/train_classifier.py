@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fer_experiments.atomic_write import atomic_write
-from fer_experiments.balance import TrainingPlan
+from fer_experiments.balance import External, TrainingPlan
 from fer_experiments.classifier.build import build_classifier
 from fer_experiments.classifier.module import MONITORED_METRIC, Classifier
 from fer_experiments.data.datamodule import ImageDataModule
@@ -24,6 +24,7 @@ from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.evaluation.threshold import cross_fit
 from fer_experiments.joint.module import JointClassifier
 from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.external_images import check_external_images
 from fer_experiments.train.arms.joint import build_joint, write_joint_gan
 from fer_experiments.train.arms.training_images import (
     build_datamodule,
@@ -66,6 +67,8 @@ def train_classifier(
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     plan = arm.balance.plan(data.split.labels("train"), settings.seed)
     images = build_datamodule(settings, data, arm, plan, synthetic)
+    if isinstance(arm.balance, External) and images.generated is not None:
+        check_external_images(settings, data, arm.balance, images.generated, folder)
     fingerprint = classifier_fingerprint(settings, data, arm, images)
     finished = load_finished(folder, fingerprint)
     if finished is not None and (folder / PREDICTIONS_FILE).is_file():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_experiments.audit.rejection import Rejection
-from fer_experiments.balance import Generate, TrainingPlan
+from fer_experiments.balance import External, Generate, TrainingPlan
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.data.injection import GENERATED, ORIGIN_TITLES
@@ -17,6 +17,7 @@ from fer_experiments.data.unused import draw_unused_images
 from fer_experiments.errors import ConfigError
 from fer_experiments.random_streams import RandomStream
 from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.external_images import draw_external_images
 from fer_experiments.train.arms.joint import joint_datamodule
 from fer_experiments.train.gan.fit import group_by_gan
 from fer_experiments.train.gan.generated_images import get_or_train_gan
@@ -104,6 +105,8 @@ def _load_added(
     real_size = data.source.bottleneck or data.cache.images.shape[1]
     match plan.injection.origin:
         case "generated":
+            if isinstance(arm.balance, External):
+                return draw_external_images(settings, data, arm.balance, plan.added)
             return load_generated(data, arm, plan, synthetic)
         case "interpolated":
             return interpolate(settings, data, arm, real_size)

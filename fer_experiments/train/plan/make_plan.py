@@ -38,8 +38,9 @@ LENGTHS = {"epochs", "images_seen", "picture_epochs", "checkpoint_every", "kid_e
 def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
     """Return the plan of training these arms with one seed, with the GANs that they share."""
     data = PreparedData.prepare(settings.data, settings.seed)
+    with_gan = [arm for arm in arms if arm.balance.needs_generated_images]
     needed = [
-        count_generated_images(settings, data, [arm for arm in arms if arm.leak == leak]) for leak in (False, True)
+        count_generated_images(settings, data, [arm for arm in with_gan if arm.leak == leak]) for leak in (False, True)
     ]
     gans = [training for counts in needed for training in plan_gans(settings, data, counts)]
     classifiers = [_plan_classifier(settings, data, arm) for arm in arms]

@@ -1,0 +1,31 @@
+"""balance=external: small classes are filled with images that a generator of any kind has left in a folder."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from fer_experiments.balance.generate import Generate
+from fer_experiments.strict_config import UserPath
+
+
+class External(Generate):
+    """Images of a folder CLASS/*.png or *.jpg, of any size and without a manifest, are added to the training images.
+
+    What their generator has seen is not known, so they are compared with validation and test images first.
+
+    Attributes:
+        synthetic: the folder.
+        trust: whether they are used even if they are copies of validation or test images.
+        name: what an arm with these images is called; None: external.
+    """
+
+    synthetic: UserPath
+    trust: bool
+    name: Annotated[str, Field(pattern=r"^[^\s\[\]@+,=]+$")] | None
+
+    @field_validator("synthetic")
+    @classmethod
+    def _check_folder(cls, folder: UserPath) -> UserPath:
+        if not folder.is_dir():
+            raise ValueError("is not a folder; give one that holds CLASS/*.png or *.jpg")
+        return folder

@@ -1,0 +1,98 @@
+"""Images of a generator that was not trained here: drawn from its folder, and refused if they copy test images."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from fer_experiments.audit.audit_generated import audit_images
+from fer_experiments.audit.class_audit import ClassAudit
+from fer_experiments.audit.image_scores import ImageScorer
+from fer_experiments.audit.reference_training import get_or_train_reference_classifier
+from fer_experiments.balance import External
+from fer_experiments.data.class_folders import find_foreign_splits, list_class_folders, read_images
+from fer_experiments.data.prepared import PreparedData
+from fer_experiments.data.synthetic import GeneratedImages
+from fer_experiments.errors import ConfigError
+from fer_experiments.random_streams import RandomStream
+from fer_experiments.train.settings import Settings
+
+log = logging.getLogger(__name__)
+SCORED_AT_ONCE = 64
+
+
+def draw_external_images(
+    settings: Settings, data: PreparedData, balance: External, needed: dict[str, int]
+) -> GeneratedImages:
+    """Draw needed = {class: images} from the folder by the run's seed; more of them contain fewer.
+
+    Images with a fault in balance.reject are left out, and others taken. Raises ConfigError if the folder can't be
+    read or has too few images.
+    """
+    files = list_class_folders(balance.synthetic, data.classes)
+    rng = np.random.default_rng([settings.seed, RandomStream.EXTERNAL_IMAGES])
+    parts = []
+    for label in data.classes:  # all of them, so that no class shifts the draws of another
+        shuffled = [files.get(label, [])[place] for place in rng.permutation(len(files.get(label, [])))]
+        if label in needed:
+            parts.append(_take(settings, data, balance, label, shuffled, needed[label]))
+    return GeneratedImages.join(parts)
+
+
+def check_external_images(
+    settings: Settings, data: PreparedData, balance: External, images: GeneratedImages, folder: Path
+) -> None:
+    """Audit the images of each class, into `folder` or, of several classes, into a folder for each.
+
+    Raises ConfigError if they are copies of validation or test images, unless balance.trust is set.
+    """
+    foreign = find_foreign_splits(balance.synthetic, data.split.hash)
+    counts = images.counts()
+    for label, count in counts.items():
+        chosen = images.take(np.flatnonzero(images.labels == label))
+        pixels = hashlib.sha256(chosen.images.tobytes()).hexdigest()[:16]
+        audit = ClassAudit(label=label, generated=count, synthetic=str(balance.synthetic), manifest=pixels)
+        place = folder / label if len(counts) > 1 else folder
+        audit = audit_images(settings.audit_settings, data, audit, chosen, place, foreign)
+        leakage = audit.checks.get("leakage")
+        if leakage is None or leakage.status != "fail":
+            continue
+        if not balance.trust:
+            raise ConfigError(
+                f"balance.synthetic={balance.synthetic}: {label}: {leakage.message} Its generator seems to have seen "
+                f"them, so these images would say nothing about its use. See {place / 'nearest.png'}; train the "
+                "generator on what python -m fer_experiments.split writes, or set balance.trust=true"
+            )
+        log.warning("%s: %s They are used all the same (balance.trust=true)", label, leakage.message)
+
+
+def _take(
+    settings: Settings, data: PreparedData, balance: External, label: str, files: list[Path], count: int
+) -> GeneratedImages:
+    """Read the first `count` images of the class that have none of the faults that balance.reject names."""
+    where = f"balance.synthetic={balance.synthetic}"
+    if len(files) < count:
+        raise ConfigError(
+            f"{where}: has {len(files)} images of {label}, {count} are needed; add some, or ask for fewer "
+            f"(balance.add={{{label}: {len(files)}}})"
+        )
+    channels, side = data.source.stored_channels, data.cache.images.shape[1]
+    if not balance.reject:
+        return read_images(files[:count], channels, side)
+    reference = get_or_train_reference_classifier(settings.audit_settings, data)
+    score = ImageScorer(data, reference, label, settings.classifier.image_size)
+    accepted: list[Path] = []
+    scored = 0
+    while len(accepted) < count and scored < len(files):
+        batch = files[scored : scored + SCORED_AT_ONCE]
+        is_faulty = score(read_images(batch, channels, side).images)[list(balance.reject)].any(axis=1)
+        accepted += [file for file, faulty in zip(batch, is_faulty, strict=True) if not faulty]
+        scored += len(batch)
+    log.info("%s: %d of %d external images accepted; %d are needed", label, len(accepted), scored, count)
+    if len(accepted) < count:
+        raise ConfigError(
+            f"{where}: balance.reject={list(balance.reject)} lets through {len(accepted)} of {scored} images of "
+            f"{label}, {count} are needed; add some, or reject less"
+        )
+    return read_images(accepted[:count], channels, side)
