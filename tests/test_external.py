@@ -15,6 +15,8 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.split import hash_split
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
+from fer_experiments.report.checks import load_audits
+from fer_experiments.report.sections.gans import load_gans
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.arms.compose import compose_arms
 from fer_experiments.train.arms.external_images import draw_external_images
@@ -134,7 +136,13 @@ def test_generators_are_compared_by_name_and_one_that_leaks_costs_only_its_arm(
     record = StudyRecord.load(tmp_path / "run")
     assert record.arms == ["none", "good", "sdxl"]
     assert [(result.arm, result.generated) for result in record.results] == [("none", {}), ("good", {"flat": NEEDED})]
-    assert (tmp_path / "run" / "seed_0" / "good" / "audit.json").is_file()
+    (good,) = load_gans(record, tmp_path / "run")
+    assert (good.title, good.folder, good.grids) == ("good: 30 images of flat", "seed_0/good", [])
+    assert good.audits[0].nearest is not None
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "good: 30 images of flat" in page
+    statuses = [audit.checks["leakage"].status for audit in load_audits(record, tmp_path / "run")]
+    assert statuses == ["pass", "fail"]  # sdxl has no result, but an audit
 
 
 def test_the_runs_own_folder_is_that_of_external_arms_alone(read, keys, generated):

@@ -152,11 +152,22 @@ def load_audits(record: StudyRecord, folder: Path) -> list[AuditRecord]:
 
 
 def find_audits(record: StudyRecord, folder: Path) -> list[Path]:
-    """Return the audit.json files in the folders of honest arms and in or below those of their GANs."""
+    """Return the audit.json files in the folders of honest arms and in or below those of their GANs.
+
+    An arm that was refused for what its audit says has no result, but an audit.
+    """
     name = AuditRecord.file_name
+    honest = [arm for arm in map(ArmName.parse, record.arms) if not arm.leak]
     places = {record.folder_of(result, folder) for result in record.results if not ArmName.parse(result.arm).leak}
+    places |= {folder / f"seed_{seed}" / arm.folder for seed in record.seeds for arm in honest}
     of_gans = {file for gan in find_gan_folders(record, folder) for file in gan.glob(f"**/{name}")}
-    return sorted(of_gans | {file for place in places if (file := place / name).is_file()})
+    return sorted(of_gans.union(*(find_audits_of_arm(place) for place in places)))
+
+
+def find_audits_of_arm(folder: Path) -> list[Path]:
+    """Return the audit.json of the images that an arm took from a folder, of each class, in the folder of the arm."""
+    files = [*folder.glob(AuditRecord.file_name), *folder.glob(f"*/{AuditRecord.file_name}")]
+    return sorted(file for file in files if file.parent.name != "gan")
 
 
 def check_audits(study: StudyFiles, key: str, name: str) -> Check:

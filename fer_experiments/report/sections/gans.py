@@ -8,6 +8,7 @@ import numpy as np
 
 from fer_experiments.audit.record import AuditRecord
 from fer_experiments.evaluation.result import Result
+from fer_experiments.report.checks import find_audits_of_arm
 from fer_experiments.report.figures.history_plot import history_plot
 from fer_experiments.report.figures.pictures import Picture, draw_picture, load_picture
 from fer_experiments.report.gan_files import find_gan_folders, read_alarms
@@ -45,7 +46,7 @@ class AuditView(NamedTuple):
 
 
 class GANView(NamedTuple):
-    """One GAN.
+    """One GAN, or a folder of images that an arm was given, which has audits alone.
 
     folder: relative to the study's; grid_count: how many grids there are in the folder; alarms: of its training;
     problem: why there are no curves, or "".
@@ -67,7 +68,7 @@ def build_values(context: ReportContext) -> Values | None:
 
 
 def load_gans(record: StudyRecord, folder: Path) -> list[GANView]:
-    """Load the GANs of the first seed that left samples, of the study in `folder`.
+    """Load the GANs of the first seed that left samples or audits of images from elsewhere, of the study in `folder`.
 
     They are in seed_N/gan, or in seed_N/gan/CLASS for each class; an arm that has its own has it in seed_N/ARM/gan.
     """
@@ -76,9 +77,19 @@ def load_gans(record: StudyRecord, folder: Path) -> list[GANView]:
         places = find_gan_folders(record.model_copy(update={"seeds": [seed], "results": results}), folder)
         gan_folders = [samples.parent for place in places for samples in sorted(place.glob("**/samples"))]
         arms = {record.folder_of(result, folder) / "gan": result.arm for result in results}
-        if gan_folders:
-            return [_load_gan(gan_folder, folder, arms.get(gan_folder, "")) for gan_folder in gan_folders]
+        gans = [_load_gan(gan_folder, folder, arms.get(gan_folder, "")) for gan_folder in gan_folders]
+        gans += [view for result in results if (view := _load_external(result, record, folder))]
+        if gans:
+            return gans
     return []
+
+
+def _load_external(result: Result, record: StudyRecord, study: Path) -> GANView | None:
+    """Load the audits of the images that an arm took from a folder; None if it took none."""
+    place = record.folder_of(result, study)
+    audits = [_load_audit(file.parent, study) for file in find_audits_of_arm(place)]
+    counts = ", ".join(f"{number} images of {label}" for label, number in result.generated.items())
+    return GANView(_relative(place, study), f"{result.arm}: {counts}", [], 0, [], audits, [], "") if audits else None
 
 
 def _load_gan(gan_folder: Path, study: Path, arm: str) -> GANView:
