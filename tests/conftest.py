@@ -251,7 +251,7 @@ def two_classes(tmp_path: Path) -> Path:
     return root
 
 
-def source(name: str, **keys: Any) -> Any:
+def source(name: str, /, **keys: Any) -> Any:
     """The data source of conf/data/NAME.yaml with other keys; much quicker than read()."""
     base, option = (OmegaConf.load(CONF_DIR / "data" / f"{file}.yaml") for file in ("base", name))
     node = OmegaConf.to_container(OmegaConf.merge(base, option), resolve=True)

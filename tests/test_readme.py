@@ -40,7 +40,9 @@ def example(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     images = np.random.default_rng(0).integers(0, 256, (120, 32, 32, 3), dtype=np.uint8)
-    np.savez(tmp_path / "photos.npz", images=images, labels=np.repeat(["cat", "dog"], 60))
+    (tmp_path / "photos").mkdir()
+    np.save(tmp_path / "photos" / "images.npy", images)
+    np.save(tmp_path / "photos" / "labels.npy", np.repeat(["cat", "dog"], 60))
     return tmp_path
 
 
@@ -48,7 +50,7 @@ def run(line: str, where: Path, *more: str) -> Path:
     """Run a command of extending.md on tiny data, and return the folder of its run."""
     words = shlex.split(line)
     assert words[:3] == PREFIX
-    faces = [] if "data=npz" in words else TINY_FACES
+    faces = [] if "data=npy" in words else TINY_FACES
     done = command(*words[3:], "trainer=smoke", *faces, *TINY_NETWORKS, *more, where=where)
     assert done.returncode == 0, done.stderr
     (folder,) = where.glob("multirun/*/*")
@@ -60,7 +62,7 @@ def test_there_is_an_example_of_each():
         "my_classes.py",
         "my/balance/thin.yaml",
         "my/classifier/small.yaml",
-        "my/data/npz.yaml",
+        "my/data/npy.yaml",
     ]
     assert len(COMMANDS) == 3
 
@@ -177,6 +179,8 @@ def test_every_command_composes_and_is_valid(page, read, monkeypatch, tmp_path):
         monkeypatch.setattr(f"torch.cuda.{name}", lambda *_, value=value, **__: value)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "multirun" / "RUN" / "checkpoints").mkdir(parents=True)
+    for name in ("GENERATED", "A", "B"):  # folders of balance.synthetic
+        (tmp_path / name).mkdir()
     (tmp_path / "multirun" / "RUN" / "checkpoints" / "last.ckpt").touch()  # which must exist as gan.pretrained
     for words in list_commands(page):
         if any(word.startswith("--") or word == "-sc" for word in words) or "hydra/launcher=ray_gpus" in words:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from PIL import Image
 
-from fer_experiments.data.sources.base import file_state
+from fer_experiments.data.sources.base import Part, file_state
 from fer_experiments.data.sources.folder import PART_NAMES, Folder
 from fer_experiments.errors import ConfigError
 
@@ -21,7 +21,7 @@ class FER2013(Folder):
     The official parts of the CSV are kept: Training is train, PublicTest is valid, PrivateTest is test.
     """
 
-    part_names: ClassVar[dict[str, str]] = PART_NAMES | {"publictest": "valid", "privatetest": "test"}
+    part_names: ClassVar[dict[str, Part]] = PART_NAMES | {"publictest": "valid", "privatetest": "test"}
     usages: ClassVar[dict[str, str]] = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}
     emotions: ClassVar[tuple[str, ...]] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     csv_names: ClassVar[tuple[str, ...]] = ("fer2013.csv", "icml_face_data.csv")

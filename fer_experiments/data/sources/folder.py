@@ -10,7 +10,7 @@ from PIL import Image
 
 from fer_experiments.data.decode import open_image
 from fer_experiments.data.dicom import check_pydicom
-from fer_experiments.data.sources.base import PARTS, DataSource, file_state
+from fer_experiments.data.sources.base import PARTS, DataSource, Part, file_state
 from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".dcm"}
 SYSTEM_FILES = {"thumbs.db", "desktop.ini"}  # which Windows puts into folders of images
 MAX_NAMED = 5  # folders in a message
-PART_NAMES = {
+PART_NAMES: dict[str, Part] = {
     "train": "train",
     "training": "train",
     "valid": "valid",
@@ -36,7 +36,7 @@ class Folder(DataSource):
     """Images in root/CLASS or root/{train,valid,test}/CLASS, at any depth."""
 
     root: UserPath
-    part_names: ClassVar[dict[str, str]] = PART_NAMES
+    part_names: ClassVar[dict[str, Part]] = PART_NAMES
 
     def items(self) -> "pd.DataFrame":
         import pandas as pd
@@ -84,7 +84,7 @@ class Folder(DataSource):
             raise ConfigError(f"data.root={self.root}: is a file; give the folder that holds a folder for each class")
         return self.root
 
-    def _part_folders(self, root: Path) -> dict[str, str]:
+    def _part_folders(self, root: Path) -> dict[str, Part]:
         """Return {name of a folder in `root`: part}; empty if `root` holds classes instead of parts.
 
         Raises ConfigError if it holds both, or two folders for one part.

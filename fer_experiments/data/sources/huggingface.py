@@ -1,0 +1,119 @@
+"""data=huggingface: a data set of images of the library `datasets`, from a folder or from huggingface.co."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from fer_experiments.data.sources.base import DataSource, Part, file_state
+from fer_experiments.data.sources.folder import PART_NAMES
+from fer_experiments.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
+
+LABEL_COLUMNS = ("label", "labels", "class", "target")
+
+
+class HuggingFace(DataSource):
+    """A data set with a column of images and one of classes; its splits that are named like parts are the parts.
+
+    Attributes:
+        name: on huggingface.co, or the path of a folder that `save_to_disk` wrote or that `load_dataset` reads.
+        config: which configuration of it; None: the only one.
+        revision: which version of it; None: the newest.
+        image_column: the column of images; None: the only one that the data set says has images.
+        label_column: the column of classes; None: the only one that the data set says has classes, else one called
+            label, labels, class or target.
+        download: whether it may be fetched from huggingface.co; otherwise it is a folder or in the library's cache.
+    """
+
+    name: str
+    config: str | None
+    revision: str | None
+    image_column: str | None
+    label_column: str | None
+    download: bool
+
+    def items(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        tables = []
+        for part, dataset in self._parts().items():
+            column = self._find_label_column(dataset)
+            feature = dataset.features[column]
+            labels = [
+                str(feature.int2str(value) if hasattr(feature, "int2str") and isinstance(value, int) else value)
+                for value in dataset[column]
+            ]
+            paths = [f"{part}/{row:06d}" for row in range(len(labels))]
+            names = [label.replace("/", "-") for label in labels]
+            tables.append(pd.DataFrame({"path": paths, "label": names, "part": part}))
+        return pd.concat(tables, ignore_index=True)
+
+    def open(self, path: str) -> Image.Image:
+        part, _, row = path.partition("/")
+        dataset = next(dataset for name, dataset in self._parts().items() if name == part)
+        image = dataset[int(row)][self._find_image_column(dataset)]
+        if not isinstance(image, Image.Image):
+            raise ValueError(f"{type(image).__name__} instead of an image")
+        return image
+
+    def state(self, items: "pd.DataFrame") -> list[str]:
+        states = {
+            part: " ".join(f"{file['filename']} {file_state(Path(file['filename']))}" for file in dataset.cache_files)
+            for part, dataset in self._parts().items()
+        }
+        return [states[part] for part in items["part"]]
+
+    def _parts(self) -> "dict[Part, Dataset]":
+        return _load(self.name, self.config, self.revision, self.download)
+
+    def _find_image_column(self, dataset: "Dataset") -> str:
+        images = [name for name, feature in dataset.features.items() if type(feature).__name__ == "Image"]
+        return self._choose("image_column", self.image_column, dataset, images)
+
+    def _find_label_column(self, dataset: "Dataset") -> str:
+        labels = [name for name, feature in dataset.features.items() if type(feature).__name__ == "ClassLabel"]
+        named = [name for name in LABEL_COLUMNS if name in dataset.features]
+        return self._choose("label_column", self.label_column, dataset, labels if len(labels) == 1 else named[:1])
+
+    def _choose(self, key: str, column: str | None, dataset: "Dataset", candidates: list[str]) -> str:
+        """Return the column that the key names, else the only candidate. Raises ConfigError if there is no such one."""
+        if column is None and len(candidates) == 1:
+            return candidates[0]
+        if column in dataset.features:
+            return str(column)
+        reason = "is needed" if column is None else "there is no such column"
+        raise ConfigError(f"data.{key}={column}: {reason}; data.name={self.name} has {', '.join(dataset.features)}")
+
+
+@lru_cache(maxsize=1)  # beside the source, which is sent to other processes
+def _load(name: str, config: str | None, revision: str | None, download: bool) -> "dict[Part, Dataset]":
+    """Return {part: data set}. Raises ConfigError if the library or the data set can't be used."""
+    try:
+        import datasets
+    except ImportError:
+        raise ConfigError("data=huggingface: needs datasets; run pip install 'fer-experiments[huggingface]'") from None
+    folder = Path(name).expanduser()
+    local = datasets.DownloadConfig(local_files_only=not download)
+    try:
+        if any((folder / file).is_file() for file in ("dataset_dict.json", "dataset_info.json")):
+            loaded: Any = datasets.load_from_disk(str(folder))
+        elif folder.is_dir():
+            loaded = datasets.load_dataset(str(folder), config)
+        else:
+            loaded = datasets.load_dataset(name, config, revision=revision, download_config=local)
+    except Exception as error:  # files, the network and the data set's own code raise anything
+        remedy = "" if download or folder.is_dir() else "; data.download=true gets it from huggingface.co"
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"data.name={name}: can't be loaded: {message}{remedy}") from error
+    splits = loaded if isinstance(loaded, dict) else {"train": loaded}
+    parts: dict[Part, Dataset] = {
+        PART_NAMES[split.lower()]: dataset for split, dataset in splits.items() if split.lower() in PART_NAMES
+    }
+    if not parts:
+        raise ConfigError(f"data.name={name}: has the splits {', '.join(splits)}; known are {', '.join(PART_NAMES)}")
+    return parts

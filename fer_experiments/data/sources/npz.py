@@ -1,0 +1,169 @@
+"""data=npz, data=medmnist: images and labels in a NumPy archive."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from zipfile import BadZipFile
+
+import numpy as np
+from PIL import Image
+
+from fer_experiments.data.sources.base import DataSource, Part, file_state
+from fer_experiments.errors import ConfigError
+from fer_experiments.strict_config import UserPath
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LAYOUTS: tuple[dict[Part, tuple[str, str]], ...] = (  # {part: names of the arrays of images and labels}
+    {
+        "train": ("train_images", "train_labels"),
+        "valid": ("val_images", "val_labels"),
+        "test": ("test_images", "test_labels"),
+    },
+    {"train": ("x_train", "y_train"), "valid": ("x_val", "y_val"), "test": ("x_test", "y_test")},
+    {"train": ("images", "labels")},
+)
+CHANNELS = (1, 3, 4)
+
+
+class Npz(DataSource):
+    """A file of arrays: images (N, H, W) or (N, H, W, C) uint8, labels (N,) or (N, 1) of numbers or names.
+
+    The arrays of each part are named train_images, train_labels, val_... and test_..., as MedMNIST does, or x_train,
+    y_train, x_test and so on, as Keras does, or images and labels. Classes are called as their labels; data.rename
+    gives them names.
+
+    file: the archive, as numpy.savez writes it.
+    """
+
+    file: UserPath
+
+    def items(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        tables = []
+        for part, (images, labels) in self._arrays().items():
+            names = [self._name_class(str(label)) for label in labels.reshape(-1).tolist()]
+            paths = [f"{part}/{row:06d}" for row in range(len(images))]
+            tables.append(pd.DataFrame({"path": paths, "label": names, "part": part}))
+        return pd.concat(tables, ignore_index=True)
+
+    def open(self, path: str) -> Image.Image:
+        part, _, row = path.partition("/")
+        pixels = next(images for name, (images, _) in self._arrays().items() if name == part)[int(row)]
+        return Image.fromarray(pixels.squeeze(-1) if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
+
+    def state(self, items: "pd.DataFrame") -> list[str]:
+        return [f"{self._file.resolve()} {file_state(self._file)}"] * len(items)
+
+    @property
+    def _file(self) -> Path:
+        return self.file
+
+    def _name_class(self, label: str) -> str:
+        return label
+
+    def _arrays(self) -> dict[Part, tuple[np.ndarray, np.ndarray]]:
+        """Return {part: images and labels}. Raises ConfigError if the file has not the arrays that are needed."""
+        return _load(self._file, file_state(self._file))
+
+
+@lru_cache(maxsize=1)  # beside the source, which is sent to other processes
+def _load(file: Path, state: str) -> dict[Part, tuple[np.ndarray, np.ndarray]]:
+    """Load the arrays. state: of the file, so that a changed one is loaded again."""
+    key = f"data.file={file}"
+    try:
+        with np.lib.npyio.NpzFile(file.open("rb"), own_fid=True) as archive:
+            names = list(archive)
+            layout = next((layout for layout in LAYOUTS if set(layout["train"]) <= set(names)), None)
+            if layout is None:
+                raise ConfigError(
+                    f"{key}: has the arrays {', '.join(names)}; it needs images and labels, or train_images, "
+                    "train_labels, val_images, val_labels, test_images, test_labels"
+                )
+            arrays = {
+                part: (archive[images], archive[labels])
+                for part, (images, labels) in layout.items()
+                if {images, labels} <= set(names)
+            }
+    except (OSError, ValueError, BadZipFile) as error:  # ValueError for pickled objects
+        raise ConfigError(f"{key}: can't be read as an .npz file of numbers: {error}") from None
+    for part, (images, labels) in arrays.items():
+        _check_arrays(f"{key}: {part}", images, labels)
+    return arrays
+
+
+def _check_arrays(where: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """Raise ConfigError unless there is an image of a usable shape for each label."""
+    is_picture = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] in CHANNELS)
+    if not is_picture or images.dtype != np.uint8:
+        raise ConfigError(
+            f"{where}: images have the shape {images.shape} and the type {images.dtype}; needed are (N, H, W) or "
+            "(N, H, W, C) uint8, C being 1, 3 or 4"
+        )
+    if labels.size != len(images) or len(labels) != len(images):
+        raise ConfigError(
+            f"{where}: labels have the shape {labels.shape} for {len(images)} images; each image needs one label"
+        )
+
+
+class MedMNIST(Npz):
+    """A data set of MedMNIST (Yang et al. 2023) in its .npz file, with the classes' names from the package medmnist.
+
+    Attributes:
+        name: of the data set in lower case, such as pneumoniamnist.
+        size: the side of its images in pixels.
+        file: the archive; None: where the package keeps it, in ~/.medmnist.
+        download: whether the package gets a file that is missing.
+    """
+
+    name: str
+    size: Literal[28, 64, 128, 224]
+    file: UserPath | None  # type: ignore[assignment]
+    download: bool
+
+    @property
+    def _file(self) -> Path:
+        suffix = "" if self.size == 28 else f"_{self.size}"
+        file = self.file or Path.home() / ".medmnist" / f"{self.name}{suffix}.npz"
+        if not file.is_file():
+            if not self.download or self.file is not None:
+                raise ConfigError(
+                    f"data.name={self.name}: there is no file {file}; get it from medmnist.com and give "
+                    "data.file=FILE, or data.download=true"
+                )
+            self._get(file.parent)
+        return file
+
+    def _name_class(self, label: str) -> str:
+        return str(self._info()["label"][label]).replace("/", "-")
+
+    def _info(self) -> dict:
+        """Return what the package says of the data set. Raises ConfigError if it has no such data set of images."""
+        try:
+            from medmnist import INFO
+        except ImportError:
+            raise ConfigError(
+                "data=medmnist: needs medmnist; run pip install 'fer-experiments[medmnist]', or give the file as "
+                "data=npz data.file=FILE, where classes are numbers"
+            ) from None
+        usable = [name for name, info in INFO.items() if "3d" not in name and "multi-label" not in info["task"]]
+        if self.name not in usable:
+            raise ConfigError(
+                f"data.name={self.name}: is no data set of MedMNIST with flat images and one label each; these are "
+                f"{', '.join(usable)}"
+            )
+        return dict(INFO[self.name])
+
+    def _get(self, folder: Path) -> None:
+        import medmnist
+
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            getattr(medmnist, self._info()["python_class"])("train", download=True, root=str(folder), size=self.size)
+        except Exception as error:  # the network raises anything
+            raise ConfigError(
+                f"data.download=true: the download of {self.name} failed ({type(error).__name__}: {error}); try again, "
+                "or get the file from medmnist.com and give data.file=FILE"
+            ) from error

@@ -1,0 +1,160 @@
+"""data=torchvision: any classification data set of torchvision.datasets."""
+
+import difflib
+import inspect
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from fer_experiments.data.sources.base import DataSource, Part, file_state
+from fer_experiments.data.sources.folder import PART_NAMES
+from fer_experiments.errors import ConfigError
+from fer_experiments.strict_config import UserPath
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torchvision.datasets import VisionDataset
+
+LABEL_ATTRIBUTES = ("targets", "labels", "_labels")  # of data sets that know all labels
+SAMPLE_ATTRIBUTES = ("samples", "_samples")  # of pairs (file, label)
+
+ARGUMENTS_OF_PARTS: dict[str, dict[Part, bool]] = {"train": {"train": True, "test": False}}
+
+
+class TorchvisionDataset(DataSource):
+    """A class of torchvision.datasets, whose images have one label each.
+
+    What has the argument `train` has the parts train and test; of what has `split`, the splits that are named like
+    parts are taken; all images of anything else are of train.
+
+    Attributes:
+        name: of the class, such as CIFAR10.
+        root: the folder in which it keeps its files.
+        arguments: more of its arguments, such as {split: letters} for EMNIST.
+        download: whether it gets files that are missing.
+    """
+
+    name: str
+    root: UserPath
+    arguments: dict[str, Any]
+    download: bool
+
+    def items(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        tables = []
+        for part, dataset in self._datasets().items():
+            labels, names = _list_labels(dataset), _list_names(dataset)
+            unlike = next((label for label in labels if not isinstance(label, int | str)), None)
+            if unlike is not None:
+                raise ConfigError(
+                    f"data.name={self.name}: gives {type(unlike).__name__} with an image instead of one class; choose "
+                    "a data set for classification"
+                )
+            titles = [names[label] if isinstance(label, int) and label < len(names) else str(label) for label in labels]
+            paths = [f"{part}/{row:06d}" for row in range(len(labels))]
+            tables.append(pd.DataFrame({"path": paths, "label": titles, "part": part}))
+        return pd.concat(tables, ignore_index=True)
+
+    def open(self, path: str) -> Image.Image:
+        part, _, row = path.partition("/")
+        image = next(dataset for name, dataset in self._datasets().items() if name == part)[int(row)][0]
+        if not isinstance(image, Image.Image):
+            raise ValueError(f"{self.name} gives {type(image).__name__} instead of a PIL image")
+        return image
+
+    def state(self, items: "pd.DataFrame") -> list[str]:
+        files = sorted(file for file in self.root.rglob("*") if file.is_file())
+        state = "\n".join(f"{file} {file_state(file)}" for file in files)
+        return [f"{self.name} {json.dumps(self.arguments, sort_keys=True)} {state}"] + [""] * (len(items) - 1)
+
+    def _datasets(self) -> "dict[Part, VisionDataset]":
+        return _open_parts(self.name, self.root, json.dumps(self.arguments), self.download)
+
+
+@lru_cache(maxsize=1)  # beside the source, which is sent to other processes
+def _open_parts(name: str, root: Path, arguments: str, download: bool) -> "dict[Part, VisionDataset]":
+    """Return {part: data set}. arguments: as JSON. Raises ConfigError if the class or its files can't be used."""
+    dataset_class = _find_class(name)
+    fixed = json.loads(arguments)
+    known = _list_arguments(dataset_class)
+    if unknown := sorted(set(fixed) - known):
+        raise ConfigError(f"data.arguments: {name} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+    if download and "download" in known:
+        fixed |= {"download": True}
+    for argument, parts in ARGUMENTS_OF_PARTS.items():
+        if argument in known and argument not in fixed:
+            return {part: _open(dataset_class, root, fixed | {argument: value}) for part, value in parts.items()}
+    if "split" in known and "split" not in fixed:
+        datasets: dict[Part, VisionDataset] = {}
+        for split, part in PART_NAMES.items():
+            if part not in datasets and (dataset := _open_split(dataset_class, root, fixed, split)) is not None:
+                datasets[part] = dataset
+        if not datasets:
+            raise ConfigError(f"data.name={name}: no split is named like a part; give data.arguments={{split: NAME}}")
+        return datasets
+    return {"train": _open(dataset_class, root, fixed)}
+
+
+def _find_class(name: str) -> "type[VisionDataset]":
+    from torchvision import datasets
+
+    dataset_class = getattr(datasets, name, None)
+    if (
+        inspect.isclass(dataset_class)
+        and issubclass(dataset_class, datasets.VisionDataset)
+        and dataset_class is not datasets.VisionDataset
+    ):
+        return dataset_class
+    close = difflib.get_close_matches(name, datasets.__all__, n=1, cutoff=0.5)
+    suggestion = f"; did you mean {close[0]}?" if close else ""
+    raise ConfigError(f"data.name={name}: is no class of torchvision.datasets{suggestion}")
+
+
+def _list_arguments(dataset_class: type) -> set[str]:
+    """Return the arguments of a class and of those that it builds on, which get what it does not name itself."""
+    initializers = [vars(each)["__init__"] for each in dataset_class.__mro__ if "__init__" in vars(each)]
+    return {name for each in initializers for name in inspect.signature(each).parameters} - {"self", "args", "kwargs"}
+
+
+def _open_split(
+    dataset_class: "type[VisionDataset]", root: Path, arguments: dict[str, Any], split: str
+) -> "VisionDataset | None":
+    """Return a split; None if the data set has none of this name."""
+    try:
+        return dataset_class(str(root), split=split, **arguments)
+    except ValueError:  # torchvision's own check of the name
+        return None
+    except Exception:
+        return _open(dataset_class, root, arguments | {"split": split})  # says what is wrong
+
+
+def _open(dataset_class: "type[VisionDataset]", root: Path, arguments: dict[str, Any]) -> "VisionDataset":
+    try:
+        return dataset_class(str(root), **arguments)
+    except Exception as error:  # missing files, wrong arguments and the network raise anything
+        remedy = "" if arguments.get("download") else "; data.download=true gets missing files"
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"data.root={root}: {dataset_class.__name__} can't be opened: {message}{remedy}") from error
+
+
+def _list_labels(dataset: "VisionDataset") -> list[Any]:
+    """Return the label of each image, as a number or a name."""
+    for attribute in LABEL_ATTRIBUTES:
+        if (labels := getattr(dataset, attribute, None)) is not None:
+            return list(labels.tolist() if hasattr(labels, "tolist") else labels)
+    for attribute in SAMPLE_ATTRIBUTES:
+        if (samples := getattr(dataset, attribute, None)) is not None:
+            return [sample[1] for sample in samples]
+    return [dataset[row][1] for row in range(len(dataset))]  # decodes every image
+
+
+def _list_names(dataset: "VisionDataset") -> list[str]:
+    """Return the names of the classes by their numbers; Imagenette has several for each, of which the first counts."""
+    names: Sequence[Any] = getattr(dataset, "classes", None) or ()
+    firsts = [name[0] if isinstance(name, tuple) else name for name in names]
+    return [str(name).replace("/", "-") for name in firsts]
