@@ -2,9 +2,10 @@
 
 import logging
 import multiprocessing
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -22,6 +24,8 @@ from rich.progress import (
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_ESTIMATES, SECONDS_BETWEEN_OVERALL_LINES = 1.0, 60.0
+_overall_is_shown = False
 
 
 class Advance(Protocol):
@@ -39,7 +43,7 @@ def _shows_bars(console: Console) -> bool:
 def show_stage(name: str, total: int) -> Iterator[Advance]:
     """Show a stage of `total` steps; call the value of the block with how many are done."""
     console = Console()
-    show = _show_bar if _shows_bars(console) else _log_lines
+    show = _show_bar if _shows_bars(console) and not _overall_is_shown else _log_lines
     with show(name, total, console) as advance:
         yield advance
 
@@ -53,10 +57,39 @@ def track(sequence: Sequence[T], name: str) -> Iterator[T]:
 
 
 @contextmanager
+def show_overall(name: str, estimate: Callable[[], tuple[float, str]]) -> Iterator[None]:
+    """Show how far the work of several processes is: a bar on a terminal, a line in the log every minute elsewhere.
+
+    No other bar is drawn meanwhile. Log lines to standard output appear above it; another process begins its lines with
+    `erase_bar()`.
+
+    Args:
+        name: what is done.
+        estimate: returns the share that is done, from 0 to 1, and how long the rest takes, in words.
+    """
+    global _overall_is_shown
+    console = Console()
+    stopped = threading.Event()
+    is_bar = _shows_bars(console)
+    show = _draw_overall if is_bar else _log_overall
+    _overall_is_shown = is_bar
+    try:
+        with show(name, estimate, stopped, console):
+            yield
+    finally:
+        _overall_is_shown = False
+
+
+def erase_bar() -> str:
+    """Return what a log line of another process begins with, so that it stands in the place of a bar; "" elsewhere."""
+    return "\r\x1b[2K" if sys.stdout.isatty() else ""
+
+
+@contextmanager
 def show_activity(name: str) -> Iterator[None]:
     """Show on a terminal that `name` is going on, and for how long. No stage can be shown inside the block."""
     console = Console()
-    if not _shows_bars(console):
+    if not _shows_bars(console) or _overall_is_shown:
         yield
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -93,3 +126,52 @@ def _log_lines(name: str, total: int, console: Console) -> Iterator[Advance]:
             log.info("%s: %d of %d %s", name, done, total, note)
 
     yield advance
+
+
+@contextmanager
+def _draw_overall(
+    name: str, estimate: Callable[[], tuple[float, str]], stopped: threading.Event, console: Console
+) -> Iterator[None]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    handlers = [each for each in logging.root.handlers if isinstance(each, logging.StreamHandler)]
+    handlers = [handler for handler in handlers if handler.stream is sys.stdout]
+    plain = sys.stdout
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(name, total=1.0, left="")
+
+        def update() -> None:
+            while True:
+                share, left = estimate()
+                progress.update(task, completed=share, left=left)
+                if stopped.wait(SECONDS_BETWEEN_ESTIMATES):
+                    return
+
+        for handler in handlers:
+            handler.setStream(sys.stdout)  # which prints above the bar now
+        thread = threading.Thread(target=update, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
+            for handler in handlers:
+                handler.setStream(plain)
+
+
+@contextmanager
+def _log_overall(
+    name: str, estimate: Callable[[], tuple[float, str]], stopped: threading.Event, console: Console
+) -> Iterator[None]:
+    def write() -> None:
+        while not stopped.wait(SECONDS_BETWEEN_OVERALL_LINES):
+            share, left = estimate()
+            log.info("%s: %.0f%% done, %s", name, 100 * share, left)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()

@@ -3,7 +3,9 @@
 import io
 import logging
 import multiprocessing
+import sys
 import threading
+import time
 
 import pytest
 from rich.console import Console
@@ -56,3 +58,50 @@ def test_a_long_stage_writes_lines_elsewhere(monkeypatch, caplog):
     with caplog.at_level(logging.INFO):
         assert list(progress.track([1, 2, 3], "counting")) == [1, 2, 3]
     assert [message.strip() for message in caplog.messages] == [f"counting: {n} of 3" for n in (1, 2, 3)]
+
+
+# Work of several processes
+
+
+def test_the_whole_of_a_work_has_a_bar_above_which_the_log_appears(console, monkeypatch, capsys):
+    text, terminal = console
+    handler = logging.StreamHandler(sys.stdout)
+    monkeypatch.setattr(logging.root, "handlers", [handler])
+    before = handler.stream
+    with progress.show_overall("3 seeds", lambda: (0.25, "about 2 min left")):
+        time.sleep(0.3)
+        logging.root.warning("a line")
+        with progress.show_stage("training", 7) as advance, progress.show_activity("reporting"):
+            advance(3)
+    shown = text.getvalue()
+    assert ("3 seeds" in shown and "25%" in shown and "about 2 min left" in shown) == terminal
+    assert ("a line" in shown) == terminal  # rich prints it above the bar; elsewhere it goes where it always goes
+    assert ("a line" in capsys.readouterr().out) != terminal
+    assert "training" not in shown
+    assert "reporting" not in shown
+    assert handler.stream is before
+
+
+def test_elsewhere_the_whole_of_a_work_is_a_line_from_time_to_time(monkeypatch, caplog):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_OVERALL_LINES", 0.02)
+    with caplog.at_level(logging.INFO), progress.show_overall("3 seeds", lambda: (0.5, "about 10 s left")):
+        time.sleep(0.2)
+    assert "3 seeds: 50% done, about 10 s left" in caplog.messages
+    count = len(caplog.messages)
+    time.sleep(0.1)
+    assert len(caplog.messages) == count
+
+
+def test_a_stage_after_the_whole_has_its_bar_again(console):
+    text, terminal = console
+    with pytest.raises(RuntimeError), progress.show_overall("3 seeds", lambda: (0.5, "")):
+        raise RuntimeError
+    with progress.show_stage("training", 7) as advance:
+        advance(3)
+    assert ("training" in text.getvalue()) == terminal
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_lines_of_other_processes_erase_the_bar_on_a_terminal_alone(monkeypatch, terminal):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert bool(progress.erase_bar()) == terminal

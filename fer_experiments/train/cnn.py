@@ -29,7 +29,7 @@ class TrainCNN(Job):
 
         return plan_arms(settings, [arm_of_run(settings)])
 
-    def run(self, settings: Settings, folder: Path) -> None:
+    def run(self, settings: Settings, folder: Path, plan: "Plan | None" = None) -> None:
         from fer_experiments.train.arms.run_arm import run_arm
 
         run_arm(settings, arm_of_run(settings), folder)

@@ -30,7 +30,7 @@ class TrainDCGAN(Job):
 
         return plan_gan_alone(settings)
 
-    def run(self, settings: Settings, folder: Path) -> None:
+    def run(self, settings: Settings, folder: Path, plan: "Plan | None" = None) -> None:
         from fer_experiments.train.gan.run_gan import run_gan
 
         run_gan(settings, folder)

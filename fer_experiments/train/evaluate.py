@@ -1,13 +1,16 @@
 """train=evaluate: measure a trained classifier on other images."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
+
+if TYPE_CHECKING:
+    from fer_experiments.train.plan.plan import Plan
 
 UNUSED_KEYS = ("imbalance", "test_counts")  # of data; they choose images, and every image is measured
 
@@ -29,7 +32,7 @@ class Evaluate(Job):
             if value is not None:
                 raise ConfigError(f"data.{key}={value}: train=evaluate measures every image; leave it out")
 
-    def run(self, settings: Settings, folder: Path) -> None:
+    def run(self, settings: Settings, folder: Path, plan: "Plan | None" = None) -> None:
         from fer_experiments.train.run_evaluation import run_evaluation
 
         run_evaluation(settings, self.level, folder)

@@ -22,7 +22,8 @@ def grow_study(study: StudyRun, growth: Growth, first_seed: int) -> None:
     seeds = [first_seed + number for number in range(growth.looks[-1])]
     for look in growth.looks:
         study.plan(seeds[:look])
-        _train_up_to(study, growth, seeds[:look])
+        with study.show_progress():
+            _train_up_to(study, growth, seeds[:look])
         if growth.stop is not None:
             break
     study.raise_failures()

@@ -20,8 +20,8 @@ class Job(StrictConfig, ABC):
     takes_checkpoint: ClassVar[bool] = False
 
     @abstractmethod
-    def run(self, settings: Settings, folder: Path) -> None:
-        """Do the job; everything that it leaves is in `folder`."""
+    def run(self, settings: Settings, folder: Path, plan: "Plan | None" = None) -> None:
+        """Do the job; everything that it leaves is in `folder`. plan: by which the time that is left is estimated."""
 
     def check(self, settings: Settings) -> None:
         """Raise ConfigError for what can be known to be wrong before any work, and before torch is imported."""

@@ -20,6 +20,7 @@ from fer_experiments.runs.sweep_progress import SweepPlan
 from fer_experiments.train.config import Config, save_config
 from fer_experiments.train.experiment_keys import check_experiment_keys
 from fer_experiments.train.launch import check_batch_sizes, launch_ranks
+from fer_experiments.train.plan.plan import Plan
 from fer_experiments.train.settings import RunContext
 from fer_experiments.train.sweep_objective import check_direction
 from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
@@ -94,14 +95,14 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     config = check_without_torch(composed, node, retrain_gans_before)
     _check_with_torch(config)
     keep_freed_memory()
-    plan_job(config)
+    plan = plan_job(config)
     on_rank_zero(save_config)(composed, folder)
     started = time.monotonic()
     log.info("%s, writing to %s", node.job.name, folder)
     choices = node.runtime.choices
     if choices.get("experiment") == "quick" and choices["data"] != "faces":
         log.warning("experiment=quick: trainings as short as for the drawn faces; without it they are longer")
-    config.train.run(config, folder)
+    config.train.run(config, folder, plan)
     log.info("done in %.0f s: %s", time.monotonic() - started, folder)
     if choices.get("experiment") == "quick" and choices["data"] == "faces":
         log.info("next, your own images: python -m fer_experiments data=folder data.root=PATH")
@@ -119,11 +120,12 @@ def _check_with_torch(config: Config) -> None:
 
 
 @on_rank_zero
-def plan_job(config: Config) -> None:
-    """Log what the job will train, and how long that takes."""
+def plan_job(config: Config) -> Plan | None:
+    """Log what the job will train, and how long that takes; return it, or None for a job that trains nothing."""
     plan = config.train.plan(config)
     for line in () if plan is None else plan.lines():
         log.info("%s", line)
+    return plan
 
 
 def _read_config(composed: DictConfig, node: DictConfig, retrain_gans_before: float = 0.0) -> Config:

@@ -21,6 +21,7 @@ from fer_experiments.distributed import on_rank_zero
 from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.result import Result
+from fer_experiments.progress import erase_bar, show_overall
 from fer_experiments.report.study_record import StudyRecord, training_key
 from fer_experiments.report.write_report import write_report
 from fer_experiments.runs.data_files import write_data_files
@@ -28,7 +29,9 @@ from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.audit_arms import audit_arms
 from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
 from fer_experiments.train.arms.training_images import count_generated_images, get_or_make_generated_images
+from fer_experiments.train.plan.plan import Plan
 from fer_experiments.train.settings import Settings
+from fer_experiments.train.study_progress import StudyProgress
 from fer_experiments.trainer.config import TrainerConfig
 from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
 from fer_experiments.trainer.memory import keep_freed_memory
@@ -71,6 +74,7 @@ class StudyRun:
         question: Question,
         workers: int,
         folder: Path,
+        plan: Plan | None = None,
     ) -> None:
         """Begin, or continue, a study.
 
@@ -80,7 +84,9 @@ class StudyRun:
             question: what is asked of the results.
             workers: how many seeds run side by side, each in a process.
             folder: the study's.
+            plan: what the study will train, by which the time that is left is estimated; None: it is not.
         """
+        self._progress = None if plan is None or plan.seconds_of_seed is None else StudyProgress(plan, arms, folder)
         self.settings, self.arms, self.workers, self.folder = settings, arms, workers, folder
         earlier = _load_earlier(folder)
         seconds, work = (0.0, {}) if earlier is None else (earlier.seconds, earlier.work)
@@ -126,6 +132,16 @@ class StudyRun:
                 before_report()
             self.write(outcome.folder if len(self.trained) == 1 else None)
 
+    @contextmanager
+    def show_progress(self) -> Iterator[None]:
+        """Show how far the planned seeds are, if several processes train them; one process shows each training."""
+        progress, seeds = self._progress, self.record.seeds
+        if progress is None or self.workers == 1:
+            yield
+            return
+        with show_overall(f"{len(seeds)} seeds", lambda: progress.describe(seeds)):
+            yield
+
     def write(self, seed_folder: Path | None = None) -> None:
         """Write the study so far and its report. seed_folder: the first seed's, whose data files are the study's."""
         on_rank_zero(_write_study)(self.record, self.folder, seed_folder)
@@ -142,7 +158,8 @@ class StudyRun:
 def run_seeds(study: StudyRun, seeds: list[int]) -> None:
     """Train every arm with every seed. Raises RuntimeError if trainings failed, after all others have finished."""
     study.plan(seeds)
-    study.train(seeds)
+    with study.show_progress():
+        study.train(seeds)
     study.raise_failures()
 
 
@@ -252,7 +269,7 @@ def _run_seed_in_process(settings: Settings, arms: list[Arm], folder: Path) -> S
     ignore_expected_warnings()
     keep_freed_memory()
     console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(logging.Formatter(f"seed {settings.seed}: %(message)s"))
+    console.setFormatter(logging.Formatter(f"{erase_bar()}seed {settings.seed}: %(message)s"))
     logging.root.handlers = [console]
     logging.root.setLevel(logging.INFO)
     return _run_seed(settings, arms, folder)

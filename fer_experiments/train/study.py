@@ -76,7 +76,7 @@ class Study(Job, Question):
 
         check_equal_cost(settings, compose_arms(self.arms, settings))
 
-    def run(self, settings: Settings, folder: Path) -> None:
+    def run(self, settings: Settings, folder: Path, plan: "Plan | None" = None) -> None:
         from fer_experiments.train.growing_study import grow_study
         from fer_experiments.train.seeds import StudyRun, run_seeds
 
@@ -87,9 +87,9 @@ class Study(Job, Question):
 
             growth = Growth(level=self.level, looks=list(looks), budget=self.budget)
             question = question.model_copy(update={"level": look_level(looks, self.level)})
-            grow_study(StudyRun(settings, arms, question, workers, folder), growth, settings.seed)
+            grow_study(StudyRun(settings, arms, question, workers, folder, plan), growth, settings.seed)
         else:
-            run_seeds(StudyRun(settings, arms, question, workers, folder), self.list_seeds(settings))
+            run_seeds(StudyRun(settings, arms, question, workers, folder, plan), self.list_seeds(settings))
 
     def plan(self, settings: Settings) -> "Plan | None":
         from fer_experiments.train.plan.make_plan import plan_study
