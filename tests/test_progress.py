@@ -73,12 +73,12 @@ def test_the_whole_of_a_work_has_a_bar_above_which_the_log_appears(console, monk
         logging.root.warning("a line")
         with progress.show_stage("training", 7) as advance, progress.show_activity("reporting"):
             advance(3)
-    shown = text.getvalue()
-    assert ("3 seeds" in shown and "25%" in shown and "about 2 min left" in shown) == terminal
-    assert ("a line" in shown) == terminal  # rich prints it above the bar; elsewhere it goes where it always goes
+    written = text.getvalue()
+    assert ("3 seeds" in written and "25%" in written and "about 2 min left" in written) == terminal
+    assert ("a line" in written) == terminal  # rich prints it above the bar; elsewhere it goes where it always goes
     assert ("a line" in capsys.readouterr().out) != terminal
-    assert "training" not in shown
-    assert "reporting" not in shown
+    assert "training" not in written
+    assert "reporting" not in written
     assert handler.stream is before
 
 
