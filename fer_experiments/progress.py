@@ -23,6 +23,8 @@ from rich.progress import (
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Estimate = Callable[[], tuple[float, str]]
+"""Returns the share of a work that is done, from 0 to 1, and how long the rest takes, in words."""
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_ESTIMATES, SECONDS_BETWEEN_OVERALL_LINES = 1.0, 60.0
 _overall_is_shown = False
@@ -57,7 +59,7 @@ def track(sequence: Sequence[T], name: str) -> Iterator[T]:
 
 
 @contextmanager
-def show_overall(name: str, estimate: Callable[[], tuple[float, str]]) -> Iterator[None]:
+def show_overall(name: str, estimate: Estimate) -> Iterator[None]:
     """Show how far the work of several processes is: a bar on a terminal, a line in the log every minute elsewhere.
 
     No other bar is drawn meanwhile. Log lines to standard output appear above it; another process begins its lines with
@@ -65,16 +67,15 @@ def show_overall(name: str, estimate: Callable[[], tuple[float, str]]) -> Iterat
 
     Args:
         name: what is done.
-        estimate: returns the share that is done, from 0 to 1, and how long the rest takes, in words.
+        estimate: says how much is done and how long the rest takes.
     """
     global _overall_is_shown
     console = Console()
-    stopped = threading.Event()
     is_bar = _shows_bars(console)
     show = _draw_overall if is_bar else _log_overall
     _overall_is_shown = is_bar
     try:
-        with show(name, estimate, stopped, console):
+        with show(name, estimate, console):
             yield
     finally:
         _overall_is_shown = False
@@ -129,9 +130,7 @@ def _log_lines(name: str, total: int, console: Console) -> Iterator[Advance]:
 
 
 @contextmanager
-def _draw_overall(
-    name: str, estimate: Callable[[], tuple[float, str]], stopped: threading.Event, console: Console
-) -> Iterator[None]:
+def _draw_overall(name: str, estimate: Estimate, console: Console) -> Iterator[None]:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
     handlers = [each for each in logging.root.handlers if isinstance(each, logging.StreamHandler)]
     handlers = [handler for handler in handlers if handler.stream is sys.stdout]
@@ -140,38 +139,43 @@ def _draw_overall(
         task = progress.add_task(name, total=1.0, left="")
 
         def update() -> None:
-            while True:
-                share, left = estimate()
-                progress.update(task, completed=share, left=left)
-                if stopped.wait(SECONDS_BETWEEN_ESTIMATES):
-                    return
+            share, left = estimate()
+            progress.update(task, completed=share, left=left)
 
         for handler in handlers:
             handler.setStream(sys.stdout)  # which prints above the bar now
-        thread = threading.Thread(target=update, daemon=True)
-        thread.start()
         try:
-            yield
+            update()
+            with _repeat(update, SECONDS_BETWEEN_ESTIMATES):
+                yield
         finally:
-            stopped.set()
-            thread.join()
             for handler in handlers:
                 handler.setStream(plain)
 
 
 @contextmanager
-def _log_overall(
-    name: str, estimate: Callable[[], tuple[float, str]], stopped: threading.Event, console: Console
-) -> Iterator[None]:
+def _log_overall(name: str, estimate: Estimate, console: Console) -> Iterator[None]:
     def write() -> None:
-        while not stopped.wait(SECONDS_BETWEEN_OVERALL_LINES):
-            share, left = estimate()
-            log.info("%s: %.0f%% done, %s", name, 100 * share, left)
+        share, left = estimate()
+        log.info("%s: %.0f%% done, %s", name, 100 * share, left)
 
-    thread = threading.Thread(target=write, daemon=True)
+    with _repeat(write, SECONDS_BETWEEN_OVERALL_LINES):
+        yield
+
+
+@contextmanager
+def _repeat(function: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call the function every so many seconds in a thread, until the block ends."""
+    ended = threading.Event()
+
+    def call() -> None:
+        while not ended.wait(seconds):
+            function()
+
+    thread = threading.Thread(target=call, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        stopped.set()
+        ended.set()
         thread.join()
