@@ -8,6 +8,7 @@ from fer_experiments.evaluation.generated.fid import FID
 from fer_experiments.evaluation.generated.kid import KID
 from fer_experiments.evaluation.generated.memorisation import HeldOutCopies, Memorisation
 from fer_experiments.evaluation.generated.prdc import PRDC
+from fer_experiments.evaluation.generated.vendi import Vendi
 
 GOOD: dict[str, Any] = {
     "measured_images": 400,
@@ -29,6 +30,7 @@ GOOD: dict[str, Any] = {
     "likeness": PRDC(
         precision=1.0, recall=1.0, density=1.0, coverage=0.9, expected_coverage=0.95, real=100, generated=400
     ),
+    "variety": Vendi(generated=20.0, held_out=20.0, images=400),
     "labels": LabelAgreement(
         agreement=0.8, held_out=0.8, images=400, held_out_images=400, chance=0.5, balanced_accuracy=0.8
     ),

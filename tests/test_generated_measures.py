@@ -13,6 +13,7 @@ from fer_experiments.evaluation.generated.diversity import diversity
 from fer_experiments.evaluation.generated.fid import frechet_distance
 from fer_experiments.evaluation.generated.kid import KID, kernel_inception_distance
 from fer_experiments.evaluation.generated.prdc import expected_coverage, precision_recall_density_coverage
+from fer_experiments.evaluation.generated.vendi import compare_vendi_scores, vendi_score
 
 
 def normal(count: int, features: int = 8, seed: int = 0, shift: float = 0.0) -> torch.Tensor:
@@ -161,6 +162,35 @@ def test_a_dropped_mode_lowers_recall_and_coverage_only():
 def test_precision_and_recall_of_few_images_are_refused():
     with pytest.raises(ValueError, match="5 real and 80 generated images: precision and recall need more than 5"):
         precision_recall_density_coverage(normal(5), normal(80))
+
+
+# Vendi score
+
+
+def test_the_vendi_score_is_the_number_of_kinds():
+    assert vendi_score(torch.ones(7, 4)) == pytest.approx(1)
+    assert vendi_score(torch.eye(5)) == pytest.approx(5)
+    assert vendi_score(torch.eye(3).repeat(4, 1) * 9) == pytest.approx(3)  # whatever the length of the features
+    weights = torch.tensor([0.75, 0.25])  # three images of one kind, one of another
+    entropy = -(weights * weights.log()).sum()
+    assert vendi_score(torch.eye(2)[[0, 0, 0, 1]]) == pytest.approx(float(entropy.exp()))
+
+
+def test_the_vendi_score_is_that_of_the_kernel_matrix():
+    features = normal(30, 6)
+    cosines = torch.nn.functional.normalize(features.double(), dim=1)
+    eigenvalues = torch.linalg.eigvalsh(cosines @ cosines.T / 30).clamp(min=1e-300)
+    assert vendi_score(features) == pytest.approx(float((-(eigenvalues * eigenvalues.log()).sum()).exp()))
+
+
+def test_vendi_scores_are_compared_on_as_many_images():
+    scores = compare_vendi_scores(held_out=normal(40), generated=normal(90, seed=1))
+    assert scores.images == 40
+    assert scores.ratio == pytest.approx(1, abs=0.1)
+    few_kinds = normal(3)[torch.arange(90) % 3]
+    assert compare_vendi_scores(normal(40), few_kinds).ratio < 0.6
+    with pytest.raises(ValueError, match="40 held-out and 9 generated images; 10 are needed"):
+        compare_vendi_scores(normal(40), normal(9))
 
 
 # Diversity

@@ -19,6 +19,7 @@ from fer_experiments.evaluation.generated.kid import KID, kernel_inception_dista
 from fer_experiments.evaluation.generated.memorisation import HeldOutCopies, Memorisation, held_out_copies, memorisation
 from fer_experiments.evaluation.generated.nearest import PixelFeatures, References
 from fer_experiments.evaluation.generated.prdc import PRDC, precision_recall_density_coverage
+from fer_experiments.evaluation.generated.vendi import Vendi, compare_vendi_scores
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ class ClassMeasures(BaseModel):
             training images, so this is more than the distance of two new sets of real images.
         frechet_distance: FID, if there are more images than features.
         likeness: precision, recall, density and coverage.
+        variety: the Vendi scores.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -85,6 +87,7 @@ class ClassMeasures(BaseModel):
     distance_of_training_images: KID | NotMeasured
     frechet_distance: FID | NotMeasured
     likeness: PRDC | NotMeasured
+    variety: Vendi | NotMeasured
     labels: LabelAgreement
 
     def headline(self) -> dict[str, float | None]:
@@ -100,6 +103,7 @@ HEADLINE = {
     "recall": ("likeness", "recall"),
     "density": ("likeness", "density"),
     "coverage": ("likeness", "coverage"),
+    "vendi": ("variety", "ratio"),
     "kid": ("distance", "value"),
     "label_agreement": ("labels", "agreement"),
 }
@@ -165,6 +169,7 @@ def measure_class(
         distance_of_training_images=measure_if_possible(lambda: kernel_inception_distance(deep[HELD_OUT], deep[TRAIN])),
         frechet_distance=measure_if_possible(lambda: frechet_distance(deep[HELD_OUT], deep[GENERATED])),
         likeness=measure_if_possible(lambda: precision_recall_density_coverage(deep[HELD_OUT], deep[GENERATED])),
+        variety=measure_if_possible(lambda: compare_vendi_scores(deep[HELD_OUT], deep[GENERATED])),
         labels=measure_label_agreement(images, reference),
     )
 
