@@ -103,11 +103,8 @@ def fit_gan(
 
 
 def _log_outcome(trainer: lightning.Trainer, settings: Settings, result: Result, health: Health) -> None:
-    """Log the diversity of the samples, and the numbers of the finished training."""
-    diversities = {f"gan/{name}": value for name, value in health.values.items() if name.startswith("diversity")}
-    for logger in trainer.loggers:
-        logger.log_metrics(diversities, step=trainer.global_step // 2)
-    last = {name.removeprefix("gan/"): value for name, value in result.history[-1].items()}
+    """Log the numbers of the finished training, with the diversity of its samples."""
+    last = health.values | {name.removeprefix("gan/"): value for name, value in result.history[-1].items()}
     metrics = {name: last[name] for name in HPARAM_METRICS if name in last}
     groups = {"gan": settings.gan, "classifier": settings.classifier, "joint": settings.joint}
     log_outcome(trainer.loggers, result, groups, metrics)

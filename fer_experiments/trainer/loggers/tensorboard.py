@@ -35,6 +35,7 @@ HPARAM_METRICS = (  # those of a classifier are on test, those of a GAN at its e
     "loss_generator",
     "score_real",
     "score_generated",
+    "diversity",
 )
 
 
