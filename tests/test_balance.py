@@ -37,6 +37,7 @@ def strategy(request):
     def build(*settings: str) -> Strategy:
         if settings not in BUILT:
             name, *overrides = settings
+            overrides += ["balance.synthetic=."] if name == "external" else []
             BUILT[settings] = request.getfixturevalue("read")("train=cnn", f"balance={name}", *overrides).balance
         return BUILT[settings]
 

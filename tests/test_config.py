@@ -23,11 +23,15 @@ def test_every_option_composes_and_is_valid(read, monkeypatch, group, option):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)  # for trainer=gpu, which this only reads
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)  # for trainer=ddp
     needs = {
-        **dict.fromkeys(("folder", "fer2013", "mma"), "data.root=."),
-        "table": "data.table=x.csv",
-        "evaluate": "checkpoint=best.ckpt",
+        **dict.fromkeys(("folder", "fer2013", "mma"), ["data.root=."]),
+        "table": ["data.table=x.csv"],
+        "npz": ["data.file=x.npz"],
+        "torchvision": ["data.name=MNIST", "data.root=."],
+        **dict.fromkeys(("huggingface", "medmnist"), ["data.name=x"]),
+        "external": ["balance.synthetic=."],
+        "evaluate": ["checkpoint=best.ckpt"],
     }
-    assert isinstance(read(f"{group}={option}", *([needs[option]] if option in needs else [])), Config)
+    assert isinstance(read(f"{group}={option}", *needs.get(option, [])), Config)
 
 
 DOCUMENTED = sorted([*CONF_DIR.glob("*/*.yaml"), *CONF_DIR.glob("hydra/launcher/*.yaml")])

@@ -25,7 +25,7 @@ MISTAKES = [
     ("gan.epochs", ["gan.epochs: has no value; write gan.epochs=VALUE"], ""),
     ("+gan.batch_size=8", ["+gan.batch_size: the key exists already; leave out the +"], "gan.batch_size=8"),
     ("+train.seed=3", ["train.seed: unknown key; did you mean train.seeds?"], "train.seeds=3"),
-    ("+data.colour=1", ["data.colour: unknown key (keys here: bottleneck, "], ""),
+    ("+data.colour=1", ["data.colour: unknown key (keys here: arguments, bottleneck, "], ""),
     (
         "classifier.network.dropot=0",
         ["classifier.network.dropot: unknown key; did you mean classifier.network.dropout?"],

@@ -323,6 +323,7 @@ def test_the_baseline_like_every_arm_has_the_runs_augment(run):
 
 ADDED_ORIGINS = {
     "dcgan": ["generated"],
+    "external": ["generated"],
     "smote": ["interpolated"],
     "copies": ["copied"],
     "real_images": ["added_real"],
@@ -330,9 +331,13 @@ ADDED_ORIGINS = {
 
 
 @pytest.mark.usefixtures("blank_figures")
-def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
+def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run, tmp_path):
     strategies = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))
-    folder = run(f"train.arms=[{','.join(strategies)}]", "data.counts={angry: 3, fear: 9, happy: 12, sad: 10}")
+    for label in ("angry", "fear", "sad"):
+        write_images(tmp_path / "external" / label, 9)
+    external = ["balance=external", f"balance.synthetic={tmp_path}/external"]
+    counts = "data.counts={angry: 3, fear: 9, happy: 12, sad: 10}"
+    folder = run(f"train.arms=[{','.join(strategies)}]", *external, counts)
     record = StudyRecord.load(folder)
     assert not record.failed
     results = {result.arm: result for result in record.results}
@@ -348,7 +353,7 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run):
     assert results["undersample"].real == {"angry": 3, "fear": 3, "happy": 3, "sad": 3}
     assert results["smote"].interpolated == {"angry": 9, "fear": 3, "sad": 2}
     assert results["smote"].generated == {}
-    assert {verdict.arm for verdict in compute_findings(record, folder).arms if verdict.generated} == {"dcgan", "joint"}
+    assert {verdict.arm for verdict in compute_findings(record, folder).arms if verdict.generated} == {"dcgan", "external", "joint"}
     pd.testing.assert_frame_equal(
         pd.read_csv(folder / "seed_0" / "none" / "training.csv"),
         pd.read_csv(folder / "seed_0" / "focal" / "training.csv"),

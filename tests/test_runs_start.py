@@ -22,7 +22,7 @@ def work(monkeypatch):
         error: BaseException | None = None
         folders: list[Path] = []  # noqa: RUF012
 
-        def __call__(self, job, config, folder):
+        def __call__(self, job, config, folder, plan):
             self.folders.append(folder)
             (folder / "work.txt").open("a").write("x")
             error, self.error = self.error, None
