@@ -74,6 +74,8 @@ def _run() -> None:
         refuse(describe_hydra_error(error))
     except ConfigError as error:  # of a search that Optuna ends at a failed job
         refuse(str(error))
+    except BrokenPipeError:
+        raise
     except OSError as error:
         if isinstance(error, StorageError):  # of such a search as well
             raise

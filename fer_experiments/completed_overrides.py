@@ -21,7 +21,9 @@ def complete_overrides(arguments: Sequence[str]) -> Iterator[str]:
     has_other_root = any(argument.startswith(ROOT_OPTIONS) for argument in arguments)
     for argument in arguments:
         yield argument
-        key, _, value = argument.partition("=")
+        key, value = override_key(argument), argument.partition("=")[2]
+        if argument.startswith("~"):
+            continue
         # Beside the argument, because argparse takes no override behind an option that follows others.
         if key == "data" and "faces" not in value.split(",") and not (is_experiment_chosen or has_other_root):
             yield "experiment=images"

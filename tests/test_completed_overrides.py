@@ -24,6 +24,8 @@ from tests.processes import run_module
         (["gan.images_seen=9600", "-m"], ["gan.images_seen=9600", "gan.epochs=null", "-m"]),
         (["gan.epochs=null", "gan.images_seen=1"], ["gan.epochs=null", "gan.images_seen=1"]),
         (["gan.images_seen=null"], ["gan.images_seen=null"]),
+        (["++gan.epochs=3"], ["++gan.epochs=3", "gan.images_seen=null"]),
+        (["~gan.epochs"], ["~gan.epochs"]),
     ],
 )
 def test_overrides_follow_from_what_is_typed(arguments, expected):

@@ -23,11 +23,11 @@ def test_every_option_composes_and_is_valid(read, monkeypatch, group, option):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)  # for trainer=gpu, which this only reads
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)  # for trainer=ddp
     needs = {
-        **dict.fromkeys(("folder", "fer2013", "mma"), ["data.root=."]),
+        **{option: ["data.root=."] for option in ("folder", "fer2013", "mma")},
         "table": ["data.table=x.csv"],
         "npz": ["data.file=x.npz"],
         "torchvision": ["data.name=MNIST", "data.root=."],
-        **dict.fromkeys(("huggingface", "medmnist"), ["data.name=x"]),
+        **{option: ["data.name=x"] for option in ("huggingface", "medmnist")},
         "external": ["balance.synthetic=."],
         "evaluate": ["checkpoint=best.ckpt"],
     }

@@ -21,10 +21,20 @@ def test_the_exit_status_is_the_command_s_own_or_that_of_ctrl_c(command, status,
     assert capsys.readouterr().err == ("\nstopped\n" if status == 130 else "")
 
 
-def test_a_reader_that_went_away_ends_the_command_in_silence(tmp_path):
+def broken() -> int:
+    raise BrokenPipeError("a worker was killed")
+
+
+def test_another_broken_pipe_is_an_error():
+    with pytest.raises(BrokenPipeError, match="a worker was killed"):
+        run_command_line(broken)
+
+
+@pytest.mark.parametrize("option", ["--help", "--hydra-help"])
+def test_a_reader_that_went_away_ends_the_command_in_silence(tmp_path, option):
     read_end, write_end = os.pipe()
     os.close(read_end)  # as `| head` does once it has its lines
-    line = [sys.executable, "-m", "fer_experiments", "--help"]
+    line = [sys.executable, "-m", "fer_experiments", option]
     done = subprocess.run(line, cwd=tmp_path, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(write_end)
     assert (done.returncode, done.stderr) == (141, "")

@@ -16,6 +16,7 @@ from fer_experiments.data.split import hash_split
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.checks import load_audits
+from fer_experiments.report.leakage import find_leaks
 from fer_experiments.report.sections.gans import load_gans
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.arms.compose import compose_arms
@@ -96,7 +97,7 @@ def test_they_are_drawn_by_the_seed_and_more_of_them_contain_fewer(read, keys, g
 def test_copies_of_images_that_no_generator_may_see_are_refused(run, keys, patterns, tmp_path, part):
     copies = copy_part(patterns, part, "flat", tmp_path / "copies")
     overrides = ["train=cnn", "balance=external", f"balance.synthetic={copies}", *keys]
-    with pytest.raises(ConfigError, match=r"copies: flat: .*are nearer to one of 60 validation and test.*nearest\.png"):
+    with pytest.raises(ConfigError, match=r"copies: flat: .*are nearer to one of 60 .*balance\.trust=true"):
         run(*overrides)
     assert not (tmp_path / "run" / "result.json").exists()
     folder = run(*overrides, "balance.trust=true", folder=tmp_path / "trusted")
@@ -141,6 +142,8 @@ def test_generators_are_compared_by_name_and_one_that_leaks_costs_only_its_arm(
     assert good.audits[0].nearest is not None
     page = (tmp_path / "run" / "report.html").read_text()
     assert "good: 30 images of flat" in page
+    for result in record.results:
+        assert find_leaks(result, record.folder_of(result, tmp_path / "run")) == []
     statuses = [audit.checks["leakage"].status for audit in load_audits(record, tmp_path / "run")]
     assert statuses == ["pass", "fail"]  # sdxl has no result, but an audit
 

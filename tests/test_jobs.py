@@ -353,7 +353,11 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run, tmp_path):
     assert results["undersample"].real == {"angry": 3, "fear": 3, "happy": 3, "sad": 3}
     assert results["smote"].interpolated == {"angry": 9, "fear": 3, "sad": 2}
     assert results["smote"].generated == {}
-    assert {verdict.arm for verdict in compute_findings(record, folder).arms if verdict.generated} == {"dcgan", "external", "joint"}
+    assert {verdict.arm for verdict in compute_findings(record, folder).arms if verdict.generated} == {
+        "dcgan",
+        "external",
+        "joint",
+    }
     pd.testing.assert_frame_equal(
         pd.read_csv(folder / "seed_0" / "none" / "training.csv"),
         pd.read_csv(folder / "seed_0" / "focal" / "training.csv"),

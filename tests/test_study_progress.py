@@ -71,3 +71,11 @@ def test_a_continued_study_begins_where_it_was(clock, study, tmp_path):
     (tmp_path / "seed_4" / "none").mkdir(parents=True)  # its GAN is trained
     share, left = study.estimate(SEEDS)
     assert (share, left) == (pytest.approx(0.8), pytest.approx(40 * 40 / 60))
+
+
+def test_seeds_of_an_earlier_start_do_not_hasten_a_later_look(clock, study, tmp_path):
+    finish(tmp_path, 3, "none", "dcgan")
+    finish(tmp_path, 4, "none", "dcgan")
+    assert study.estimate([3]) == (pytest.approx(1.0), pytest.approx(0.0))
+    clock[0] = 1.0
+    assert study.estimate([3, 4, 5]) == (pytest.approx(2 / 3), pytest.approx(50.0))

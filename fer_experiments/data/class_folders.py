@@ -48,12 +48,12 @@ def list_class_folders(folder: Path, classes: Sequence[str]) -> dict[str, list[P
 def read_images(files: Sequence[Path], channels: int, side: int) -> GeneratedImages:
     """Read images, whose folders are named by their classes.
 
-    If they are not all squares of one size, each is resized to `side` x `side`. Raises ConfigError for one that
-    can't be read.
+    They become squares of at most `side`, and all of them of `side` if they differ in size. Raises ConfigError for one
+    that can't be read.
     """
-    pictures = [_read(file, channels) for file in files]
+    pictures = [_read(file, channels, side) for file in files]
     sizes = {picture.size for picture in pictures}
-    if len(sizes) > 1 or any(width != height for width, height in sizes):
+    if len(sizes) > 1:
         pictures = [picture.resize((side, side), Image.Resampling.BICUBIC) for picture in pictures]
     images = np.stack([np.asarray(picture).reshape(*picture.size, channels) for picture in pictures])
     return GeneratedImages(images, np.array([file.parent.name for file in files]), np.array([str(f) for f in files]))
@@ -85,9 +85,12 @@ def _is_image(file: Path) -> bool:
     return file.suffix.lower() in EXTENSIONS and not file.name.startswith(".")
 
 
-def _read(path: Path, channels: int) -> Image.Image:
+def _read(path: Path, channels: int, side: int) -> Image.Image:
+    """Return the image, resized to `side` x `side` if it is larger or no square."""
     try:
         with open_image(path) as image:
-            return decode(image, channels)
+            picture = decode(image, channels)
+        is_small_square = picture.width == picture.height <= side
+        return picture if is_small_square else picture.resize((side, side), Image.Resampling.BICUBIC)
     except Exception as error:  # decoders raise anything on hostile bytes
         raise ConfigError(f"{path}: can't be read: {error}; mend or remove it") from None

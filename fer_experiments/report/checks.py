@@ -116,7 +116,7 @@ def check_no_leakage(study: StudyFiles) -> Check:
         return Check(name, "unknown", f"Can't be checked: {'; '.join(unreadable)}", source)
     message = (
         f"In {len(honest)} trainings no training image, nor a pixel-identical one, lies in validation or test, and all "
-        "generated images come from GANs of the same split."
+        "images of GANs come from the same split."
     )
     return Check(name, "pass", message, source)
 

@@ -98,6 +98,8 @@ def load_config(file: Path, trust: bool = False) -> DictConfig:
     for group in GROUPS_OF_OBJECTS:
         if group in loaded:
             loaded[group] = {}
+    if OmegaConf.select(loaded, "gan.images_seen") is not None:
+        OmegaConf.update(loaded, "gan.epochs", None)  # earlier versions wrote both, of which images_seen counted
     if not trust:
         check_targets_are_known(str(file), OmegaConf.to_container(loaded))
     return loaded

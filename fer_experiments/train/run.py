@@ -101,7 +101,7 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     log.info("%s, writing to %s", node.job.name, folder)
     choices = node.runtime.choices
     if choices.get("experiment") == "quick" and choices["data"] != "faces":
-        log.warning("experiment=quick: trainings as short as for the drawn faces; without it they are longer")
+        log.warning("experiment=quick: trainings as short as for the drawn faces; leave it out to train longer")
     config.train.run(config, folder, plan)
     log.info("done in %.0f s: %s", time.monotonic() - started, folder)
     if choices.get("experiment") == "quick" and choices["data"] == "faces":

@@ -114,7 +114,8 @@ class StudyRun:
         on_rank_zero(self.record.save)(self.folder)  # so that the question is known even if no seed is finished
 
     def train(self, seeds: list[int], before_report: Callable[[], None] | None = None) -> None:
-        """Train every arm with these seeds, each of which draws another split and trains a GAN of its own.
+        """Train every arm with these seeds, each of which trains a GAN of its own and, without
+        data.split_seed, draws another split.
 
         before_report: is called after each seed, before the report of it is written.
         """

@@ -23,19 +23,19 @@ class StudyProgress:
         self._seconds_of_gans = sum(training.seconds or 0.0 for training in plan.trainings if training.is_gan)
         self._seconds_of_seed = plan.seconds_of_seed or 0.0
         self._started = self._changed = time.monotonic()
-        self._finished_before: float | None = None
+        self._finished_before: dict[int, float] = {}  # by seed, when it was first looked at
         self._finished = 0.0
 
     def estimate(self, seeds: Sequence[int]) -> tuple[float, float]:
         """Return the share of these seeds' work that is done, from 0 to 1, and the seconds until it all is."""
         total = self._seconds_of_seed * len(seeds)
-        finished = sum(map(self._finished_seconds, seeds))
-        if self._finished_before is None:
-            self._finished_before = finished
+        by_seed = {seed: self._finished_seconds(seed) for seed in seeds}
+        finished = sum(by_seed.values())
+        self._finished_before = by_seed | self._finished_before
         now = time.monotonic()
         if finished != self._finished:
             self._finished, self._changed = finished, now
-        done_here = finished - self._finished_before
+        done_here = finished - sum(self._finished_before[seed] for seed in seeds)
         expected = self._plan.seconds_for(len(seeds)) or 0.0
         pace = (self._changed - self._started) / done_here if done_here else expected / total
         unfinished = (total - finished) * pace

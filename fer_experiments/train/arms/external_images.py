@@ -8,6 +8,7 @@ import numpy as np
 
 from fer_experiments.audit.audit_generated import audit_images
 from fer_experiments.audit.class_audit import ClassAudit
+from fer_experiments.audit.finding import Finding
 from fer_experiments.audit.image_scores import ImageScorer
 from fer_experiments.audit.reference_training import get_or_train_reference_classifier
 from fer_experiments.balance import External
@@ -32,12 +33,12 @@ def draw_external_images(
     """
     files = list_class_folders(balance.synthetic, data.classes)
     rng = np.random.default_rng([settings.seed, RandomStream.EXTERNAL_IMAGES])
-    parts = []
+    chosen: list[Path] = []
     for label in data.classes:  # all of them, so that no class shifts the draws of another
         shuffled = [files.get(label, [])[place] for place in rng.permutation(len(files.get(label, [])))]
         if label in needed:
-            parts.append(_take(settings, data, balance, label, shuffled, needed[label]))
-    return GeneratedImages.join(parts)
+            chosen += _choose(settings, data, balance, label, shuffled, needed[label])
+    return read_images(chosen, data.source.stored_channels, data.cache.images.shape[1])
 
 
 def check_external_images(
@@ -45,41 +46,55 @@ def check_external_images(
 ) -> None:
     """Audit the images of each class, into `folder` or, of several classes, into a folder for each.
 
-    Raises ConfigError if they are copies of validation or test images, unless balance.trust is set.
+    Raises ConfigError if they are copies of validation or test images, or if that could not be found out because the
+    audit failed, unless balance.trust is set. Too few training images to measure it are a warning.
     """
     foreign = find_foreign_splits(balance.synthetic, data.split.hash)
     counts = images.counts()
     for label, count in counts.items():
         chosen = images.take(np.flatnonzero(images.labels == label))
-        pixels = hashlib.sha256(chosen.images.tobytes()).hexdigest()[:16]
-        audit = ClassAudit(label=label, generated=count, synthetic=str(balance.synthetic), manifest=pixels)
         place = folder / label if len(counts) > 1 else folder
+        audit = ClassAudit(
+            label=label,
+            generated=count,
+            synthetic=str(balance.synthetic),
+            manifest=_hash_images(chosen, data.split.hash, foreign),
+        )
         audit = audit_images(settings.audit_settings, data, audit, chosen, place, foreign)
-        leakage = audit.checks.get("leakage")
-        if leakage is None or leakage.status != "fail":
+        leakage = audit.checks.get("leakage", Finding("fail", f"The audit failed: {audit.problem}.", is_measured=False))
+        if leakage.status != "fail" and not leakage.is_measured:
+            log.warning("%s: whether these images are copies of validation or test images: %s", label, leakage.message)
+        if leakage.status != "fail":
             continue
         if not balance.trust:
             raise ConfigError(
-                f"balance.synthetic={balance.synthetic}: {label}: {leakage.message} Its generator seems to have seen "
-                f"them, so these images would say nothing about its use. See {place / 'nearest.png'}; train the "
-                "generator on what python -m fer_experiments.split writes, or set balance.trust=true"
+                f"balance.synthetic={balance.synthetic}: {label}: {leakage.message} Its generator may have seen "
+                f"them, and then its images say nothing about its use (see {place}); train it on what python -m "
+                "fer_experiments.split writes, or set balance.trust=true"
             )
         log.warning("%s: %s They are used all the same (balance.trust=true)", label, leakage.message)
 
 
-def _take(
+def _hash_images(images: GeneratedImages, split_hash: str, foreign_splits: list[str]) -> str:
+    """Return a hash of the images and of what they are compared with, so that a change of either is audited anew."""
+    digest = hashlib.sha256(" ".join([split_hash, *foreign_splits]).encode())
+    digest.update(np.ascontiguousarray(images.images).data)
+    return digest.hexdigest()[:16]
+
+
+def _choose(
     settings: Settings, data: PreparedData, balance: External, label: str, files: list[Path], count: int
-) -> GeneratedImages:
-    """Read the first `count` images of the class that have none of the faults that balance.reject names."""
+) -> list[Path]:
+    """Return the files of the first `count` images of the class without the faults that balance.reject names."""
     where = f"balance.synthetic={balance.synthetic}"
     if len(files) < count:
         raise ConfigError(
             f"{where}: has {len(files)} images of {label}, {count} are needed; add some, or ask for fewer "
             f"(balance.add={{{label}: {len(files)}}})"
         )
-    channels, side = data.source.stored_channels, data.cache.images.shape[1]
     if not balance.reject:
-        return read_images(files[:count], channels, side)
+        return files[:count]
+    channels, side = data.source.stored_channels, data.cache.images.shape[1]
     reference = get_or_train_reference_classifier(settings.audit_settings, data)
     score = ImageScorer(data, reference, label, settings.classifier.image_size)
     accepted: list[Path] = []
@@ -95,4 +110,4 @@ def _take(
             f"{where}: balance.reject={list(balance.reject)} lets through {len(accepted)} of {scored} images of "
             f"{label}, {count} are needed; add some, or reject less"
         )
-    return read_images(accepted[:count], channels, side)
+    return accepted[:count]
