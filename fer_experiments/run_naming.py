@@ -126,15 +126,17 @@ def _visible_overrides(config: DictConfig, fixed: Collection[str] = ()) -> list[
 
 
 def _describe_data(config: DictConfig) -> list[str]:
-    """Return ["angry-happy", "60-600"] if the training images are counted, else the folder's name, if there is one."""
+    """Return ["angry-happy", "60-600"] if the training images are counted, else the name of the data, if there is one."""
     try:
-        counts, root = OmegaConf.select(config, "data.counts"), OmegaConf.select(config, "data.root")
+        counts = OmegaConf.select(config, "data.counts")
+        places = (OmegaConf.select(config, f"data.{key}") for key in ("name", "root", "file"))
+        place = next((place for place in places if place), None)
     except OmegaConfBaseException:  # an interpolation that can't be resolved, which the job refuses as well
         return []
     if isinstance(counts, DictConfig):
         numbers = "-".join(map(str, counts.values()))
         return ["-".join(map(str, counts)), numbers] if len(counts) <= MAX_CLASSES else [f"{len(counts)}-classes"]
-    return [PurePath(str(root)).name] if root else []
+    return [PurePath(str(place)).name] if place else []
 
 
 def _describe_seeds(config: DictConfig) -> str:

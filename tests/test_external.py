@@ -159,15 +159,22 @@ def test_the_runs_own_folder_is_that_of_external_arms_alone(read, keys, generate
     ("arm", "message"),
     [
         ("external", r"external: needs balance\.synthetic; write 'external \[balance\.synthetic=VALUE\]'"),
-        ("external [balance.synthetic=nowhere]", r"balance\.synthetic='nowhere': is not a folder"),
+        ("external [balance.synthetic=nowhere]", r"balance\.synthetic=nowhere: external .*: is not a folder"),
         ("external [balance.synthetic=DIR]@leak", "what its generator has seen is not known"),
         ("external [balance.synthetic=DIR, balance.name=a+b]", r"balance\.name='a\+b'"),
+        ("external [balance.synthetic=DIR, balance.name=oversample]", r"balance\.name=oversample: .*of a strategy"),
     ],
 )
 def test_wrong_arms_are_refused(read, generated, arm, message):
     config = read(f"train.arms=['{arm.replace('DIR', str(generated))}']")
     with pytest.raises(ConfigError, match=message):
         compose_arms(config.train.arms, config)
+
+
+def test_a_name_outside_of_an_arm_is_refused(read, generated):
+    config = read("balance=external", f"balance.synthetic={generated}", "balance.name=mine", "train=cnn")
+    with pytest.raises(ConfigError, match=r"balance\.name=mine: names an arm of train\.arms, in its brackets"):
+        config.train.check(config)
 
 
 # What a generator may see

@@ -3,12 +3,14 @@
 import builtins
 import pickle
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fer_experiments.data.prepared import PreparedData
+from fer_experiments.data.sources import npz, torchvision_dataset
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from tests.conftest import source
@@ -329,3 +331,87 @@ def test_a_classifier_is_trained_on_each(run, medmnist_file, mnist, beans, tmp_p
     for name, keys in sets.items():
         folder = run("train=cnn", f"data={name}", "experiment=quick", *keys, folder=tmp_path / name)
         assert sum(Result.load(folder).real.values()) > 0, name
+
+
+# Data that a reader must not believe
+
+
+@pytest.mark.parametrize("label", ["../../evil", "/abs", ".hidden"])
+def test_a_class_that_is_no_name_of_a_folder_is_refused_unless_renamed(tmp_path, label):
+    np.savez(tmp_path / "a.npz", images=pictures(60), labels=np.array([label, "dog"] * 30))
+    with pytest.raises(ConfigError, match=r"can't be the name of a class; .*data\.rename"):
+        PreparedData.prepare(source("npz", file=tmp_path / "a.npz"), 0)
+    data = PreparedData.prepare(source("npz", file=tmp_path / "a.npz", rename={label: "cat"}), 0)
+    assert data.classes == ("cat", "dog")
+
+
+def test_bytes_are_names(tmp_path):
+    np.savez(tmp_path / "a.npz", images=pictures(4), labels=np.array([b"cat", b"dog"] * 2))
+    assert source("npz", file=tmp_path / "a.npz").items()["label"].tolist() == ["cat", "dog"] * 2
+
+
+def test_listing_an_archive_reads_no_image(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", images=pictures(60), labels=labels(60))
+    monkeypatch.setattr(npz, "_load_images", None)
+    assert len(source("npz", file=tmp_path / "a.npz").items()) == 60
+
+
+def test_another_set_s_file_is_refused(tmp_path):
+    pytest.importorskip("medmnist")
+    np.savez(tmp_path / "a.npz", images=pictures(6), labels=np.arange(6))
+    with pytest.raises(ConfigError, match="has the class 2, which pneumoniamnist has not"):
+        source("medmnist", name="pneumoniamnist", file=tmp_path / "a.npz").items()
+
+
+def test_torchvision_s_hidden_and_double_names(monkeypatch, tmp_path):
+    names = [("crane", "bird"), ("crane", "machine"), ("dog", "hound")]
+    assert torchvision_dataset._list_names(SimpleNamespace(classes=names)) == ["crane, bird", "crane, machine", "dog"]
+    hidden = SimpleNamespace(classes=["a"], targets=[0, -1])
+    monkeypatch.setattr(torchvision_dataset, "_open_parts", lambda *_: {"train": hidden})
+    with pytest.raises(ConfigError, match="some images of train have no class"):
+        source("torchvision", name="STL10", root=tmp_path).items()
+
+
+def test_a_torchvision_set_without_a_split_called_train_says_what_to_give(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        torchvision_dataset, "_open_split", lambda *arguments: object() if arguments[3] == "test" else None
+    )
+    with pytest.raises(ConfigError, match=r"has no split train, but test; give data\.arguments=\{split: NAME\}"):
+        source("torchvision", name="OxfordIIITPet", root=tmp_path).items()
+
+
+def test_a_part_whose_classes_are_hidden_is_left_out(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["x", "y"])})
+    picture = Image.fromarray(pictures(1)[0])
+
+    def build(values: list[int]) -> object:
+        return datasets.Dataset.from_dict({"image": [picture] * len(values), "label": values}, features)
+
+    datasets.DatasetDict(train=build([0, 1]), test=build([-1, -1])).save_to_disk(str(tmp_path / "hidden"))
+    items = source("huggingface", name=str(tmp_path / "hidden")).items()
+    assert items["part"].tolist() == ["train", "train"]
+    datasets.DatasetDict(train=build([0, -1])).save_to_disk(str(tmp_path / "some"))
+    with pytest.raises(ConfigError, match="1 images of train have no class in label"):
+        source("huggingface", name=str(tmp_path / "some")).items()
+    datasets.DatasetDict(train=build([0]), val=build([0]), validation=build([1])).save_to_disk(str(tmp_path / "two"))
+    with pytest.raises(ConfigError, match="two of its splits train, val, validation stand for one part"):
+        source("huggingface", name=str(tmp_path / "two")).items()
+
+
+def test_nothing_is_fetched_unless_it_is_asked_for(monkeypatch, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    offline = []
+
+    def load(*_, **__):
+        offline.append(datasets.config.HF_HUB_OFFLINE)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    before = datasets.config.HF_HUB_OFFLINE
+    for name in ("beans", str(tmp_path)):
+        for download in (False, True):
+            with pytest.raises(ConfigError, match="can't be loaded: no network"):
+                source("huggingface", name=name, download=download).items()
+    assert offline == [True, before, True, before]
+    assert before == datasets.config.HF_HUB_OFFLINE

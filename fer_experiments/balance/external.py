@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from fer_experiments.balance.generate import Generate
 from fer_experiments.strict_config import UserPath
@@ -22,10 +22,3 @@ class External(Generate):
     synthetic: UserPath
     trust: bool
     name: Annotated[str, Field(pattern=r"^[^\s\[\]@+,=]+$")] | None
-
-    @field_validator("synthetic")
-    @classmethod
-    def _check_folder(cls, folder: UserPath) -> UserPath:
-        if not folder.is_dir():
-            raise ValueError("is not a folder; give one that holds CLASS/*.png or *.jpg")
-        return folder

@@ -78,6 +78,7 @@ def open_cache(source: DataSource) -> ImageCache:
     with show_activity("listing images"):
         items = source.items()
         source.check_rename(items)
+        source.check_labels(items)
         folder = source.cache_dir / f"v{VERSION}-{type(source).__name__.lower()}-{source.fingerprint(items)}"
     if find_damage(folder, FILES) is not None:
         try:

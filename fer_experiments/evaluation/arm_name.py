@@ -50,7 +50,7 @@ class ArmName:
     @property
     def with_name(self) -> "ArmName":
         """The name with balance.name in the place of the strategy, and without the folder that it stands for."""
-        title = self.values.get("balance.name", "null")
+        title = self.values.get("balance.name", "null").strip("'\"")
         if title == "null":
             return self
         return replace(self.without({"balance.name", "balance.synthetic"}), balance=title)

@@ -7,6 +7,7 @@ from fer_experiments.balance import Joint
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.result import Result
 from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.check_external import check_external
 from fer_experiments.train.arms.check_joint import check_joint
 from fer_experiments.train.check_training import check_accumulation
 from fer_experiments.train.job import Job
@@ -22,6 +23,7 @@ class TrainCNN(Job):
 
     def check(self, settings: Settings) -> None:
         check_joint(settings, arm_of_run(settings))
+        check_external(arm_of_run(settings))
         check_accumulation(settings, [arm_of_run(settings)])
 
     def plan(self, settings: Settings) -> "Plan | None":

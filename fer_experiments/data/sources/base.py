@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,8 @@ Profile = Literal["minority", "exponential", "step"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
-ClassName = Annotated[str, Field(pattern=r"^[^./][^/]*$")]  # of a folder that is not hidden
+CLASS_NAME = re.compile(r"[^./][^/]*")  # of a folder that is not hidden
+ClassName = Annotated[str, Field(pattern=rf"^{CLASS_NAME.pattern}$")]
 
 
 def _name_by_text(names: Any) -> Any:
@@ -103,6 +105,16 @@ class DataSource(StrictConfig, ABC):
             raise ConfigError(
                 f"data.rename: no class {', '.join(unknown)}; the data has {', '.join(sorted(available))}; give "
                 "{name in the data: name of the class}"
+            )
+
+    def check_labels(self, items: "pd.DataFrame") -> None:
+        """Raise ConfigError for a name of a class that can't be the name of a folder, as its generated images need."""
+        labels = items["label"].map(self.class_of).drop_duplicates()
+        wrong = [label for label in labels if not CLASS_NAME.fullmatch(label)]
+        if wrong:
+            raise ConfigError(
+                f"data: {wrong[0]!r} can't be the name of a class; give it one without / and without . at its start, "
+                "with data.rename={OLD: NEW}"
             )
 
     def suggest_root(self) -> str:

@@ -1,5 +1,8 @@
 """data=huggingface: a data set of images of the library `datasets`, from a folder or from huggingface.co."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
 
+log = logging.getLogger(__name__)
 LABEL_COLUMNS = ("label", "labels", "class", "target")
 
 
@@ -44,10 +48,14 @@ class HuggingFace(DataSource):
         for part, dataset in self._parts().items():
             column = self._find_label_column(dataset)
             feature = dataset.features[column]
-            labels = [
-                str(feature.int2str(value) if hasattr(feature, "int2str") and isinstance(value, int) else value)
-                for value in dataset[column]
-            ]
+            values = list(dataset[column])
+            unlabelled = sum(value is None or value == -1 for value in values)
+            if unlabelled == len(values) and part != "train":
+                log.info("data.name=%s: the images of its part %s have no class and are left out", self.name, part)
+                continue
+            if unlabelled:
+                raise ConfigError(f"data.name={self.name}: {unlabelled} images of {part} have no class in {column}")
+            labels = [str(feature.int2str(value) if hasattr(feature, "int2str") else value) for value in values]
             paths = [f"{part}/{row:06d}" for row in range(len(labels))]
             names = [label.replace("/", "-") for label in labels]
             tables.append(pd.DataFrame({"path": paths, "label": names, "part": part}))
@@ -98,22 +106,41 @@ def _load(name: str, config: str | None, revision: str | None, download: bool) -
     except ImportError:
         raise ConfigError("data=huggingface: needs datasets; run pip install 'fer-experiments[huggingface]'") from None
     folder = Path(name).expanduser()
-    local = datasets.DownloadConfig(local_files_only=not download)
     try:
-        if any((folder / file).is_file() for file in ("dataset_dict.json", "dataset_info.json")):
-            loaded: Any = datasets.load_from_disk(str(folder))
-        elif folder.is_dir():
-            loaded = datasets.load_dataset(str(folder), config)
-        else:
-            loaded = datasets.load_dataset(name, config, revision=revision, download_config=local)
+        with nullcontext() if download else _offline(datasets):
+            loaded = _load_any(datasets, folder, name, config, revision)
     except Exception as error:  # files, the network and the data set's own code raise anything
         remedy = "" if download or folder.is_dir() else "; data.download=true gets it from huggingface.co"
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"data.name={name}: can't be loaded: {message}{remedy}") from error
     splits = loaded if isinstance(loaded, dict) else {"train": loaded}
-    parts: dict[Part, Dataset] = {
-        PART_NAMES[split.lower()]: dataset for split, dataset in splits.items() if split.lower() in PART_NAMES
-    }
+    known = [split for split in splits if split.lower() in PART_NAMES]
+    parts: dict[Part, Dataset] = {PART_NAMES[split.lower()]: splits[split] for split in known}
+    if len(parts) < len(known):
+        raise ConfigError(f"data.name={name}: two of its splits {', '.join(known)} stand for one part")
     if not parts:
         raise ConfigError(f"data.name={name}: has the splits {', '.join(splits)}; known are {', '.join(PART_NAMES)}")
     return parts
+
+
+def _load_any(datasets: Any, folder: Path, name: str, config: str | None, revision: str | None) -> Any:
+    """Load what save_to_disk wrote, else what load_dataset reads, from a folder or by a name."""
+    if any((folder / file).is_file() for file in ("dataset_dict.json", "dataset_info.json")):
+        return datasets.load_from_disk(str(folder))
+    return datasets.load_dataset(str(folder) if folder.is_dir() else name, config, revision=revision)
+
+
+@contextmanager
+def _offline(datasets: Any) -> Iterator[None]:
+    """Let the library use files of this machine alone, also where a data set names files elsewhere."""
+    import huggingface_hub
+
+    places: tuple[Any, ...] = (datasets.config, huggingface_hub.constants)
+    before = [place.HF_HUB_OFFLINE for place in places]
+    for place in places:
+        place.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for place, value in zip(places, before, strict=True):
+            place.HF_HUB_OFFLINE = value

@@ -1,8 +1,9 @@
 """data=npz, data=medmnist: images and labels in a NumPy archive."""
 
+import zlib
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,6 +26,7 @@ LAYOUTS: tuple[dict[Part, tuple[str, str]], ...] = (  # {part: names of the arra
     {"train": ("images", "labels")},
 )
 CHANNELS = (1, 3, 4)
+UNREADABLE = (OSError, ValueError, BadZipFile, zlib.error)  # ValueError for pickled objects
 
 
 class Npz(DataSource):
@@ -43,15 +45,17 @@ class Npz(DataSource):
         import pandas as pd
 
         tables = []
-        for part, (images, labels) in self._arrays().items():
-            names = [self._name_class(str(label)) for label in labels.reshape(-1).tolist()]
-            paths = [f"{part}/{row:06d}" for row in range(len(images))]
-            tables.append(pd.DataFrame({"path": paths, "label": names, "part": part}))
+        for part, (_, labels) in _load_labels(self._file, file_state(self._file)).items():
+            titles = [self._name_class(_to_text(label)) for label in labels.reshape(-1).tolist()]
+            paths = [f"{part}/{row:06d}" for row in range(len(titles))]
+            tables.append(pd.DataFrame({"path": paths, "label": titles, "part": part}))
         return pd.concat(tables, ignore_index=True)
 
     def open(self, path: str) -> Image.Image:
         part, _, row = path.partition("/")
-        pixels = next(images for name, (images, _) in self._arrays().items() if name == part)[int(row)]
+        state = file_state(self._file)
+        name = next(names[0] for each, (names, _) in _load_labels(self._file, state).items() if each == part)
+        pixels = _load_images(self._file, state, name)[int(row)]
         return Image.fromarray(pixels.squeeze(-1) if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
 
     def state(self, items: "pd.DataFrame") -> list[str]:
@@ -64,17 +68,17 @@ class Npz(DataSource):
     def _name_class(self, label: str) -> str:
         return label
 
-    def _arrays(self) -> dict[Part, tuple[np.ndarray, np.ndarray]]:
-        """Return {part: images and labels}. Raises ConfigError if the file has not the arrays that are needed."""
-        return _load(self._file, file_state(self._file))
 
+@lru_cache(maxsize=1)
+def _load_labels(file: Path, state: str) -> dict[Part, tuple[tuple[str, str], np.ndarray]]:
+    """Return {part: the names of its arrays, and its labels}; no image is read.
 
-@lru_cache(maxsize=1)  # beside the source, which is sent to other processes
-def _load(file: Path, state: str) -> dict[Part, tuple[np.ndarray, np.ndarray]]:
-    """Load the arrays. state: of the file, so that a changed one is loaded again."""
+    state: of the file, so that a changed one is loaded again. Raises ConfigError if the file has not the arrays that
+    are needed.
+    """
     key = f"data.file={file}"
     try:
-        with np.lib.npyio.NpzFile(file.open("rb"), own_fid=True) as archive:
+        with _open_archive(file) as archive:
             names = list(archive)
             layout = next((layout for layout in LAYOUTS if set(layout["train"]) <= set(names)), None)
             if layout is None:
@@ -82,29 +86,54 @@ def _load(file: Path, state: str) -> dict[Part, tuple[np.ndarray, np.ndarray]]:
                     f"{key}: has the arrays {', '.join(names)}; it needs images and labels, or train_images, "
                     "train_labels, val_images, val_labels, test_images, test_labels"
                 )
-            arrays = {
-                part: (archive[images], archive[labels])
-                for part, (images, labels) in layout.items()
-                if {images, labels} <= set(names)
-            }
-    except (OSError, ValueError, BadZipFile) as error:  # ValueError for pickled objects
+            known = {part: pair for part, pair in layout.items() if set(pair) <= set(names)}
+            labels = {part: archive[pair[1]] for part, pair in known.items()}
+            for part, (images, _) in known.items():
+                _check_arrays(f"{key}: {part}", *_read_header(archive, images), labels[part])
+    except UNREADABLE as error:
         raise ConfigError(f"{key}: can't be read as an .npz file of numbers: {error}") from None
-    for part, (images, labels) in arrays.items():
-        _check_arrays(f"{key}: {part}", images, labels)
-    return arrays
+    return {part: (pair, labels[part]) for part, pair in known.items()}
 
 
-def _check_arrays(where: str, images: np.ndarray, labels: np.ndarray) -> None:
-    """Raise ConfigError unless there is an image of a usable shape for each label."""
-    is_picture = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] in CHANNELS)
-    if not is_picture or images.dtype != np.uint8:
+@lru_cache(maxsize=1)  # beside the source, which is sent to other processes; one part at a time
+def _load_images(file: Path, state: str, name: str) -> np.ndarray:
+    """Return the array of this name. Raises ValueError if it can't be read. state: as for `_load_labels`."""
+    try:
+        with _open_archive(file) as archive:
+            return np.asarray(archive[name])
+    except UNREADABLE as error:
+        raise ValueError(f"{name} can't be read: {error}") from None
+
+
+def _open_archive(file: Path) -> np.lib.npyio.NpzFile:
+    return np.lib.npyio.NpzFile(file.open("rb"), own_fid=True)
+
+
+def _read_header(archive: np.lib.npyio.NpzFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Return shape and type of an array without reading it."""
+    assert archive.zip is not None
+    with archive.zip.open(f"{name}.npy") as array:
+        version = np.lib.format.read_magic(array)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(array)
+        return shape, dtype
+
+
+def _to_text(label: Any) -> str:
+    return label.decode() if isinstance(label, bytes) else str(label)
+
+
+def _check_arrays(where: str, shape: tuple[int, ...], dtype: np.dtype, labels: np.ndarray) -> None:
+    """Raise ConfigError unless there is an image of a usable shape for each label. shape, dtype: of the images."""
+    is_picture = len(shape) == 3 or (len(shape) == 4 and shape[-1] in CHANNELS)
+    if not is_picture or dtype != np.uint8:
         raise ConfigError(
-            f"{where}: images have the shape {images.shape} and the type {images.dtype}; needed are (N, H, W) or "
-            "(N, H, W, C) uint8, C being 1, 3 or 4"
+            f"{where}: images have the shape {shape} and the type {dtype}; needed are (N, H, W) or (N, H, W, C) uint8, "
+            "C being 1, 3 or 4"
         )
-    if labels.size != len(images) or len(labels) != len(images):
+    if labels.size != shape[0] or len(labels) != shape[0]:
         raise ConfigError(
-            f"{where}: labels have the shape {labels.shape} for {len(images)} images; each image needs one label"
+            f"{where}: labels have the shape {labels.shape} for {shape[0]} images; each image needs one label"
         )
 
 
@@ -137,7 +166,10 @@ class MedMNIST(Npz):
         return file
 
     def _name_class(self, label: str) -> str:
-        return str(self._info()["label"][label]).replace("/", "-")
+        names = self._info()["label"]
+        if label not in names:
+            raise ConfigError(f"data.file={self._file}: has the class {label}, which {self.name} has not")
+        return str(names[label]).replace("/", "-")
 
     def _info(self) -> dict:
         """Return what the package says of the data set. Raises ConfigError if it has no such data set of images."""

@@ -3,14 +3,14 @@
 import difflib
 import inspect
 import json
-from collections.abc import Sequence
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from fer_experiments.data.sources.base import DataSource, Part, file_state
+from fer_experiments.data.sources.base import DataSource, Part
 from fer_experiments.data.sources.folder import PART_NAMES
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
@@ -55,6 +55,10 @@ class TorchvisionDataset(DataSource):
                     f"data.name={self.name}: gives {type(unlike).__name__} with an image instead of one class; choose "
                     "a data set for classification"
                 )
+            if any(isinstance(label, int) and label < 0 for label in labels):
+                raise ConfigError(
+                    f"data.name={self.name}: some images of {part} have no class; choose others with data.arguments"
+                )
             titles = [names[label] if isinstance(label, int) and label < len(names) else str(label) for label in labels]
             paths = [f"{part}/{row:06d}" for row in range(len(labels))]
             tables.append(pd.DataFrame({"path": paths, "label": titles, "part": part}))
@@ -68,9 +72,8 @@ class TorchvisionDataset(DataSource):
         return image
 
     def state(self, items: "pd.DataFrame") -> list[str]:
-        files = sorted(file for file in self.root.rglob("*") if file.is_file())
-        state = "\n".join(f"{file} {file_state(file)}" for file in files)
-        return [f"{self.name} {json.dumps(self.arguments, sort_keys=True)} {state}"] + [""] * (len(items) - 1)
+        # The files of these sets are published and do not change; which of them a set reads is not known here.
+        return [f"{self.name} {json.dumps(self.arguments, sort_keys=True)} {self.root.resolve()}"] * len(items)
 
     def _datasets(self) -> "dict[Part, VisionDataset]":
         return _open_parts(self.name, self.root, json.dumps(self.arguments), self.download)
@@ -94,8 +97,9 @@ def _open_parts(name: str, root: Path, arguments: str, download: bool) -> "dict[
         for split, part in PART_NAMES.items():
             if part not in datasets and (dataset := _open_split(dataset_class, root, fixed, split)) is not None:
                 datasets[part] = dataset
-        if not datasets:
-            raise ConfigError(f"data.name={name}: no split is named like a part; give data.arguments={{split: NAME}}")
+        if "train" not in datasets:
+            present = f", but {', '.join(datasets)}" if datasets else ""
+            raise ConfigError(f"data.name={name}: has no split train{present}; give data.arguments={{split: NAME}}")
         return datasets
     return {"train": _open(dataset_class, root, fixed)}
 
@@ -154,7 +158,11 @@ def _list_labels(dataset: "VisionDataset") -> list[Any]:
 
 
 def _list_names(dataset: "VisionDataset") -> list[str]:
-    """Return the names of the classes by their numbers; Imagenette has several for each, of which the first counts."""
-    names: Sequence[Any] = getattr(dataset, "classes", None) or ()
-    firsts = [name[0] if isinstance(name, tuple) else name for name in names]
-    return [str(name).replace("/", "-") for name in firsts]
+    """Return the names of the classes by their numbers.
+
+    Of several names for a class, as ImageNet's, the first counts, or all of them where two classes have the same first.
+    """
+    several = [name if isinstance(name, tuple) else (str(name),) for name in getattr(dataset, "classes", None) or ()]
+    counts = Counter(names[0] for names in several)
+    joined = [names[0] if counts[names[0]] == 1 else ", ".join(names) for names in several]
+    return [name.replace("/", "-") for name in joined]

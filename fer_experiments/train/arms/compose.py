@@ -14,13 +14,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 
-from fer_experiments.balance import External, Joint
+from fer_experiments.balance import Joint
 from fer_experiments.conf_files import explain_unknown_option
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arm_name import LEAK_SUFFIX, ArmName
 from fer_experiments.joint import JointConfig
 from fer_experiments.strict_config import build_config
 from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.check_external import check_external
 from fer_experiments.train.arms.check_joint import check_joint
 from fer_experiments.train.settings import Settings
 
@@ -61,6 +62,7 @@ def compose_arms(names: list[str], settings: Settings) -> list[Arm]:
             reached |= {(group, key) for key in shared}
         arms.append(_build_arm(name, parsed, nodes, settings))
         check_joint(settings, arms[-1])
+        check_external(arms[-1])
     _check_folders_differ(arms)
     for group, values in changes.items():
         for key in values:
@@ -103,8 +105,6 @@ def _build_arm(name: str, parsed: ArmName, nodes: dict[str, dict[str, Any]], set
         if joint is None:
             raise ConfigError(f"train.arms: {name}: {parsed.balance} is not trained together with a GAN; use joint")
         joint = _build(name, "joint", {"_target_": JOINT_TARGET, **joint.model_dump(), **arm_settings["joint"]})
-    if parsed.leak and isinstance(balance, External):
-        raise ConfigError(f"train.arms: {name}: what its generator has seen is not known; leave out {LEAK_SUFFIX}")
     return Arm(_full_name(name, settings), balance, augment, joint, leak=parsed.leak)
 
 
