@@ -126,7 +126,7 @@ def _visible_overrides(config: DictConfig, fixed: Collection[str] = ()) -> list[
 
 
 def _describe_data(config: DictConfig) -> list[str]:
-    """Return ["angry-happy", "60-600"] if the training images are counted, else the name of the data, if there is one."""
+    """Return ["angry-happy", "60-600"] if the training images are counted, else the name of the data if it has one."""
     try:
         counts = OmegaConf.select(config, "data.counts")
         places = (OmegaConf.select(config, f"data.{key}") for key in ("name", "root", "file"))
