@@ -52,7 +52,7 @@ def audit_images(
     settings: AuditSettings,
     data: PreparedData,
     audit: ClassAudit,
-    images: GeneratedImages | Callable[[], GeneratedImages],
+    read: Callable[[], GeneratedImages],
     folder: Path,
     foreign_splits: Sequence[str] = (),
 ) -> ClassAudit:
@@ -66,7 +66,7 @@ def audit_images(
         settings: what the audit depends on.
         data: the images and the split that the generator was trained on.
         audit: the record without measures; it says what is audited.
-        images: the images, or what reads them.
+        read: returns the images; it is called only if they are not audited yet.
         folder: where the audit is written.
         foreign_splits: the hashes of other splits from which the images were made.
     """
@@ -76,7 +76,7 @@ def audit_images(
         log.info("the generated images of %s are audited already", audit.label)
         return previous
     try:
-        generated = images() if callable(images) else images
+        generated = read()
         reference = get_or_train_reference_classifier(settings, data)
         audit = complete_audit(audit, settings, data, reference, generated, folder)
         audit = warn_about_foreign_splits(audit, foreign_splits, data.split.hash)

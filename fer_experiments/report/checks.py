@@ -11,7 +11,7 @@ from fer_experiments.audit.record import AuditRecord
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.report.data_facts import DataFacts
 from fer_experiments.report.findings import Findings
-from fer_experiments.report.gan_files import HEALTH_FILE, find_gan_folders, read_alarms
+from fer_experiments.report.gan_files import HEALTH_FILE, find_audits_of_arm, find_gan_folders, read_alarms
 from fer_experiments.report.leakage import find_leaks
 from fer_experiments.report.study_record import StudyRecord, training_key
 
@@ -162,12 +162,6 @@ def find_audits(record: StudyRecord, folder: Path) -> list[Path]:
     places |= {folder / f"seed_{seed}" / arm.folder for seed in record.seeds for arm in honest}
     of_gans = {file for gan in find_gan_folders(record, folder) for file in gan.glob(f"**/{name}")}
     return sorted(of_gans.union(*(find_audits_of_arm(place) for place in places)))
-
-
-def find_audits_of_arm(folder: Path) -> list[Path]:
-    """Return the audit.json of the images that an arm took from a folder, of each class, in the folder of the arm."""
-    files = [*folder.glob(AuditRecord.file_name), *folder.glob(f"*/{AuditRecord.file_name}")]
-    return sorted(file for file in files if file.parent.name != "gan")
 
 
 def check_audits(study: StudyFiles, key: str, name: str) -> Check:

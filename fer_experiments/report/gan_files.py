@@ -1,9 +1,10 @@
-"""Where a study's GANs lie, and the alarms of their trainings."""
+"""Where a study's GANs and the audits of images from elsewhere lie, and the alarms of the GANs' trainings."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from fer_experiments.audit.record import AuditRecord
 from fer_experiments.report.study_record import StudyRecord
 
 HEALTH_FILE = "health.json"
@@ -18,6 +19,12 @@ def find_gan_folders(record: StudyRecord, folder: Path) -> list[Path]:
     of_seeds = [folder / f"seed_{seed}" / "gan" for seed in record.seeds]
     of_trainings = [gan for place in places for gan in (place.parent / "gan", place / "gan")]
     return [gan for gan in dict.fromkeys([*of_seeds, *of_trainings]) if gan.is_dir()]
+
+
+def find_audits_of_arm(folder: Path) -> list[Path]:
+    """Return the audit.json of the images that an arm took from a folder, of each class, in the folder of the arm."""
+    files = [*folder.glob(AuditRecord.file_name), *folder.glob(f"*/{AuditRecord.file_name}")]
+    return sorted(file for file in files if file.parent.name != "gan")
 
 
 def read_alarms(folder: Path) -> list[str]:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from fer_experiments.audit.record import AuditRecord
 from fer_experiments.data.synthetic import MANIFEST
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
+from fer_experiments.report.gan_files import find_audits_of_arm
 
 
 def find_leaks(result: Result, folder: Path) -> list[str]:
@@ -33,7 +33,7 @@ def find_leaks(result: Result, folder: Path) -> list[str]:
     if used & {*held_out["content_hash"], *measured}:
         leaks.append("was trained on images whose pixel-identical copies are in validation or test")
     files = training.loc[training["origin"] == "generated", "path"]
-    has_audit = (folder / AuditRecord.file_name).is_file() or any(folder.glob(f"*/{AuditRecord.file_name}"))
+    has_audit = bool(find_audits_of_arm(folder))
     for manifest in {Path(file).parent.parent / MANIFEST for file in files}:
         if has_audit and not manifest.is_file():
             continue  # images of balance=external, of which that audit says whether their generator saw test images

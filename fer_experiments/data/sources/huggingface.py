@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from fer_experiments.data.sources.base import DataSource, Part, file_state
+from fer_experiments.data.sources.base import Part, file_state
 from fer_experiments.data.sources.folder import PART_NAMES
+from fer_experiments.data.sources.rows import RowSource
 from fer_experiments.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 LABEL_COLUMNS = ("label", "labels", "class", "target")
 
 
-class HuggingFace(DataSource):
+class HuggingFace(RowSource):
     """A data set with a column of images and one of classes; its splits that are named like parts are the parts.
 
     Attributes:
@@ -41,10 +42,8 @@ class HuggingFace(DataSource):
     label_column: str | None
     download: bool
 
-    def items(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        tables = []
+    def list_labels(self) -> dict[Part, list[str]]:
+        names: dict[Part, list[str]] = {}
         for part, dataset in self._parts().items():
             column = self._find_label_column(dataset)
             feature = dataset.features[column]
@@ -56,15 +55,12 @@ class HuggingFace(DataSource):
             if unlabelled:
                 raise ConfigError(f"data.name={self.name}: {unlabelled} images of {part} have no class in {column}")
             labels = [str(feature.int2str(value) if hasattr(feature, "int2str") else value) for value in values]
-            paths = [f"{part}/{row:06d}" for row in range(len(labels))]
-            names = [label.replace("/", "-") for label in labels]
-            tables.append(pd.DataFrame({"path": paths, "label": names, "part": part}))
-        return pd.concat(tables, ignore_index=True)
+            names[part] = [label.replace("/", "-") for label in labels]
+        return names
 
-    def open(self, path: str) -> Image.Image:
-        part, _, row = path.partition("/")
-        dataset = next(dataset for name, dataset in self._parts().items() if name == part)
-        image = dataset[int(row)][self._find_image_column(dataset)]
+    def open_row(self, part: Part, row: int) -> Image.Image:
+        dataset = self._parts()[part]
+        image = dataset[row][self._find_image_column(dataset)]
         if not isinstance(image, Image.Image):
             raise ValueError(f"{type(image).__name__} instead of an image")
         return image

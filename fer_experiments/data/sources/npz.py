@@ -9,7 +9,8 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image
 
-from fer_experiments.data.sources.base import DataSource, Part, file_state
+from fer_experiments.data.sources.base import Part, file_state
+from fer_experiments.data.sources.rows import RowSource
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
 
@@ -29,7 +30,7 @@ CHANNELS = (1, 3, 4)
 UNREADABLE = (OSError, ValueError, BadZipFile, zlib.error)  # ValueError for pickled objects
 
 
-class Npz(DataSource):
+class Npz(RowSource):
     """A file of arrays: images (N, H, W) or (N, H, W, C) uint8, labels (N,) or (N, 1) of numbers or names.
 
     The arrays of each part are named train_images, train_labels, val_... and test_..., as MedMNIST does, or x_train,
@@ -41,21 +42,15 @@ class Npz(DataSource):
 
     file: UserPath
 
-    def items(self) -> "pd.DataFrame":
-        import pandas as pd
+    def list_labels(self) -> dict[Part, list[str]]:
+        parts = _load_labels(self._file, file_state(self._file))
+        names = self._name_classes({label for _, labels in parts.values() for label in labels})
+        return {part: [names[label] for label in labels] for part, (_, labels) in parts.items()}
 
-        tables = []
-        for part, (_, labels) in _load_labels(self._file, file_state(self._file)).items():
-            titles = [self._name_class(_to_text(label)) for label in labels.reshape(-1).tolist()]
-            paths = [f"{part}/{row:06d}" for row in range(len(titles))]
-            tables.append(pd.DataFrame({"path": paths, "label": titles, "part": part}))
-        return pd.concat(tables, ignore_index=True)
-
-    def open(self, path: str) -> Image.Image:
-        part, _, row = path.partition("/")
+    def open_row(self, part: Part, row: int) -> Image.Image:
         state = file_state(self._file)
-        name = next(names[0] for each, (names, _) in _load_labels(self._file, state).items() if each == part)
-        pixels = _load_images(self._file, state, name)[int(row)]
+        images, _ = _load_labels(self._file, state)[part]
+        pixels = _load_images(self._file, state, images)[row]
         return Image.fromarray(pixels.squeeze(-1) if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels)
 
     def state(self, items: "pd.DataFrame") -> list[str]:
@@ -65,13 +60,14 @@ class Npz(DataSource):
     def _file(self) -> Path:
         return self.file
 
-    def _name_class(self, label: str) -> str:
-        return label
+    def _name_classes(self, labels: set[str]) -> dict[str, str]:
+        """Return {label: name of the class}."""
+        return {label: label for label in labels}
 
 
 @lru_cache(maxsize=1)
-def _load_labels(file: Path, state: str) -> dict[Part, tuple[tuple[str, str], np.ndarray]]:
-    """Return {part: the names of its arrays, and its labels}; no image is read.
+def _load_labels(file: Path, state: str) -> dict[Part, tuple[str, list[str]]]:
+    """Return {part: the name of its array of images, and its labels}; no image is read.
 
     state: of the file, so that a changed one is loaded again. Raises ConfigError if the file has not the arrays that
     are needed.
@@ -92,7 +88,7 @@ def _load_labels(file: Path, state: str) -> dict[Part, tuple[tuple[str, str], np
                 _check_arrays(f"{key}: {part}", *_read_header(archive, images), labels[part])
     except UNREADABLE as error:
         raise ConfigError(f"{key}: can't be read as an .npz file of numbers: {error}") from None
-    return {part: (pair, labels[part]) for part, pair in known.items()}
+    return {part: (known[part][0], [_to_text(label) for label in labels[part].reshape(-1)]) for part in known}
 
 
 @lru_cache(maxsize=1)  # beside the source, which is sent to other processes; one part at a time
@@ -165,11 +161,11 @@ class MedMNIST(Npz):
             self._get(file.parent)
         return file
 
-    def _name_class(self, label: str) -> str:
+    def _name_classes(self, labels: set[str]) -> dict[str, str]:
         names = self._info()["label"]
-        if label not in names:
-            raise ConfigError(f"data.file={self._file}: has the class {label}, which {self.name} has not")
-        return str(names[label]).replace("/", "-")
+        if unknown := sorted(labels - set(names)):
+            raise ConfigError(f"data.file={self._file}: has the class {unknown[0]}, which {self.name} has not")
+        return {label: str(names[label]).replace("/", "-") for label in labels}
 
     def _info(self) -> dict:
         """Return what the package says of the data set. Raises ConfigError if it has no such data set of images."""

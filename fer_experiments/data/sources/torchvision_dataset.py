@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from fer_experiments.data.sources.base import DataSource, Part
+from fer_experiments.data.sources.base import Part
 from fer_experiments.data.sources.folder import PART_NAMES
+from fer_experiments.data.sources.rows import RowSource
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
 
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
 LABEL_ATTRIBUTES = ("targets", "labels", "_labels")  # of data sets that know all labels
 SAMPLE_ATTRIBUTES = ("samples", "_samples")  # of pairs (file, label)
 
-ARGUMENTS_OF_PARTS: dict[str, dict[Part, bool]] = {"train": {"train": True, "test": False}}
 
-
-class TorchvisionDataset(DataSource):
+class TorchvisionDataset(RowSource):
     """A class of torchvision.datasets, whose images have one label each.
 
     What has the argument `train` has the parts train and test; of what has `split`, the splits that are named like
@@ -43,10 +42,8 @@ class TorchvisionDataset(DataSource):
     arguments: dict[str, Any]
     download: bool
 
-    def items(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        tables = []
+    def list_labels(self) -> dict[Part, list[str]]:
+        titles: dict[Part, list[str]] = {}
         for part, dataset in self._datasets().items():
             labels, names = _list_labels(dataset), _list_names(dataset)
             unlike = next((label for label in labels if not isinstance(label, int | str)), None)
@@ -59,14 +56,13 @@ class TorchvisionDataset(DataSource):
                 raise ConfigError(
                     f"data.name={self.name}: some images of {part} have no class; choose others with data.arguments"
                 )
-            titles = [names[label] if isinstance(label, int) and label < len(names) else str(label) for label in labels]
-            paths = [f"{part}/{row:06d}" for row in range(len(labels))]
-            tables.append(pd.DataFrame({"path": paths, "label": titles, "part": part}))
-        return pd.concat(tables, ignore_index=True)
+            titles[part] = [
+                names[label] if isinstance(label, int) and label < len(names) else str(label) for label in labels
+            ]
+        return titles
 
-    def open(self, path: str) -> Image.Image:
-        part, _, row = path.partition("/")
-        image = next(dataset for name, dataset in self._datasets().items() if name == part)[int(row)][0]
+    def open_row(self, part: Part, row: int) -> Image.Image:
+        image = self._datasets()[part][row][0]
         if not isinstance(image, Image.Image):
             raise ValueError(f"{self.name} gives {type(image).__name__} instead of a PIL image")
         return image
@@ -89,9 +85,11 @@ def _open_parts(name: str, root: Path, arguments: str, download: bool) -> "dict[
         raise ConfigError(f"data.arguments: {name} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
     if download and "download" in known:
         fixed |= {"download": True}
-    for argument, parts in ARGUMENTS_OF_PARTS.items():
-        if argument in known and argument not in fixed:
-            return {part: _open(dataset_class, root, fixed | {argument: value}) for part, value in parts.items()}
+    if "train" in known and "train" not in fixed:
+        return {
+            "train": _open(dataset_class, root, fixed | {"train": True}),
+            "test": _open(dataset_class, root, fixed | {"train": False}),
+        }
     if "split" in known and "split" not in fixed:
         datasets: dict[Part, VisionDataset] = {}
         for split, part in PART_NAMES.items():

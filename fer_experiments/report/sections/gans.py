@@ -8,10 +8,9 @@ import numpy as np
 
 from fer_experiments.audit.record import AuditRecord
 from fer_experiments.evaluation.result import Result
-from fer_experiments.report.checks import find_audits_of_arm
 from fer_experiments.report.figures.history_plot import history_plot
 from fer_experiments.report.figures.pictures import Picture, draw_picture, load_picture
-from fer_experiments.report.gan_files import find_gan_folders, read_alarms
+from fer_experiments.report.gan_files import find_audits_of_arm, find_gan_folders, read_alarms
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.study_record import StudyRecord
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,15 +53,15 @@ def check_external_images(
     foreign = find_foreign_splits(balance.synthetic, data.split.hash)
     counts = images.counts()
     for label, count in counts.items():
-        chosen = images.take(np.flatnonzero(images.labels == label))
+        of_class = partial(images.take, np.flatnonzero(images.labels == label))
         place = folder / label if len(counts) > 1 else folder
         audit = ClassAudit(
             label=label,
             generated=count,
             synthetic=str(balance.synthetic),
-            manifest=_hash_images(chosen, data.split.hash, foreign),
+            manifest=_hash_images(of_class(), data.split.hash, foreign),
         )
-        audit = audit_images(settings.audit_settings, data, audit, chosen, place, foreign)
+        audit = audit_images(settings.audit_settings, data, audit, of_class, place, foreign)
         leakage = audit.checks.get("leakage", Finding("fail", f"The audit failed: {audit.problem}.", is_measured=False))
         if leakage.status != "fail" and not leakage.is_measured:
             log.warning("%s: whether these images are copies of validation or test images: %s", label, leakage.message)
