@@ -1,4 +1,4 @@
-"""Write images from a trained generator: python -m fer_experiments.generate CHECKPOINT --count 80 --out DIR."""
+"""Write images of a trained generator: python -m fer_experiments.generate CHECKPOINT --count 80 --out DIR."""
 
 import argparse
 import sys
@@ -13,10 +13,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Return the exit status: 0, or 2 if the checkpoint or the folder can't be used."""
     options = _build_parser().parse_args(arguments)
     with show_activity("starting"):  # torch is imported only now, so that --help answers at once
-        from fer_experiments.gan.sampling import TrainedGenerator
+        from fer_experiments.gan.trained import TrainedGenerator
 
     try:
-        trained = TrainedGenerator.load(options.checkpoint)
+        trained = TrainedGenerator.load(options.checkpoint, options.module)
         if options.label is not None and options.label not in trained.classes:
             raise ConfigError(
                 f"--class {options.label}: {options.checkpoint} makes images of {', '.join(trained.classes)}; give "
@@ -34,10 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fer_experiments.generate", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="checkpoints/last.ckpt of a run with train=dcgan or joint")
+    parser.add_argument(
+        "checkpoint", type=Path, help="checkpoints/last.ckpt of a run with train=dcgan, diffusion or joint"
+    )
     parser.add_argument("--class", dest="label", help="class to generate (default: each that the GAN was trained on)")
     parser.add_argument("--count", type=_parse_positive, default=80, help="how many images of each class (default 80)")
     parser.add_argument("--out", type=Path, required=True, help="folder for CLASS/*.png and manifest.csv")
+    parser.add_argument(
+        "--module", metavar="CLASS", help="the class of a generator of your own, as in gan.module._target_"
+    )
     parser.add_argument(
         "--seed",
         type=_parse_natural,

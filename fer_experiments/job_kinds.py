@@ -39,6 +39,7 @@ JOB_KINDS = {
         JobKind("cnn", ("balance", "augment"), Trains.ONE_ARM),
         JobKind("joint", ("joint",), Trains.ONE_ARM),
         JobKind("dcgan", ("gan",)),
+        JobKind("diffusion", ("gan",)),
         JobKind("evaluate"),
     )
 }

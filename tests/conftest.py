@@ -28,7 +28,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 
 from fer_experiments.__main__ import CONF_DIR
-from fer_experiments.completed_overrides import complete_overrides
+from fer_experiments.completed_overrides import complete_overrides, is_other_generator
 from fer_experiments.strict_config import build_config
 
 TINY_NETWORKS = [
@@ -188,7 +188,9 @@ def run_tiny_job(compose: Compose, folder: Path, overrides: tuple[str, ...]) -> 
     faces = [] if "data" in keys else [text for text in TINY_FACES if text.split("=")[0] not in keys]
     is_study = keys.isdisjoint({"train", "experiment"}) or "train=study" in overrides
     seeds = ["train.seeds=1"] if is_study and "train.seeds" not in keys else []
-    settings = ["trainer=smoke", "trainer.progress=false", *faces, *seeds, *TINY_NETWORKS]
+    is_dcgan = not any(map(is_other_generator, overrides))
+    networks = [text for text in TINY_NETWORKS if is_dcgan or not text.startswith("gan.width")]
+    settings = ["trainer=smoke", "trainer.progress=false", *faces, *seeds, *networks]
     run_job(compose(*settings, *overrides, folder=folder))
     return folder
 
@@ -253,17 +255,15 @@ def two_classes(tmp_path: Path) -> Path:
 
 def source(name: str, /, **keys: Any) -> Any:
     """The data source of conf/data/NAME.yaml with other keys; much quicker than read()."""
-    base, option = (OmegaConf.load(CONF_DIR / "data" / f"{file}.yaml") for file in ("base", name))
-    node = OmegaConf.to_container(OmegaConf.merge(base, option), resolve=True)
-    assert isinstance(node, dict)
-    del node["defaults"]
-    return build_config("data", node | keys)
+    return group_config("data", name, **keys)
 
 
 def group_config(group: str, option: str, **keys: Any) -> Any:
-    """The object of conf/GROUP/OPTION.yaml, a file without defaults, with other keys."""
-    node = OmegaConf.to_container(OmegaConf.load(CONF_DIR / group / f"{option}.yaml"))
+    """The object of conf/GROUP/OPTION.yaml, a file that builds on no other than base, with other keys."""
+    files = [CONF_DIR / group / f"{file}.yaml" for file in ("base", option)]
+    node = OmegaConf.to_container(OmegaConf.merge(*map(OmegaConf.load, filter(Path.is_file, files))), resolve=True)
     assert isinstance(node, dict)
+    node.pop("defaults", None)
     return build_config(group, node | keys)
 
 

@@ -25,6 +25,7 @@ STOREYS = (
 BESIDE = {"classifier": {"balance"}}  # within a storey: a classifier is built for the plan of a strategy
 GROUND_FLOOR = {
     "atomic_write",
+    "checkpoint_code",
     "completed_overrides",
     "conf_files",
     "distributed",

@@ -29,6 +29,7 @@ def test_every_option_composes_and_is_valid(read, monkeypatch, group, option):
         "torchvision": ["data.name=MNIST", "data.root=."],
         **{option: ["data.name=x"] for option in ("huggingface", "medmnist")},
         "external": ["balance.synthetic=."],
+        "custom": ["gan.module._target_=tests.own_generator.MeanImage"],
         "evaluate": ["checkpoint=best.ckpt"],
     }
     assert isinstance(read(f"{group}={option}", *needs.get(option, [])), Config)

@@ -9,7 +9,7 @@ import torch
 from fer_experiments.classifier.trained import TrainedClassifier
 from fer_experiments.export.__main__ import main
 from fer_experiments.export.formats import WRITERS, load_checkpoint
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator
 
 onnx, onnxruntime, safetensors = (
     pytest.importorskip(name, reason="pip install 'fer-experiments[export]'")

@@ -13,10 +13,12 @@ from torch.utils.data import DataLoader
 
 from fer_experiments.errors import ConfigError, NonFiniteError
 from fer_experiments.gan import losses
+from fer_experiments.gan.latents import draw_latents
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import Discriminator, Generator
-from fer_experiments.gan.sampling import TrainedGenerator, draw_latents, sample
+from fer_experiments.gan.sampling import sample
 from fer_experiments.gan.step import AdversarialObjective, adversarial_step
+from fer_experiments.gan.trained import TrainedGenerator
 from tests.conftest import gan_config
 
 

@@ -19,8 +19,9 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import ConditionalBatchNorm2d, Discriminator, Generator
-from fer_experiments.gan.sampling import TrainedGenerator, sample
+from fer_experiments.gan.sampling import sample
 from fer_experiments.gan.step import adversarial_step
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.generate import main as generate
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.gan.fit import count_real, training_places

@@ -17,8 +17,9 @@ from fer_experiments.gan.losses import BCE
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import Discriminator, Generator
 from fer_experiments.gan.penalties import build_penalty, gradient_penalty, input_gradient, r1
-from fer_experiments.gan.sampling import TrainedGenerator, sample
+from fer_experiments.gan.sampling import sample
 from fer_experiments.gan.step import AdversarialObjective, adversarial_step
+from fer_experiments.gan.trained import TrainedGenerator
 from tests.test_gan import PROVENANCE, fit, small_gan, small_pair
 
 EVERYTHING = {

@@ -20,8 +20,8 @@ from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.export.__main__ import main as export
 from fer_experiments.gan.losses import BCE
 from fer_experiments.gan.networks import Discriminator, Generator
-from fer_experiments.gan.sampling import TrainedGenerator
 from fer_experiments.gan.step import AdversarialObjective
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.generate import main as generate
 from fer_experiments.joint import losses
 from fer_experiments.joint.networks import Trunk, draw_labels, without_running_statistics

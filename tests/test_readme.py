@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,11 +23,12 @@ from tests.test_cli import command
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *sorted(ROOT.glob(".github/**/*.md"))]
-EXTENDING = (ROOT / ".github" / "docs" / "extending.md").read_text()
-FILES = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", EXTENDING, re.DOTALL)
+EXTENDING, GENERATORS = ((ROOT / ".github" / "docs" / f"{name}.md").read_text() for name in ("extending", "generators"))
+FILES = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", EXTENDING + GENERATORS, re.DOTALL)
 NAMED_FILE = re.compile(r"(?<![\w/.])(?:fer_experiments|conf|tests|\.github)/[\w/.-]*\w")
 BASH = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 COMMANDS = [line for block in BASH.findall(EXTENDING) for line in block.splitlines()]
+OF_GENERATOR = [line for block in BASH.findall(GENERATORS) for line in block.splitlines() if "--config-dir my" in line]
 PREFIX = ["python", "-m", "fer_experiments"]
 MAX_LINES, MAX_WIDTH = 250, 120
 # A part of a word in quotes, or a character that bash or zsh would expand or take for a pattern.
@@ -35,7 +37,7 @@ QUOTED_OR_SPECIAL = re.compile(r"""'[^']*'|"(?:\\.|[^"])*"|\\.|#[^\n]*|([\[\]{}*
 
 @pytest.fixture
 def example(tmp_path):
-    """A folder with the files of extending.md, and images for its data source."""
+    """A folder with the files of extending.md and generators.md, and images for its data source."""
     for name, text in FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -51,7 +53,8 @@ def run(line: str, where: Path, *more: str) -> Path:
     words = shlex.split(line)
     assert words[:3] == PREFIX
     faces = [] if "data=npy" in words else TINY_FACES
-    done = command(*words[3:], "trainer=smoke", *faces, *TINY_NETWORKS, *more, where=where)
+    networks = [text for text in TINY_NETWORKS if not ("gan=vae" in words and text.startswith("gan.width"))]
+    done = command(*words[3:], "trainer=smoke", *faces, *networks, *more, where=where)
     assert done.returncode == 0, done.stderr
     (folder,) = where.glob("multirun/*/*")
     return folder
@@ -63,6 +66,8 @@ def test_there_is_an_example_of_each():
         "my/balance/thin.yaml",
         "my/classifier/small.yaml",
         "my/data/npy.yaml",
+        "my_generators.py",
+        "my/gan/vae.yaml",
     ]
     assert len(COMMANDS) == 3
 
@@ -88,6 +93,16 @@ def test_a_users_own_data_source_is_split_and_imbalanced(example):
     record = StudyRecord.load(run(COMMANDS[2], example, "train.arms=[none]"))
     fewer, more = sorted(record.results[0].real.values())
     assert fewer == round(more / 4)
+
+
+def test_a_users_own_generator_makes_images_and_is_an_arm(example):
+    folder = run(OF_GENERATOR[0], example)
+    assert "latent_dim: 16" in (folder / "config.yaml").read_text()
+    assert [*folder.glob("synthetic/*/*.png")]
+    shutil.rmtree(example / "multirun")
+    record = StudyRecord.load(run(OF_GENERATOR[1], example, "train.seeds=1"))
+    assert record.failed == {}
+    assert record.arms[-1] == "dcgan [balance.gan=vae]"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -12,7 +12,7 @@ from fer_experiments.data.faults import FAULTS
 from fer_experiments.data.synthetic import SCORES, read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan.networks import Generator
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.gan.rejection_sampling import BATCH_SIZE, MAX_DRAWS, draw_images
 

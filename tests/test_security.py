@@ -21,7 +21,7 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from fer_experiments.export.__main__ import main as export
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.generate import main as generate
 from fer_experiments.predict import main as predict
 from fer_experiments.strict_config import build_config

@@ -9,7 +9,7 @@ from fer_experiments.audit.reference_training import get_or_train_reference_clas
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.train.gan.track_kid import KIDToValidation, TrackKID
 
 FACES = ["data.train_per_class=40", "data.test_per_class=12", "data.counts={angry: 12, happy: 20}"]

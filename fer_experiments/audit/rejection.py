@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fer_experiments.balance import Generate, Strategy
+from fer_experiments.balance import InjectGenerated, Strategy
 from fer_experiments.data.faults import FAULTS
 
 
@@ -19,6 +19,6 @@ class Rejection:
     @classmethod
     def from_strategies(cls, strategies: Iterable[Strategy]) -> Rejection:
         """Combine the `reject` of those strategies that use generated images."""
-        faults = [set(strategy.reject) for strategy in strategies if isinstance(strategy, Generate)]
+        faults = [set(strategy.reject) for strategy in strategies if isinstance(strategy, InjectGenerated)]
         by_any, by_all = set().union(*faults), set.intersection(*faults) if faults else set()
         return cls(*(tuple(fault for fault in FAULTS if fault in chosen) for chosen in (by_any, by_all)))

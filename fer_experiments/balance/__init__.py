@@ -5,7 +5,7 @@ from fer_experiments.balance.copies import Copies
 from fer_experiments.balance.external import External
 from fer_experiments.balance.fewer_images import FewerImages
 from fer_experiments.balance.focal import FocalLoss
-from fer_experiments.balance.generate import Generate
+from fer_experiments.balance.generate import Generate, InjectGenerated
 from fer_experiments.balance.inject import Inject
 from fer_experiments.balance.joint import Joint
 from fer_experiments.balance.ldam import LDAM
@@ -28,6 +28,7 @@ __all__ = [
     "FocalLoss",
     "Generate",
     "Inject",
+    "InjectGenerated",
     "Joint",
     "LogitAdjustment",
     "Mixup",

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fer_experiments.balance.generate import Generate
+from fer_experiments.balance.generate import InjectGenerated
 from fer_experiments.strict_config import UserPath
 
 
-class External(Generate):
+class External(InjectGenerated):
     """Images of a folder CLASS/*.png or *.jpg, of any size and without a manifest, are added to the training images.
 
     What their generator has seen is not known, so they are compared with validation and test images first.

@@ -1,6 +1,8 @@
-"""balance=dcgan: small classes are filled with generated images."""
+"""balance=dcgan, balance=diffusion: small classes are filled with generated images."""
 
 from typing import ClassVar
+
+from pydantic import model_validator
 
 from fer_experiments.balance.inject import Inject
 from fer_experiments.data.faults import Fault
@@ -8,18 +10,37 @@ from fer_experiments.data.injection import GENERATED, Origin
 from fer_experiments.strict_config import UserPath
 
 
-class Generate(Inject):
-    """Generated images are added to the training images.
+class InjectGenerated(Inject):
+    """Generated images are added to the training images; a subclass says where they come from.
 
     Attributes:
-        reject: the faults for which a generated image is dropped and another one drawn.
-        synthetic: a folder of generated images; None: a GAN makes them.
+        reject: the faults for which a generated image is dropped and another one taken.
     """
 
     origin: ClassVar[Origin] = GENERATED
     reject: list[Fault]
+
+
+class Generate(InjectGenerated):
+    """A generator of conf/gan/ makes the images.
+
+    Attributes:
+        synthetic: a folder of images that it has made; None: it makes them first.
+        gan: the generator, by the name of its file in conf/gan/; None: the run's own.
+    """
+
     synthetic: UserPath | None
+    gan: str | None
 
     @property
     def needs_generated_images(self) -> bool:
         return self.synthetic is None and self.add != 0
+
+    @model_validator(mode="after")
+    def _check_images_have_one_source(self) -> "Generate":
+        if self.gan is not None and self.synthetic is not None:
+            raise ValueError(
+                f"gan={self.gan}: the images are those of balance.synthetic={self.synthetic}; use balance.gan=null, or "
+                "balance.synthetic=null"
+            )
+        return self

@@ -26,7 +26,7 @@ from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.samplers import EpochBatches
-from fer_experiments.gan.module import DCGAN
+from fer_experiments.gan.build import build_generator
 from fer_experiments.train.compose_config import compose_config
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.loggers.build import build_loggers
@@ -130,7 +130,7 @@ def _train_with_lightning(model: str, clock: Clock, size: int, gan_keys: Sequenc
     module: Any
     if model == "dcgan":
         gan = compose_config(*gan_keys, f"gan.image_size={size}").gan
-        module = DCGAN(gan, channels=3, provenance={}, classes=["a", "b"] if gan.conditional else None)
+        module = build_generator(gan, channels=3, provenance={}, classes=["a", "b"] if gan.conditional else None)
     else:
         config = compose_config().classifier
         module = Classifier(CNN(2, 3, size), config, classes=["a", "b"], objective=Objective(), provenance={})

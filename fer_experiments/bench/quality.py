@@ -18,7 +18,7 @@ from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.evaluation.generated.kid import kernel_inception_distance
 from fer_experiments.exit_status import run_command_line
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.config import Config, load_config
 

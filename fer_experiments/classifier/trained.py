@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from fer_experiments.checkpoint_code import build_argument, check_shapes, locate_checkpoint_class
 from fer_experiments.classifier.cosine import attach_cosine_head
 from fer_experiments.classifier.predictor import Predictor
 from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.errors import ConfigError
-from fer_experiments.strict_config import locate_target
 
 PACKAGE_NETWORKS = (
     "fer_experiments.classifier.networks.CNN",
@@ -72,7 +71,7 @@ class TrainedClassifier(Predictor):
                 f"{path}: is not a classifier's checkpoint; give checkpoints/best.ckpt or last.ckpt of a run with "
                 "train=cnn, or of an arm of a study"
             ) from None
-        network_class = _locate_network(path, target, network, option)
+        network_class = locate_checkpoint_class(path, "network", target, network, option, PACKAGE_NETWORKS)
         try:
             _check_sides(provenance["image_size"], provenance["cached_size"])
             arguments |= {"num_classes": len(classes)} | {key: provenance[key] for key in ("channels", "image_size")}
@@ -134,20 +133,6 @@ def _read_flip_test(settings: dict[str, Any]) -> bool:
     return settings["classifier"]["flip_test"] if "classifier" in settings else settings["mirror_test"]
 
 
-def _locate_network(path: Path, target: Any, network: str | None, option: str) -> Any:
-    """Return the class of a checkpoint's network: one of this package, or the class that the user names."""
-    if network is not None:
-        if network != target:
-            raise ConfigError(f"{option}{network}: the network of {path} is {target}; give that, or another checkpoint")
-        return locate_target(option.strip(" ="), network)
-    if target not in PACKAGE_NETWORKS:
-        raise ConfigError(
-            f"{path}: its network is {target}, code that is not run only because a file names it; if you trust it, add "
-            f"{option}{target}"
-        )
-    return locate_target(str(path), target)
-
-
 def _check_sides(image_size: int, cached_size: int) -> None:
     """Raise ValueError for images so large that a file could fill the memory with them, or too small."""
     if not MIN_SIDE <= min(image_size, cached_size) <= max(image_size, cached_size) <= MAX_SIDE:
@@ -159,7 +144,7 @@ def _restore_network(
 ) -> nn.Module:
     """Build the network and load its weights. Raises ValueError if they do not fit."""
     with torch.device("meta"):  # without memory, as the arguments in a file can be of any size
-        _check_shapes(_build_network(network_class, arguments, cosine_head), weights)
+        check_shapes(_build_network(network_class, arguments, cosine_head), weights)
     network = _build_network(network_class, arguments, cosine_head)
     network.load_state_dict(weights)
     return network.eval().to(memory_format=torch.channels_last)
@@ -167,35 +152,9 @@ def _restore_network(
 
 def _build_network(network_class: Any, arguments: dict[str, Any], cosine_head: float | None) -> nn.Module:
     network = network_class(
-        **{key: _build_argument(value) for key, value in arguments.items() if key not in FILE_ARGUMENTS}
+        **{key: build_argument(value) for key, value in arguments.items() if key not in FILE_ARGUMENTS}
     )
     return network if cosine_head is None else attach_cosine_head(network, arguments["num_classes"], cosine_head)
-
-
-def _build_argument(value: Any) -> Any:
-    """Return `value` with each dict that has a `_target_` built, at any depth, as Hydra's instantiate does.
-
-    Only modules of torch.nn are built. Raises ValueError for any other `_target_`.
-    """
-    if isinstance(value, list):
-        return [_build_argument(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    arguments = {key: _build_argument(item) for key, item in value.items()}
-    if "_target_" not in arguments:
-        return arguments
-    target = arguments.pop("_target_")
-    module = {f"torch.nn.{name}": module for name, module in vars(nn).items()}.get(str(target))
-    if not (isinstance(module, type) and issubclass(module, nn.Module)):
-        raise ValueError(f"has an argument of the type {target}; only modules of torch.nn are built for a checkpoint")
-    return partial(module, **arguments) if arguments.pop("_partial_", False) else module(**arguments)
-
-
-def _check_shapes(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    shapes = {name: tuple(value.shape) for name, value in weights.items()}
-    if wrong := [name for name in sorted(expected.keys() | shapes) if expected.get(name) != shapes.get(name)]:
-        raise ValueError(f"{wrong[0]} is {shapes.get(wrong[0])}, not {expected.get(wrong[0])}")
 
 
 def _select_weights(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:

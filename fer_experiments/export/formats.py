@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fer_experiments.classifier.trained import TrainedClassifier
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan.networks import Generator
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator
 
 Run = Callable[..., Tensor]
 """The network of a file that was read again: inputs -> output"""
@@ -112,6 +112,11 @@ def load_checkpoint(path: Path, network: str | None, generator: bool = False) ->
 
 
 def _export_generator(trained: TrainedGenerator) -> Exported:
+    if not isinstance(trained.generator, Generator):
+        raise ConfigError(
+            f"its generator is a {type(trained.generator).__name__}, which makes an image in many steps; only the "
+            "generator of a GAN can be exported. Write its images with python -m fer_experiments.generate"
+        )
     labels = {"labels": torch.arange(EXAMPLES) % len(trained.classes)} if len(trained.classes) > 1 else {}
     z = torch.randn(EXAMPLES, trained.generator.latent_dim, generator=torch.Generator().manual_seed(0))
     metadata = {"classes": json.dumps(trained.classes), "split_hash": trained.split_hash}

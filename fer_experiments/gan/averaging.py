@@ -1,9 +1,10 @@
 """A moving average of the generator's weights, which makes steadier images than the weights themselves."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from fer_experiments.gan.networks import Generator
@@ -46,6 +47,10 @@ class AveragedGenerator(nn.Module):
     def sampler(self) -> Generator:
         """The generator whose images are used: the average, if there is one."""
         return self.generator if self.average is None else self.average
+
+    def sample(self, labels: Tensor | None, seeds: Sequence[int]) -> Tensor:
+        """Generate an image for each seed with the `sampler`, as Generator.sample."""
+        return self.sampler.sample(labels, seeds)
 
     def follow_generator(self, batch_size: int, images_seen: int) -> None:
         """Update the average after a step on `batch_size` images, which images_seen includes."""

@@ -1,71 +1,35 @@
-"""The configuration of a GAN, conf/gan/."""
+"""The configuration of a DCGAN, conf/gan/dcgan.yaml."""
 
-import math
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fer_experiments.strict_config import StrictConfig, UserPath
+from fer_experiments.gan.generator_config import GeneratorConfig, Positive
 
-Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
-CHECKPOINTS = ("last", "best_kid")
 Normalisation = Literal["batch", "layer", "spectral"]
 AUGMENTATION_NAMES = ("color", "translation", "cutout")  # the keys of AUGMENTATIONS in diffaugment.py
 
 
-class GANConfig(StrictConfig):
+class GANConfig(GeneratorConfig):
     """The keys of conf/gan/dcgan.yaml, which explains each of them."""
 
-    target_class: str | None
-    pretrained: UserPath | None
-    conditional: bool
-    labels: Literal["balanced", "natural"]
+    noun: ClassVar[str] = "GAN"
+    image_size: Literal[32, 64, 128]
     latent_dim: Annotated[int, Field(ge=1, le=4096)]
     width: Annotated[int, Field(ge=1, le=512)]
-    image_size: Literal[32, 64, 128]
     discriminator_outputs: Literal[1, 2]
     loss: Literal["bce", "non_saturating", "minimax", "hinge", "lsgan", "wgan_gp"]
     regularizer: Literal["none", "r1", "spectral_norm"]
     r1_gamma: Rate | None
     r1_every: Positive
-    epochs: Positive | None
-    images_seen: Positive | None
-    batch_size: Annotated[int, Field(ge=2)]  # BatchNorm needs two
     learning_rate: Rate
     discriminator_learning_rate: Rate | None
     betas: list[Beta]
     ema: Positive | None
     diffaugment: str | None
     random_flip: bool
-    picture_epochs: list[Positive]
-    checkpoint_every: Positive
-    kid_every: Positive | None
-    checkpoint: Literal["last", "best_kid"]
-    inception: UserPath | None
-
-    @field_validator("checkpoint", mode="before")
-    @classmethod
-    def _check_checkpoint(cls, checkpoint: Any) -> Any:
-        if checkpoint not in CHECKPOINTS:
-            raise ValueError("must be last or best_kid; give the checkpoint of a trained GAN as gan.pretrained=PATH")
-        return checkpoint
-
-    @field_validator("pretrained")
-    @classmethod
-    def _check_pretrained(cls, checkpoint: Path | None) -> Path | None:
-        if checkpoint is not None and not checkpoint.is_file():
-            raise ValueError("there is no such file; give checkpoints/last.ckpt of a run with train=dcgan, or null")
-        return checkpoint
-
-    @field_validator("inception")
-    @classmethod
-    def _check_inception(cls, weights: Path | None) -> Path | None:
-        if weights is not None and not weights.is_file():
-            raise ValueError("there is no such file; give the weights of torch-fidelity's InceptionV3, or null")
-        return weights
 
     @field_validator("betas")
     @classmethod
@@ -82,26 +46,7 @@ class GANConfig(StrictConfig):
         return policy
 
     @model_validator(mode="after")
-    def _check_length(self) -> "GANConfig":
-        if (self.epochs is None) == (self.images_seen is None):
-            raise ValueError(
-                f"epochs={self.epochs}, images_seen={self.images_seen}: are two ways to give one length; give one of "
-                "them, and null for the other"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _check_combinations(self) -> "GANConfig":
-        if self.conditional and self.target_class is not None:
-            raise ValueError(
-                f"target_class={self.target_class}: a conditional GAN is trained on all classes; use "
-                "gan.target_class=null, or gan.conditional=false"
-            )
-        if self.checkpoint == "best_kid" and self.kid_every is None:
-            raise ValueError(
-                "checkpoint=best_kid: needs KID to be measured; set gan.kid_every, in epochs, or use "
-                "gan.checkpoint=last"
-            )
         if self.loss == "wgan_gp" and self.regularizer != "none":
             raise ValueError(
                 f"regularizer={self.regularizer}: loss=wgan_gp has its own gradient penalty; use gan.regularizer=none, "
@@ -146,13 +91,6 @@ class GANConfig(StrictConfig):
     def has_r1_or_gradient_penalty(self) -> bool:
         """Whether the discriminator's loss has a penalty on the gradient by its input."""
         return self.loss == "wgan_gp" or self.regularizer == "r1"
-
-    def epochs_for(self, steps_per_epoch: int) -> int:
-        """Return `epochs` or, if images_seen is set instead, the epochs in which so many images are seen."""
-        if self.epochs is not None:
-            return self.epochs
-        assert self.images_seen is not None
-        return math.ceil(self.images_seen / (steps_per_epoch * self.batch_size))
 
 
 def default_gamma(image_size: int, batch_size: int) -> float:

@@ -55,7 +55,7 @@ def examine_gan(
     history: Sequence[dict[str, float]],
     *,
     steps: int,
-    loss: str,
+    loss: str | None,
     policy: str | None,
     advice: Advice = GAN_ADVICE,
 ) -> Health:
@@ -64,9 +64,9 @@ def examine_gan(
     Args:
         generated: {class: samples (N, C, S, S) uint8}.
         real: {class: training images (M, C, S, S) uint8} with the same S.
-        history: rows with gan/score_real and gan/score_generated, the means over some steps each.
+        history: rows with gan/score_real and gan/score_generated, the means over some steps each, if there is a `loss`.
         steps: how many batches the training had.
-        loss: gan.loss.
+        loss: gan.loss; None for a generator without a discriminator.
         policy: gan.diffaugment.
         advice: which keys the alarms advise to change.
     """
@@ -82,7 +82,7 @@ def examine_gan(
     values = {f"diversity/{label}": ratio for label, ratio in diversities.items()}
     if diversities:
         values["diversity"] = min(diversities.values())
-    if history:
+    if history and loss is not None:
         values["score_real"], values["score_generated"] = compute_last_scores(history)
     values |= {"steps": steps, "flat_squares": flat_generated, "flat_squares_real": flat_real}
     return Health([alarm for alarm in alarms if alarm is not None], values)
@@ -131,7 +131,7 @@ def detect_mode_collapse(diversities: dict[str, float], advice: Advice = GAN_ADV
 
 
 def detect_winning_discriminator(
-    history: Sequence[dict[str, float]], loss: str, advice: Advice = GAN_ADVICE
+    history: Sequence[dict[str, float]], loss: str | None, advice: Advice = GAN_ADVICE
 ) -> Alarm | None:
     """Return an alarm if the discriminator scores nearly all images right at the end of the training."""
     if loss not in LOSSES_WITH_SCORES or not history:
@@ -153,7 +153,7 @@ def detect_short_training(steps: int, advice: Advice = GAN_ADVICE) -> Alarm | No
         return None
     return Alarm(
         "too few steps",
-        f"{steps} batches, and a GAN that starts from noise needs {MIN_STEPS:,} or more. {advice.longer}",
+        f"{steps} batches, and a generator that starts from noise needs {MIN_STEPS:,} or more. {advice.longer}",
     )
 
 

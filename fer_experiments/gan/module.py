@@ -13,6 +13,7 @@ from fer_experiments.evaluation.step_means import StepMeans
 from fer_experiments.gan.averaging import AveragedGenerator, has_finite_weights
 from fer_experiments.gan.config import GANConfig
 from fer_experiments.gan.diffaugment import random_flip
+from fer_experiments.gan.history import log_values
 from fer_experiments.gan.networks import Discriminator, Generator
 from fer_experiments.gan.step import AdversarialObjective, adversarial_step
 
@@ -107,17 +108,7 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         if not all(map(math.isfinite, means.values())):
             self._raise_non_finite("a loss")
         self.history.append({"step": self.global_step // 2, "epoch": self.current_epoch + 1, **means})
-        self.log_now(means)
-
-    def log_now(self, values: dict[str, float]) -> None:
-        """Log values that callbacks can monitor, and give them to the loggers at the present step.
-
-        Lightning itself would give them to the loggers at multiples of log_every_n_steps only, whenever they were
-        measured.
-        """
-        self.log_dict(values, logger=False)
-        for logger in self.loggers:
-            logger.log_metrics({**values, "epoch": self.current_epoch + 1}, step=self.global_step // 2)
+        log_values(self, means)
 
     def _raise_non_finite(self, name: str) -> None:
         raise NonFiniteError(

@@ -11,6 +11,7 @@ paper's networks, and labels are ignored.
 """
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.nn.functional import one_hot
 from torch.nn.utils.parametrizations import spectral_norm
 
 from fer_experiments.gan.config import Normalisation
+from fer_experiments.gan.latents import draw_latents
 
 
 def _inner_widths(width: int, image_size: int) -> list[int]:
@@ -115,6 +117,14 @@ class Generator(nn.Module):
         for block in self.blocks:
             images = block(images, labels)
         return torch.tanh(self.to_image(images))
+
+    def sample(self, labels: Tensor | None, seeds: Sequence[int]) -> Tensor:
+        """Generate an image for each seed, of the class in labels (N,); return (N, C, S, S) in [0, 1].
+
+        The same seed gives the same z for every class.
+        """
+        z = draw_latents(seeds, self.latent_dim).to(self.to_image.weight.device)
+        return (self(z, labels).float() + 1) / 2
 
 
 class GeneratorBlock(nn.Sequential):

@@ -8,23 +8,34 @@ from fer_experiments.audit.record import AuditRecord
 from fer_experiments.report.study_record import StudyRecord
 
 HEALTH_FILE = "health.json"
+GAN_FOLDER = "gan"  # of a run's own generator; that of balance.gan=diffusion is in gan-diffusion
 
 
 def find_gan_folders(record: StudyRecord, folder: Path) -> list[Path]:
     """Return the folders that GANs of the study in `folder` were trained in, or in folders below.
 
-    They are seed_N/gan, and gan beside or in the folder of a training.
+    They are gan, and gan-NAME for each other generator, in seed_N, and beside or in the folder of a training.
     """
     places = [record.folder_of(result, folder) for result in record.results]
-    of_seeds = [folder / f"seed_{seed}" / "gan" for seed in record.seeds]
-    of_trainings = [gan for place in places for gan in (place.parent / "gan", place / "gan")]
-    return [gan for gan in dict.fromkeys([*of_seeds, *of_trainings]) if gan.is_dir()]
+    of_seeds = [folder / f"seed_{seed}" for seed in record.seeds]
+    of_trainings = [near for place in places for near in (place.parent, place)]
+    return [gan for near in dict.fromkeys([*of_seeds, *of_trainings]) for gan in _list_gans(near)]
+
+
+def describe_gan_folder(folder: Path) -> str:
+    """Return what the generator in a folder of `find_gan_folders` is called, or "" for the run's own."""
+    return folder.name.partition("-")[2]
+
+
+def _list_gans(folder: Path) -> list[Path]:
+    places = [folder / GAN_FOLDER, *sorted(folder.glob(f"{GAN_FOLDER}-*"))]
+    return [place for place in places if place.is_dir() and not place.name.endswith("_leak")]
 
 
 def find_audits_of_arm(folder: Path) -> list[Path]:
     """Return the audit.json of the images that an arm took from a folder, of each class, in the folder of the arm."""
     files = [*folder.glob(AuditRecord.file_name), *folder.glob(f"*/{AuditRecord.file_name}")]
-    return sorted(file for file in files if file.parent.name != "gan")
+    return sorted(file for file in files if file.parent.name.partition("-")[0] != GAN_FOLDER)
 
 
 def read_alarms(folder: Path) -> list[str]:

@@ -10,7 +10,9 @@ from fer_experiments.train.settings import Settings
 def check_accumulation(settings: Settings, arms: Iterable[Arm]) -> None:
     """Raise ConfigError if gradients are to be accumulated, and one of the arms needs a GAN to be trained."""
     for arm in arms:
-        trains_gan = arm.joint is not None or (arm.balance.needs_generated_images and settings.gan.pretrained is None)
+        trains_gan = arm.joint is not None or (
+            arm.balance.needs_generated_images and settings.with_gan(arm.gan).gan.pretrained is None
+        )
         if trains_gan:
             check_accumulation_of_gan(settings, arm.name)
 
@@ -20,8 +22,8 @@ def check_accumulation_of_gan(settings: Settings, name: str) -> None:
     count = settings.trainer.accumulate_grad_batches
     if count is not None and count > 1:
         raise ConfigError(
-            f"trainer.accumulate_grad_batches={count}: {name} trains a GAN, which updates two networks in every "
-            "batch; leave it out and use a larger gan.batch_size, or gan.pretrained for a GAN that is trained already"
+            f"trainer.accumulate_grad_batches={count}: {name} trains a generator, and a GAN updates two networks in "
+            "every batch; leave it out and use a larger gan.batch_size, or gan.pretrained for a trained one"
         )
 
 

@@ -9,6 +9,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.check_external import check_external
 from fer_experiments.train.arms.check_joint import check_joint
+from fer_experiments.train.arms.generator import with_generator
 from fer_experiments.train.check_training import check_accumulation
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
@@ -22,9 +23,10 @@ class TrainCNN(Job):
     """Train the classifier once. Under balance=joint a GAN is trained together with it."""
 
     def check(self, settings: Settings) -> None:
-        check_joint(settings, arm_of_run(settings))
-        check_external(arm_of_run(settings))
-        check_accumulation(settings, [arm_of_run(settings)])
+        arm = arm_of_run(settings)
+        check_joint(settings, arm)
+        check_external(arm)
+        check_accumulation(settings, [arm])
 
     def plan(self, settings: Settings) -> "Plan | None":
         from fer_experiments.train.plan.make_plan import plan_arms
@@ -44,7 +46,7 @@ class TrainCNN(Job):
 
 
 def arm_of_run(settings: Settings) -> Arm:
-    """Return the arm that the run's own balance and augment are."""
+    """Return the arm that the run's own balance and augment are. Needs Hydra to be set up."""
     name = ArmName(settings.context.choices["balance"], settings.context.choices["augment"])
     joint = settings.joint if isinstance(settings.balance, Joint) else None
-    return Arm(str(name), settings.balance, settings.augment, joint)
+    return with_generator(Arm(str(name), settings.balance, settings.augment, joint), settings)

@@ -25,7 +25,7 @@ from fer_experiments.progress import erase_bar, show_overall
 from fer_experiments.report.study_record import StudyRecord, training_key
 from fer_experiments.report.write_report import write_report
 from fer_experiments.runs.data_files import write_data_files
-from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.arm import Arm, group_by_generator
 from fer_experiments.train.arms.audit_arms import audit_arms
 from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
 from fer_experiments.train.arms.training_images import count_generated_images, get_or_make_generated_images
@@ -209,30 +209,34 @@ class GANOutcome:
 
 
 def _run_seed(settings: Settings, arms: list[Arm], folder: Path) -> SeedOutcome:
-    """Run one seed: the split, the GAN that its arms share, the arms. A training that fails costs no other."""
+    """Run one seed: the split, the generators that its arms share, the arms. A training that fails costs no other."""
     outcome = SeedOutcome(folder / f"seed_{settings.seed}")
     with outcome.timed("data"):
         data = PreparedData.prepare(settings.data, settings.seed)
         write_data_files(outcome.folder, data, count_generated_images(settings, data, arms))
     with outcome.timed("gan"):
-        gans = {leak: _train_gan(settings, data, arms, outcome.folder, leak) for leak in (False, True)}
+        gans = {
+            name: _train_gan(settings, data, group, outcome.folder / name)
+            for name, group in group_by_generator(arms).items()
+        }
     with outcome.timed("audit"):
-        for leak, gan in gans.items():
-            folders = {outcome.folder / arm.folder: arm for arm in arms if arm.leak == leak}
-            audit_arms(settings, data, folders, gan.synthetic, leak)
+        for name in dict.fromkeys(arm.gan_folder for arm in arms):
+            folders = {outcome.folder / arm.folder: arm for arm in arms if arm.gan_folder == name}
+            first = next(iter(folders.values()))
+            synthetic = gans[name].synthetic if name in gans else {}
+            audit_arms(settings.with_gan(first.gan), data, folders, synthetic, first.leak)
     with outcome.timed("classifiers"):
         for number, arm in enumerate(arms, start=1):
             log.info("--- seed %d, arm %d of %d: %s", settings.seed, number, len(arms), arm.name)
-            _train_arm(settings, data, arm, gans[arm.leak], outcome)
+            _train_arm(settings.with_gan(arm.gan), data, arm, gans.get(arm.gan_folder), outcome)
     return outcome
 
 
-def _train_gan(settings: Settings, data: PreparedData, arms: list[Arm], folder: Path, leak: bool) -> GANOutcome:
-    """Train the GAN of the arms that leak, or of those that don't; only the arms that need it meet its error."""
-    gan_folder = folder / ("gan_leak" if leak else "gan")
+def _train_gan(settings: Settings, data: PreparedData, arms: list[Arm], folder: Path) -> GANOutcome:
+    """Train the generator that the arms share; only they meet its error."""
     try:
-        arms = [arm for arm in arms if arm.leak == leak]
-        return GANOutcome(get_or_make_generated_images(settings, data, arms, gan_folder, leak))
+        generator_settings = settings.with_gan(arms[0].gan)
+        return GANOutcome(get_or_make_generated_images(generator_settings, data, arms, folder, arms[0].leak))
     except StorageError:
         raise
     except Exception as error:
@@ -241,16 +245,17 @@ def _train_gan(settings: Settings, data: PreparedData, arms: list[Arm], folder: 
         return GANOutcome({}, error)
 
 
-def _train_arm(settings: Settings, data: PreparedData, arm: Arm, gan: GANOutcome, outcome: SeedOutcome) -> None:
+def _train_arm(settings: Settings, data: PreparedData, arm: Arm, gan: GANOutcome | None, outcome: SeedOutcome) -> None:
     """Train an arm, and add its result or its failure to the outcome.
 
     Raises StorageError: the next arm would find the disk full as well. On several devices any error is raised: it may
     have occurred on one rank alone, and the others would wait for that.
     """
     try:
-        if gan.error is not None and arm.balance.needs_generated_images:
+        if gan is not None and gan.error is not None and arm.balance.needs_generated_images:
             raise gan.error
-        result = train_classifier(settings, data, arm, gan.synthetic, outcome.folder / arm.folder)
+        synthetic = {} if gan is None else gan.synthetic
+        result = train_classifier(settings, data, arm, synthetic, outcome.folder / arm.folder)
     except StorageError:
         raise
     except Exception as error:

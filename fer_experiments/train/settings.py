@@ -15,7 +15,7 @@ from fer_experiments.balance import Strategy
 from fer_experiments.classifier import ClassifierConfig
 from fer_experiments.data.sources import DataSource
 from fer_experiments.errors import ConfigError
-from fer_experiments.gan import GANConfig
+from fer_experiments.gan import GeneratorConfig
 from fer_experiments.joint import JointConfig
 from fer_experiments.strict_config import ObjectNodes, StrictConfig, UserPath, check_signature
 from fer_experiments.trainer import TrainerConfig
@@ -48,7 +48,7 @@ class Settings(StrictConfig):
     data: DataSource
     balance: Strategy
     augment: Augment
-    gan: GANConfig
+    gan: GeneratorConfig
     classifier: ClassifierConfig
     joint: JointConfig
     reference_classifier: ClassifierConfig
@@ -70,6 +70,10 @@ class Settings(StrictConfig):
     def with_seed(self, seed: int) -> "Self":
         """Return a copy with another seed."""
         return self.model_copy(update={"seed": seed})
+
+    def with_gan(self, gan: GeneratorConfig | None) -> "Self":
+        """Return a copy with another generator; None: the same."""
+        return self if gan is None else self.model_copy(update={"gan": gan})
 
     @property
     def audit_settings(self) -> AuditSettings:

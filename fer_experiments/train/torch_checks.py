@@ -20,6 +20,7 @@ def check_with_torch(settings: Settings) -> None:
     settings.trainer.check_devices()
     _report_precision(settings.trainer)
     settings.check_objects()
+    settings.gan.check_with_torch()
     channels, reference = settings.data.channels, settings.reference_classifier
     groups = {"classifier": settings.classifier, "reference_classifier": reference}
     errors = [line for group, config in groups.items() for line in explain_wrong_parts(group, config, channels)]

@@ -10,18 +10,19 @@ from fer_experiments.audit.record import AuditRecord
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.figures.history_plot import history_plot
 from fer_experiments.report.figures.pictures import Picture, draw_picture, load_picture
-from fer_experiments.report.gan_files import find_audits_of_arm, find_gan_folders, read_alarms
+from fer_experiments.report.gan_files import describe_gan_folder, find_audits_of_arm, find_gan_folders, read_alarms
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.study_record import StudyRecord
 
 MAX_GRIDS = 12
-CURVES = {
-    "loss": {"gan/loss_discriminator": "discriminator", "gan/loss_generator": "generator"},
-    "discriminator's score: 1 is real": {
-        "gan/score_real": "real images",
-        "gan/score_generated": "generated images",
-    },
-}
+CURVES = (
+    ("loss", {"gan/loss_discriminator": "discriminator", "gan/loss_generator": "generator"}),
+    ("loss", {"gan/loss": "generator"}),
+    (
+        "discriminator's score: 1 is real",
+        {"gan/score_real": "real images", "gan/score_generated": "generated images"},
+    ),
+)
 MEASURES = {
     "label_agreement": "assigned to their class by the reference classifier",
     "kid": "KID against held-out images",
@@ -75,9 +76,11 @@ def load_gans(record: StudyRecord, folder: Path) -> list[GANView]:
     for seed in record.seeds:
         results = [result for result in record.results if result.seed == seed]
         places = find_gan_folders(record.model_copy(update={"seeds": [seed], "results": results}), folder)
-        gan_folders = [samples.parent for place in places for samples in sorted(place.glob("**/samples"))]
+        gan_folders = {samples.parent: place for place in places for samples in sorted(place.glob("**/samples"))}
         arms = {record.folder_of(result, folder) / "gan": result.arm for result in results}
-        gans = [_load_gan(gan_folder, folder, arms.get(gan_folder, "")) for gan_folder in gan_folders]
+        gans = [
+            _load_gan(gan_folder, folder, arms.get(gan_folder, ""), place) for gan_folder, place in gan_folders.items()
+        ]
         gans += [view for result in results if (view := _load_external(result, record, folder))]
         if gans:
             return gans
@@ -92,8 +95,15 @@ def _load_external(result: Result, record: StudyRecord, study: Path) -> GANView 
     return GANView(_relative(place, study), f"{result.arm}: {counts}", [], 0, [], audits, [], "") if audits else None
 
 
-def _load_gan(gan_folder: Path, study: Path, arm: str) -> GANView:
-    """Load one GAN. arm: the arm that it was trained in; "" if arms share it."""
+def _load_gan(gan_folder: Path, study: Path, arm: str, place: Path) -> GANView:
+    """Load one GAN.
+
+    Args:
+        gan_folder: of the GAN.
+        study: of the study.
+        arm: the arm that it was trained in; "" if arms share it.
+        place: the folder of all GANs of its kind with this seed.
+    """
     paths = sorted((gan_folder / "samples").glob("epoch_*.png"), key=_epoch_of)
     title, curves, problem = "", [], ""
     try:
@@ -105,10 +115,11 @@ def _load_gan(gan_folder: Path, study: Path, arm: str) -> GANView:
             f"{name}: {number} training images, {result.generated.get(name, 0)} generated"
             for name, number in result.real.items()
         ]
-        title = f"{arm}: {', '.join(counts)}" if arm else ", ".join(counts)
+        title = ": ".join(filter(None, (arm or describe_gan_folder(place), ", ".join(counts))))
         curves = [
             draw_picture(history_plot([result.history], lines, x="step"), name, f"GAN: {name} by step")
-            for name, lines in CURVES.items()
+            for name, lines in CURVES
+            if any(key in row for row in result.history for key in lines)
         ]
     names = (AuditRecord.file_name, "nearest.png")
     audit_folders = sorted({file.parent for name in names for file in gan_folder.glob(f"**/{name}")})

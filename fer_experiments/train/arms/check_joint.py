@@ -1,6 +1,7 @@
 """Whether an arm can be trained together with a GAN."""
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.gan import GANConfig
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.settings import Settings
 
@@ -10,6 +11,10 @@ def check_joint(settings: Settings, arm: Arm) -> None:
     if arm.joint is None:
         return
     gan, batch_size = settings.gan, settings.classifier.batch_size
+    if not isinstance(gan, GANConfig):
+        raise ConfigError(
+            f"gan: {arm.name}: only a DCGAN is trained together with a classifier; use gan=dcgan or gan=conditional"
+        )
     if arm.leak:
         raise ConfigError(
             f"train.arms: {arm.name}: its classifier would be trained on the test images, like its GAN; leave out @leak"

@@ -1,34 +1,30 @@
 """Arms by name: "dcgan+traditional" is conf/balance/dcgan.yaml with conf/augment/traditional.yaml.
 
-"dcgan+traditional [balance.add=200]" gives that arm a setting of its own, as does "joint [joint.head=acgan]".
+"dcgan+traditional [balance.add=200]" gives that arm a setting of its own, as do "joint [joint.head=acgan]" and
+"dcgan [gan.images_seen=100000]".
 "dcgan+traditional@leak" is the arm with the leak on purpose (data/leak.py).
 """
 
-from copy import deepcopy
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
-import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException
-from omegaconf import OmegaConf
+from hydra.errors import HydraException
 
 from fer_experiments.balance import Joint
-from fer_experiments.conf_files import explain_unknown_option
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arm_name import LEAK_SUFFIX, ArmName
 from fer_experiments.joint import JointConfig
-from fer_experiments.strict_config import build_config
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.check_external import check_external
 from fer_experiments.train.arms.check_joint import check_joint
+from fer_experiments.train.arms.generator import with_generator
+from fer_experiments.train.arms.options import build_option, find_changes, load_option
 from fer_experiments.train.settings import Settings
 
 JOINT_TARGET = f"{JointConfig.__module__}.{JointConfig.__qualname__}"
 FOLDER_KEY = "synthetic"  # the images of one strategy are not those of another
-MISSING = "???"
-ARM_GROUPS = ("balance", "augment", "joint")  # the groups in which arms differ
+ARM_GROUPS = ("balance", "augment", "joint", "gan")  # the groups in which arms differ
 
 
 def compose_arms(names: list[str], settings: Settings) -> list[Arm]:
@@ -42,7 +38,7 @@ def compose_arms(names: list[str], settings: Settings) -> list[Arm]:
     """
     choices = settings.context.choices
     changes = {
-        group: _find_changes(group, choices[group], config.model_dump())
+        group: find_changes(group, choices[group], config.model_dump())
         for group, config in (("balance", settings.balance), ("augment", settings.augment))
     }
     arms = []
@@ -88,7 +84,7 @@ def _full_name(name: str, settings: Settings) -> str:
 def _load_nodes(key: str, name: str, settings: Settings) -> dict[str, dict[str, Any]]:
     """Return the nodes of balance and augment that a name stands for. key: train.arms or train.baseline, for errors."""
     options = _options(_parse(name), settings)
-    return {group: _load_option(group, option, f"{key}: {name}") for group, option in options.items()}
+    return {group: load_option(group, option, f"{key}: {name}") for group, option in options.items()}
 
 
 def _options(parsed: ArmName, settings: Settings) -> dict[str, str]:
@@ -99,24 +95,16 @@ def _options(parsed: ArmName, settings: Settings) -> dict[str, str]:
 def _build_arm(name: str, parsed: ArmName, nodes: dict[str, dict[str, Any]], settings: Settings) -> Arm:
     """Build the arm from the nodes of balance and augment and from the settings in its name."""
     arm_settings = _parse_arm_settings(name, parsed)
-    balance, augment = (_build(name, group, nodes[group] | arm_settings[group]) for group in ("balance", "augment"))
+    balance, augment = (
+        build_option(name, group, nodes[group] | arm_settings[group]) for group in ("balance", "augment")
+    )
     joint = settings.joint if isinstance(balance, Joint) else None
     if arm_settings["joint"]:
         if joint is None:
             raise ConfigError(f"train.arms: {name}: {parsed.balance} is not trained together with a GAN; use joint")
-        joint = _build(name, "joint", {"_target_": JOINT_TARGET, **joint.model_dump(), **arm_settings["joint"]})
-    return Arm(_full_name(name, settings), balance, augment, joint, leak=parsed.leak)
-
-
-def _build(name: str, group: str, node: dict[str, Any]) -> Any:
-    missing = next((key for key, value in node.items() if value == MISSING), None)
-    if missing is not None:
-        arm = ArmName.parse(name).balance
-        raise ConfigError(f"train.arms: {name}: needs {group}.{missing}; write '{arm} [{group}.{missing}=VALUE]'")
-    try:
-        return build_config(group, node)
-    except ConfigError as error:
-        raise ConfigError(f"train.arms: {name}: {error}") from None
+        joint = build_option(name, "joint", {"_target_": JOINT_TARGET, **joint.model_dump(), **arm_settings["joint"]})
+    arm = Arm(_full_name(name, settings), balance, augment, joint, leak=parsed.leak)
+    return with_generator(arm, settings, arm_settings["gan"])
 
 
 def _parse(name: str) -> ArmName:
@@ -142,8 +130,8 @@ def _parse_arm_settings(name: str, parsed: ArmName) -> dict[str, dict[str, Any]]
         group, _, key = full_key.partition(".")
         if group not in ARM_GROUPS or not key:
             raise ConfigError(
-                f"train.arms: {name}: {full_key}: an arm can have settings of its own for balance.KEY, augment.KEY "
-                "and joint.KEY only; what concerns the whole run is set outside train.arms"
+                f"train.arms: {name}: {full_key}: an arm can have settings of its own for balance.KEY, augment.KEY, "
+                "joint.KEY and gan.KEY only; what concerns the whole run is set outside train.arms"
             )
         try:
             override = OverridesParser.create().parse_override(f"{full_key}={text}")
@@ -167,27 +155,3 @@ def _check_folders_differ(arms: list[Arm]) -> None:
             both = f"{names[arm.folder]} and {arm.name}"
             raise ConfigError(f"train.arms: {both} would share the folder {arm.folder}; leave one out")
         names[arm.folder] = arm.name
-
-
-def _find_changes(group: str, option: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return {key: value} of the run's own choice where it differs from its file."""
-    node = _load_option(group, option, group)
-    required = {key: values[key] for key, value in node.items() if value == MISSING}
-    defaults = build_config(group, node | required).model_dump()
-    return {key: value for key, value in values.items() if key in required or defaults.get(key) != value}
-
-
-def _load_option(group: str, option: str, where: str) -> dict[str, Any]:
-    try:
-        return deepcopy(_compose(group, option))
-    except (MissingConfigException, ValueError):  # ValueError for a name that no file can have
-        raise ConfigError(f"{where}: {explain_unknown_option(group, option, is_override=False)}") from None
-    except HydraException as error:
-        raise ConfigError(f"{where}: conf/{group}/{option}.yaml: {str(error).splitlines()[0]}") from None
-
-
-@cache  # a composition takes a tenth of a second
-def _compose(group: str, option: str) -> dict[str, Any]:
-    composed = OmegaConf.to_container(hydra.compose(f"{group}/{option}"), resolve=True)
-    assert isinstance(composed, dict)
-    return dict(composed[group])

@@ -11,8 +11,9 @@ from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
 from fer_experiments.evaluation.result import Result, Trained
+from fer_experiments.gan import GANConfig
 from fer_experiments.gan.health import Advice
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.joint import JointConfig
 from fer_experiments.joint.module import ExternalClassifier, JointClassifier, TwoHeadedClassifier
 from fer_experiments.joint.networks import Trunk
@@ -64,7 +65,7 @@ def build_joint(
         plan: the plan of the arm's strategy, whose objective is minimized.
         joint: how both are trained together.
     """
-    config, gan = settings.classifier, settings.gan
+    config, gan = settings.classifier, _gan_of(settings)
     size = classifier_image_size(settings, joint)
     node = config.network if joint.is_external else _trunk_node(settings, joint)
     network = build_network(node, len(data.classes), data.source.channels, size)
@@ -92,12 +93,17 @@ def build_joint(
     return TwoHeadedClassifier(network, trunk_config, **arguments)
 
 
+def _gan_of(settings: Settings) -> GANConfig:
+    assert isinstance(settings.gan, GANConfig), "check_joint refuses others"
+    return settings.gan
+
+
 def _trunk_node(settings: Settings, joint: JointConfig) -> dict[str, Any]:
     """Return the trunk as classifier.network would name it."""
     return {
         "_target_": TRUNK_TARGET,
-        "width": settings.gan.width,
-        "normalisation": settings.gan.normalisation,
+        "width": _gan_of(settings).width,
+        "normalisation": _gan_of(settings).normalisation,
         "contrast": joint.head == "adc",
     }
 

@@ -23,6 +23,7 @@ from fer_experiments.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.evaluation.threshold import cross_fit
 from fer_experiments.joint.module import JointClassifier
+from fer_experiments.report.gan_files import GAN_FOLDER
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.external_images import check_external_images
 from fer_experiments.train.arms.joint import build_joint, write_joint_gan
@@ -43,7 +44,6 @@ from fer_experiments.trainer.fingerprint import load_finished, training_fingerpr
 from fer_experiments.trainer.loggers.summary import log_outcome, log_test_results
 
 log = logging.getLogger(__name__)
-GAN_FOLDER = "gan"  # of the GAN of a single training, or of an arm that has its own
 Outputs = dict[str, tuple[Tensor, Tensor]]
 """{part: logits (N, K) and labels (N,) in the order of split.csv}"""
 

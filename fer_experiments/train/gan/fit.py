@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -14,11 +15,13 @@ from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
 from fer_experiments.evaluation.result import Result, Trained
-from fer_experiments.gan import GANConfig
+from fer_experiments.gan import GANConfig, GeneratorConfig
+from fer_experiments.gan.build import build_generator
 from fer_experiments.gan.health import Health
-from fer_experiments.gan.module import DCGAN
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.history import count_steps
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.train.gan.health import write_health
+from fer_experiments.train.gan.track_history import TrackHistory
 from fer_experiments.train.gan.track_kid import KIDToValidation, TrackKID
 from fer_experiments.train.open_trainer import Training, open_trainer
 from fer_experiments.train.settings import Settings
@@ -65,9 +68,10 @@ def fit_gan(
     steps = count_steps_per_epoch(gan, clean_data, classes)
     places = training_places(gan, data, classes)
     images = gan_datamodule(settings, data, places, steps)
-    model = build_gan(settings, data, classes)
-    training = Training(describe_gan(classes), "gan", GAN_METRICS, gan.epochs_for(steps), folder)
+    model: Any = build_gan(settings, data, classes)
+    training = Training(describe_gan(gan, classes), "gan", GAN_METRICS, gan.epochs_for(steps), folder)
     callbacks = [
+        *([] if isinstance(gan, GANConfig) else [TrackHistory()]),
         SampleGrid(folder / "samples", gan.picture_epochs, data.source.stored_channels),
         *_build_kid_callbacks(settings, data, classes, folder),
         LastCheckpoint(folder, gan.checkpoint_every),
@@ -77,8 +81,8 @@ def fit_gan(
         log.info("%s: %d images, %d epochs", training.name, sum(real.values()), trainer.max_epochs or 0)
         resume.fit(trainer, model, images, settings.ckpt_path)
 
-        generator = TrainedGenerator.load(chosen_checkpoint(gan, folder))
-        health = write_health(gan, data, generator, model.history, trainer.global_step // 2, folder)
+        generator = TrainedGenerator.load(chosen_checkpoint(gan, folder), gan.module_target)
+        health = write_health(gan, data, generator, model.history, count_steps(trainer), folder)
         result = Result(
             job=Trained.GAN,
             arm="gan",
@@ -122,12 +126,12 @@ def gan_datamodule(settings: Settings, data: PreparedData, places: np.ndarray, s
     )
 
 
-def describe_gan(classes: list[str]) -> str:
+def describe_gan(gan: GeneratorConfig, classes: list[str]) -> str:
     """Return "GAN of angry, happy"."""
-    return f"GAN of {', '.join(classes)}"
+    return f"{gan.noun} of {', '.join(classes)}"
 
 
-def chosen_checkpoint(gan: GANConfig, folder: Path) -> Path:
+def chosen_checkpoint(gan: GeneratorConfig, folder: Path) -> Path:
     """Return the checkpoint whose generator makes the images.
 
     With gan.checkpoint=best_kid it is the last one if the training was ended before KID was measured.
@@ -148,20 +152,20 @@ def _build_kid_callbacks(
     return [TrackKID(distance, settings.gan.kid_every), BestCheckpoint(folder, "gan/kid", "min")]
 
 
-def classes_to_train(gan: GANConfig, data: PreparedData, needed: dict[str, int]) -> list[str]:
+def classes_to_train(gan: GeneratorConfig, data: PreparedData, needed: dict[str, int]) -> list[str]:
     """Return the classes on which the GAN is trained: all if it is conditional, else the one that is needed."""
     assert gan.conditional or len(needed) == 1
     return list(data.classes) if gan.conditional else list(needed)
 
 
-def group_by_gan(gan: GANConfig, needed: Mapping[str, int]) -> list[dict[str, int]]:
+def group_by_gan(gan: GeneratorConfig, needed: Mapping[str, int]) -> list[dict[str, int]]:
     """Return what each GAN makes of needed = {class: images}: a conditional one everything, another one class."""
     if gan.conditional:
         return [dict(needed)] if needed else []
     return [{label: count} for label, count in sorted(needed.items())]
 
 
-def training_places(gan: GANConfig, data: PreparedData, classes: Sequence[str]) -> np.ndarray:
+def training_places(gan: GeneratorConfig, data: PreparedData, classes: Sequence[str]) -> np.ndarray:
     """Return places (N,) in the training part; with gan.labels=balanced those of small classes are repeated."""
     labels = data.split.labels("train")
     if gan.conditional and gan.labels == "balanced":
@@ -169,7 +173,7 @@ def training_places(gan: GANConfig, data: PreparedData, classes: Sequence[str]) 
     return np.flatnonzero(np.isin(labels, classes))
 
 
-def count_steps_per_epoch(gan: GANConfig, data: PreparedData, classes: Sequence[str]) -> int:
+def count_steps_per_epoch(gan: GeneratorConfig, data: PreparedData, classes: Sequence[str]) -> int:
     """Return how many batches the training images of the classes fill."""
     return -(-len(training_places(gan, data, classes)) // gan.batch_size)
 
@@ -180,10 +184,10 @@ def count_real(data: PreparedData, places: np.ndarray) -> dict[str, int]:
     return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
 
-def build_gan(settings: Settings, data: PreparedData, classes: list[str]) -> DCGAN:
-    """Build an untrained GAN of the classes."""
+def build_gan(settings: Settings, data: PreparedData, classes: list[str]) -> lightning.LightningModule:
+    """Build an untrained generator of the classes."""
     conditional = settings.gan.conditional
-    return DCGAN(
+    return build_generator(
         settings.gan,
         channels=data.source.channels,
         classes=classes if conditional else None,

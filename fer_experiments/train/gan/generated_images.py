@@ -11,7 +11,8 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import is_complete
 from fer_experiments.distributed import on_rank_zero
 from fer_experiments.errors import ConfigError
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan import GeneratorConfig
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.train.gan.fit import chosen_checkpoint, classes_to_train, describe_gan, fit_gan
 from fer_experiments.train.gan.rejection_sampling import draw_images
 from fer_experiments.train.gan.sharing import gan_fingerprint, get_or_train_shared
@@ -47,7 +48,7 @@ def get_or_train_gan(
     """
     clean_data, data = data, leak_to_gan(data) if leak else data
     if settings.gan.pretrained is not None:
-        generator = _load_pretrained(settings.gan.pretrained, data, needed)
+        generator = _load_pretrained(settings.gan, settings.gan.pretrained, data, needed)
         written = _write_images(settings, data, generator, needed, folder, rejection)
         _log_written(f"{settings.gan.pretrained} (not trained here)", written, folder)
         return folder / SYNTHETIC_FOLDER
@@ -56,16 +57,16 @@ def get_or_train_gan(
     result = load_finished(folder, fingerprint) or get_or_train_shared(
         settings,
         fingerprint,
-        describe_gan(classes),
+        describe_gan(settings.gan, classes),
         folder,
         lambda: fit_gan(settings, data, clean_data, classes, fingerprint, folder),
     )
     if result.generated and is_complete(folder / SYNTHETIC_FOLDER):
         log.info("the GAN in %s is trained and its images are written already", folder)
         return folder / SYNTHETIC_FOLDER
-    generator = TrainedGenerator.load(chosen_checkpoint(settings.gan, folder))
+    generator = TrainedGenerator.load(chosen_checkpoint(settings.gan, folder), settings.gan.module_target)
     written = _write_images(settings, data, generator, needed, folder, rejection)
-    _log_written(describe_gan(classes), written, folder)
+    _log_written(describe_gan(settings.gan, classes), written, folder)
     on_rank_zero(result.model_copy(update={"generated": written}).save)(folder)
     return folder / SYNTHETIC_FOLDER
 
@@ -93,11 +94,11 @@ def _write_images(
     )
 
 
-def _load_pretrained(path: Path, data: PreparedData, needed: dict[str, int]) -> TrainedGenerator:
+def _load_pretrained(gan: GeneratorConfig, path: Path, data: PreparedData, needed: dict[str, int]) -> TrainedGenerator:
     """Load a GAN that was trained elsewhere. Raises ConfigError if its classes, channels or split differ."""
     key = f"gan.pretrained={path}"
     try:
-        generator = TrainedGenerator.load(path)
+        generator = TrainedGenerator.load(path, gan.module_target, "gan.module._target_=")
     except ConfigError as error:
         raise ConfigError(f"gan.pretrained={error}") from None
     missing = ", ".join(sorted(set(needed) - set(generator.classes)))

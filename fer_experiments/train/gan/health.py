@@ -13,9 +13,9 @@ from fer_experiments.atomic_write import atomic_write
 from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
-from fer_experiments.gan import GANConfig
+from fer_experiments.gan import GANConfig, GeneratorConfig
 from fer_experiments.gan.health import GAN_ADVICE, Advice, Health, examine_gan
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.report.gan_files import HEALTH_FILE
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ EXAMINED_IMAGES = 128  # of each class
 
 @on_rank_zero
 def write_health(
-    gan: GANConfig,
+    gan: GeneratorConfig,
     data: PreparedData,
     generator: TrainedGenerator,
     history: list[dict[str, float]],
@@ -35,7 +35,7 @@ def write_health(
     """Examine samples of every class, compared with its training images, and the history of the training.
 
     Args:
-        gan: the configuration of the GAN.
+        gan: the configuration of the generator.
         data: its training images.
         generator: makes the samples.
         history: the rows of the training.
@@ -48,12 +48,12 @@ def write_health(
         {label: load_training_images(data, label, gan.image_size) for label in generator.classes},
         history,
         steps=steps,
-        loss=gan.loss,
-        policy=gan.diffaugment,
+        loss=gan.loss if isinstance(gan, GANConfig) else None,
+        policy=gan.diffaugment if isinstance(gan, GANConfig) else None,
         advice=advice,
     )
     for alarm in health.alarms:
-        log.warning("GAN of %s: %s: %s", ", ".join(generator.classes), alarm.name, alarm.message)
+        log.warning("%s of %s: %s: %s", gan.noun, ", ".join(generator.classes), alarm.name, alarm.message)
     with atomic_write(folder / HEALTH_FILE) as temporary:
         temporary.write_text(json.dumps(asdict(health), indent=1))
     return health

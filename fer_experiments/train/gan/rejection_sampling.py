@@ -10,7 +10,7 @@ import pandas as pd
 
 from fer_experiments.audit.rejection import Rejection
 from fer_experiments.data.synthetic import write_synthetic
-from fer_experiments.gan.sampling import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.progress import show_activity
 
 log = logging.getLogger(__name__)

@@ -1,5 +1,7 @@
 """A GAN is trained once: all jobs and arms that need the same one share it, also those that run at the same time."""
 
+import hashlib
+import inspect
 import logging
 import os
 import shutil
@@ -18,6 +20,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.gan_files import HEALTH_FILE
 from fer_experiments.runs.status import hold_lock
+from fer_experiments.strict_config import locate_target
 from fer_experiments.train.settings import Settings
 from fer_experiments.trainer.fingerprint import training_fingerprint
 
@@ -30,7 +33,10 @@ NOT_HASHED_WITHOUT_KID = {"inception", "checkpoint"}  # they matter only if gan.
 
 
 def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) -> str:
-    """Return the fingerprint of the training of a GAN on these classes; what is drawn from it later has no part."""
+    """Return the fingerprint of the training of a GAN on these classes; what is drawn from it later has no part.
+
+    The source file of gan.module._target_ is a part of it.
+    """
     gan = settings.gan
     if gan.kid_every is None and data.source.bottleneck == gan.image_size:  # the size that its images have anyway
         data = replace(data, source=data.source.model_copy(update={"bottleneck": None}))
@@ -46,8 +52,15 @@ def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) 
         gan=gan.model_dump(exclude=NOT_HASHED if gan.kid_every else NOT_HASHED | NOT_HASHED_WITHOUT_KID),
         reference_classifier=reference,
         classes=classes,
+        **({} if gan.module_target is None else {"code": _hash_source(gan.module_target)}),
         clean_split=data.split.clean_hash,
     )
+
+
+def _hash_source(target: str) -> str:
+    """Return a hash of the file that defines a class."""
+    source = inspect.getsourcefile(locate_target("gan.module._target_", target))
+    return "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
 
 
 def get_or_train_shared(
@@ -146,7 +159,9 @@ def _copy_to_store(result: Result, folder: Path, store: Path) -> None:
 
 
 def _copy_generator(checkpoint: Path, target: Path) -> None:
-    """Copy a checkpoint without discriminator and optimizers, which generating does not need: a sixth of the bytes."""
+    """Copy a checkpoint without what generating does not need: optimizers and, of a DCGAN, the discriminator."""
     saved: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    weights = {key: value for key, value in saved["state_dict"].items() if key.startswith(("generator.", "average."))}
+    weights = saved["state_dict"]
+    if "module" not in saved["hyper_parameters"]["gan"]:
+        weights = {key: value for key, value in weights.items() if not key.startswith("discriminator.")}
     torch.save({name: saved[name] for name in KEPT_IN_CHECKPOINTS} | {"state_dict": weights}, target)

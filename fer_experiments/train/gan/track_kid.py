@@ -1,17 +1,18 @@
 """KID of a GAN's images against real ones while it trains."""
 
+from typing import Any
+
 import lightning
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from fer_experiments.audit.class_images import GENERATED, HELD_OUT, ClassImages
 from fer_experiments.audit.feature_extractor import FeatureExtractor
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.generated.kid import MIN_IMAGES, kernel_inception_distance
-from fer_experiments.gan import GANConfig
-from fer_experiments.gan.module import DCGAN
-from fer_experiments.gan.networks import Generator
+from fer_experiments.gan import GeneratorConfig
+from fer_experiments.gan.history import log_values
 from fer_experiments.gan.sampling import sample
 
 FIRST_LATENT_SEED = 10**6  # of seeds from which no training image is generated
@@ -22,7 +23,9 @@ NO_IMAGES = np.empty((0, 1, 1, 1), dtype=np.uint8)
 class KIDToValidation:
     """KID of SAMPLES generated images of each class against its real validation images."""
 
-    def __init__(self, gan: GANConfig, data: PreparedData, extractor: FeatureExtractor, classes: list[str]) -> None:
+    def __init__(
+        self, gan: GeneratorConfig, data: PreparedData, extractor: FeatureExtractor, classes: list[str]
+    ) -> None:
         """Compute the features of the real images.
 
         Raises ConfigError if a class has too few validation images.
@@ -37,8 +40,8 @@ class KIDToValidation:
             )
         self.real = {label: self._features(label, HELD_OUT, NO_IMAGES) for label in classes}
 
-    def __call__(self, generator: Generator) -> dict[str, float]:
-        """Return {class: KID}."""
+    def __call__(self, generator: nn.Module) -> dict[str, float]:
+        """Return {class: KID}. generator: as gan/sampling.py takes it."""
         seeds = range(FIRST_LATENT_SEED, FIRST_LATENT_SEED + SAMPLES)
         distances = {}
         for place, label in enumerate(self.classes):
@@ -63,9 +66,9 @@ class TrackKID(lightning.Callback):
         epoch = trainer.current_epoch + 1
         if epoch % self.every and epoch != trainer.max_epochs:
             return
-        assert isinstance(pl_module, DCGAN)
-        distances = trainer.strategy.broadcast(self.distance(pl_module.sampler))  # all ranks take the same for the best
+        module: Any = pl_module
+        distances = trainer.strategy.broadcast(self.distance(module))  # all ranks take the same for the best
         mean = sum(distances.values()) / len(distances)
         values = {"gan/kid": mean, **{f"gan/kid/{label}": value for label, value in distances.items()}}
-        pl_module.history[-1] |= values
-        pl_module.log_now(values)
+        module.history[-1] |= values
+        log_values(module, values)

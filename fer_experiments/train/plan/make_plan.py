@@ -7,7 +7,8 @@ import numpy as np
 
 from fer_experiments.balance import TrainingPlan
 from fer_experiments.data.prepared import PreparedData
-from fer_experiments.train.arms.arm import Arm
+from fer_experiments.gan import GANConfig
+from fer_experiments.train.arms.arm import Arm, group_by_generator
 from fer_experiments.train.arms.joint import classifier_image_size
 from fer_experiments.train.arms.train_classifier import build_model
 from fer_experiments.train.arms.training_images import build_datamodule, count_generated_images
@@ -38,16 +39,19 @@ LENGTHS = {"epochs", "images_seen", "picture_epochs", "checkpoint_every", "kid_e
 def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
     """Return the plan of training these arms with one seed, with the GANs that they share."""
     data = PreparedData.prepare(settings.data, settings.seed)
-    with_gan = [arm for arm in arms if arm.balance.needs_generated_images]
-    needed = [
-        count_generated_images(settings, data, [arm for arm in with_gan if arm.leak == leak]) for leak in (False, True)
-    ]
-    gans = [training for counts in needed for training in plan_gans(settings, data, counts)]
+    gans: list[PlannedTraining] = []
+    advice: tuple[str, ...] = ()
+    for group in group_by_generator(arms).values():
+        of_group = settings.with_gan(group[0].gan)
+        needed = count_generated_images(of_group, data, group)
+        several = plan_gans(of_group, data, needed)
+        advice += _advise_conditional(of_group, data, needed, several)
+        gans += several
     classifiers = [_plan_classifier(settings, data, arm) for arm in arms]
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
         trainings=[*gans, *_join_alike(classifiers)],
-        advice=_advise_conditional(settings, data, needed[0], gans),
+        advice=advice,
     )
 
 
@@ -116,7 +120,7 @@ def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) ->
     )
     rest = SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
     seconds = None if step is None else step * steps + rest
-    return PlannedTraining(describe_gan(classes), gan.image_size, gan.batch_size, steps, seconds, is_gan=True)
+    return PlannedTraining(describe_gan(gan, classes), gan.image_size, gan.batch_size, steps, seconds, is_gan=True)
 
 
 def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> PlannedTraining:
@@ -180,7 +184,7 @@ def _advise_conditional(
 ) -> tuple[str, ...]:
     """Return what a conditional GAN would save, if several GANs are trained for one seed."""
     seconds = [training.seconds for training in gans]
-    if len(gans) < 3 or None in seconds:
+    if len(gans) < 3 or None in seconds or not isinstance(settings.gan, GANConfig):
         return ()
     conditional = settings.gan.model_copy(update={"conditional": True})
     per_epoch = count_steps_per_epoch(conditional, data, data.classes)

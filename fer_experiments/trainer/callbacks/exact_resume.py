@@ -171,7 +171,7 @@ def _explain_differences(
         yield f"has {checkpoint[KEY]['epoch']} epochs, and this training ends after {trainer.max_epochs}; set more"
     for key in RESTORED_KEYS:
         group, _, name = key.partition(".")
-        old, new = (values[group][name] if group in values else None for values in (saved, present))
+        old, new = (values.get(group, {}).get(name) for values in (saved, present))
         if old != new:
             yield f"{key}={new} would have no effect: the optimizer continues with {old}; set {key}={old}"
 

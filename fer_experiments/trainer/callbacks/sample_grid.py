@@ -1,7 +1,7 @@
 """Grids of a GAN's samples from fixed noise, as PNG files and in every logger (Figure 5 of Surono et al. 2023)."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import lightning
 import numpy as np
@@ -9,20 +9,10 @@ import torch
 from torchvision.utils import make_grid, save_image
 
 from fer_experiments.atomic_write import atomic_write
-from fer_experiments.gan.networks import Generator
 from fer_experiments.gan.sampling import sample
 from fer_experiments.trainer.loggers.pictures import log_picture
 
 GRID_IMAGES, GRID_COLUMNS = 64, 8
-
-
-class HasSampler(Protocol):
-    """A module with a generator. classes: their names if the generator is conditional, else None."""
-
-    classes: list[str] | None
-
-    @property
-    def sampler(self) -> Generator: ...
 
 
 class SampleGrid(lightning.Callback):
@@ -50,8 +40,7 @@ class SampleGrid(lightning.Callback):
     def _write(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, epoch: int) -> None:
         if not trainer.is_global_zero:
             return
-        model: Any = pl_module
-        images = torch.from_numpy(sample_grid(model, self.stored_channels))
+        images = torch.from_numpy(sample_grid(pl_module, self.stored_channels))
         grid = make_grid(images.permute(0, 3, 1, 2).float() / 255, nrow=GRID_COLUMNS, padding=2)
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(self._file(epoch)) as temporary:
@@ -59,10 +48,15 @@ class SampleGrid(lightning.Callback):
         log_picture(trainer.loggers, "gan/samples", (grid * 255).round().byte().permute(1, 2, 0).numpy(), epoch)
 
 
-def sample_grid(model: HasSampler, stored_channels: int) -> np.ndarray:
-    """Return (N, S, S, stored_channels) uint8: GRID_IMAGES of one class, or of every class as many full rows."""
-    if model.classes is None:
-        return sample(model.sampler, range(GRID_IMAGES), stored_channels)
-    rows = max(1, GRID_IMAGES // GRID_COLUMNS // len(model.classes))
+def sample_grid(module: lightning.LightningModule, stored_channels: int) -> np.ndarray:
+    """Return (N, S, S, stored_channels) uint8: GRID_IMAGES of one class, or of every class as many full rows.
+
+    module: has `sample`, and among its hyperparameters `classes`, their names, or None if it is not conditional.
+    """
+    hyperparameters: Any = module.hparams
+    classes = hyperparameters["classes"]
+    if classes is None:
+        return sample(module, range(GRID_IMAGES), stored_channels)
+    rows = max(1, GRID_IMAGES // GRID_COLUMNS // len(classes))
     seeds = range(rows * GRID_COLUMNS)
-    return np.concatenate([sample(model.sampler, seeds, stored_channels, n) for n in range(len(model.classes))])
+    return np.concatenate([sample(module, seeds, stored_channels, n) for n in range(len(classes))])

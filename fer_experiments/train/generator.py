@@ -1,4 +1,4 @@
-"""train=dcgan: train the GAN, on one class or on all, and write the images that balance needs."""
+"""train=dcgan, train=diffusion: train a generator, on one class or on all; write the images that balance needs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from fer_experiments.train.plan.plan import Plan
 
 
-class TrainDCGAN(Job):
-    """Train the GAN, write its images and audit them."""
+class TrainGenerator(Job):
+    """Train the generator, write its images and audit them."""
 
     def check(self, settings: Settings) -> None:
-        check_accumulation_of_gan(settings, "train=dcgan")
+        check_accumulation_of_gan(settings, f"train={settings.context.choices['train']}")
         if settings.ckpt_path is not None and settings.gan.pretrained is not None:
             raise ConfigError(
-                f"ckpt_path={settings.ckpt_path}: with gan.pretrained={settings.gan.pretrained} no GAN is trained; "
+                f"ckpt_path={settings.ckpt_path}: with gan.pretrained={settings.gan.pretrained} nothing is trained; "
                 "leave out one of them"
             )
 
@@ -38,7 +38,7 @@ class TrainDCGAN(Job):
     def check_objective(self, settings: Settings) -> None:
         if settings.gan.kid_every is None or settings.gan.pretrained is not None:
             raise ConfigError(
-                f"hydra/sweeper: train=dcgan has nothing to maximize with gan.kid_every={settings.gan.kid_every} and "
+                f"hydra/sweeper: a generator has nothing to maximize with gan.kid_every={settings.gan.kid_every} and "
                 f"gan.pretrained={settings.gan.pretrained}; use gan.kid_every=25, for the distance from validation "
                 "images, and gan.pretrained=null, or train=cnn"
             )
