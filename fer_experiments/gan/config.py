@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fer_experiments.strict_config import StrictConfig, UserPath
+from fer_experiments.strict_config import Label, StrictConfig, UserPath
 
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
@@ -19,7 +19,7 @@ AUGMENTATION_NAMES = ("color", "translation", "cutout")  # the keys of AUGMENTAT
 class GANConfig(StrictConfig):
     """The keys of conf/gan/dcgan.yaml, which explains each of them."""
 
-    target_class: str | None
+    target_class: Label | None
     pretrained: UserPath | None
     conditional: bool
     labels: Literal["balanced", "natural"]
