@@ -407,6 +407,22 @@ def test_weights_that_dont_fit_stop_before_any_work(read, tmp_path, content, set
         read("classifier=resnet18", f"classifier.network.weights={path}", *settings)
 
 
+# classifier.freeze
+
+
+def test_a_frozen_cnn_trains_its_last_layer_and_drops_nothing():
+    config = classifier_config(freeze="backbone", image_size=22)
+    model = Classifier(config.build_network(2, 3), config, classes=["a", "b"], objective=Objective(), provenance={})
+    for mode in (True, False):
+        model.train(mode)
+        assert {name for name, module in model.network.named_modules() if module.training} <= {"to_logits"}
+        assert model.network.to_logits.training == mode
+    assert {name for name, p in model.network.named_parameters() if p.requires_grad} == {
+        "to_logits.weight",
+        "to_logits.bias",
+    }
+
+
 # Every file of conf/classifier/
 
 

@@ -10,6 +10,11 @@ def check_joint(settings: Settings, arm: Arm) -> None:
     if arm.joint is None:
         return
     gan, batch_size = settings.gan, settings.classifier.batch_size
+    if settings.classifier.freeze is not None:
+        raise ConfigError(
+            f"classifier.freeze={settings.classifier.freeze}: {arm.name} trains the whole classifier with its GAN; use "
+            "classifier.freeze=null"
+        )
     if arm.leak:
         raise ConfigError(
             f"train.arms: {arm.name}: its classifier would be trained on the test images, like its GAN; leave out @leak"
