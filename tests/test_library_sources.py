@@ -217,6 +217,36 @@ IMAGENETTE = (  # the names of its folders; the first two are of the tench and t
 )
 
 
+@pytest.fixture
+def cifar10(monkeypatch, tmp_path):
+    """tmp_path with the files of CIFAR-10, of 120 training images and 10 test images a class."""
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)  # of the published files
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    names = [f"class {number}" for number in range(10)]
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
+    for file, count in {**{f"data_batch_{number}": 240 for number in range(1, 6)}, "test_batch": 100}.items():
+        content = {"data": pictures(count, 3 * 32 * 32), "labels": [row % 10 for row in range(count)]}
+        (folder / file).write_bytes(pickle.dumps(content))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_the_experiment_of_long_tailed_cifar_10_reads_its_files_and_compares_arms(run, cifar10):
+    folder = run(
+        "experiment=cifar10_lt",
+        "data=torchvision",
+        "data.name=CIFAR10",
+        f"data.root={cifar10}",
+        "train.arms=[none,balanced_softmax]",
+        "classifier.batch_size=8",
+    )
+    for arm in ("none", "balanced_softmax"):
+        result = Result.load(folder / "seed_0" / f"{arm}+crop_flip")
+        assert list(result.real.values()) == [119, 71, 43, 26, 15, 9, 6, 3, 2, 1]  # of 120, 1 for validation
+        assert result.metrics["test"]["images"] > 0
+
+
 def test_splits_of_a_torchvision_set_are_the_parts(tmp_path):
     for split in ("train", "val"):
         for number, label in enumerate(IMAGENETTE):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fer_experiments.augment.mixing import Mixing
 
-Schedule = Literal["one_cycle", "cosine"]
+Schedule = Literal["one_cycle", "cosine", "multi_step"]
 
 
 class ClassifierConfig(StrictConfig):

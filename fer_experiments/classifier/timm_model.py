@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fer_experiments.classifier.networks import Standardize
 from fer_experiments.errors import ConfigError
 
 MESSAGE_WIDTH = 300  # characters of an error that lists all weights
@@ -21,9 +22,6 @@ class TimmModel(nn.Module):
     Images are resized to the model's side and scaled by its mean and deviation, as its configuration in timm says. A
     grayscale image is repeated in the model's channels, so that weights for colour fit.
     """
-
-    mean: Tensor
-    deviation: Tensor
 
     def __init__(
         self,
@@ -87,11 +85,10 @@ class TimmModel(nn.Module):
             raise ValueError(f"model_name={model_name}: takes {self.channels} channels; give data.channels=1")
         self.side: int = input_size or config["input_size"][-1]
         self.interpolation: str = config["interpolation"]
-        for name, values in (("mean", config["mean"]), ("deviation", config["std"])):
-            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+        self.standardize = Standardize(config["mean"], config["std"], self.channels)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model((self.resize(images) - self.mean) / self.deviation)
+        return self.model(self.standardize(self.resize(images)))
 
     def resize(self, images: Tensor) -> Tensor:
         """images (B, 1 or C, S, S) in [0, 1] -> (B, C, side, side) in [0, 1]."""

@@ -20,6 +20,7 @@ from fer_experiments.strict_config import locate_target
 PACKAGE_NETWORKS = (
     "fer_experiments.classifier.networks.CNN",
     "fer_experiments.classifier.networks.ResNet18",
+    "fer_experiments.classifier.networks.CIFARResNet",
     "fer_experiments.classifier.timm_model.TimmModel",
     "fer_experiments.joint.networks.Trunk",
 )
