@@ -40,6 +40,14 @@ UserPath = Annotated[Path, BeforeValidator(_to_path)]
 """A path as a user types it, with ~ for the home directory."""
 
 
+def _to_text(name: Any) -> Any:
+    return str(name) if type(name) is int else name
+
+
+Label = Annotated[str, BeforeValidator(_to_text)]
+"""The name of a class; folders are often called 1, 2, 3, which are numbers in YAML."""
+
+
 def _check_target(node: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(node.get("_target_"), str):
         raise ValueError("needs a _target_, the class of the object, as package.module.Class")

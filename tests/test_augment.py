@@ -1,5 +1,7 @@
 """Augmentation: one contract for all options, and what each of them does."""
 
+from collections import Counter
+
 import pytest
 import torch
 from torch.nn.functional import affine_grid
@@ -120,6 +122,36 @@ def test_scale_zooms_both_ways(augment):
     area = augment("traditional", *still(scale=0.2))(images).sum((1, 2, 3)) / images[0].sum()
     assert 0.8**2 - 0.02 <= area.min() < 0.7
     assert 1.38 < area.max() <= 1.2**2 + 0.02
+
+
+# crop_flip
+
+
+def test_crops_are_windows_of_the_image_with_a_black_border_all_equally_often(augment):
+    torch.manual_seed(0)
+    image = torch.randint(1, 256, (1, 3, 6, 6), dtype=torch.uint8)
+    padded = torch.nn.functional.pad(image, (2, 2, 2, 2))
+    windows = [padded[0, :, y : y + 6, x : x + 6].numpy().tobytes() for y in range(5) for x in range(5)]
+    out = augment("crop_flip", "augment.padding=2", "augment.flip=0")(image.repeat(5000, 1, 1, 1))
+    counts = Counter(crop.numpy().tobytes() for crop in out)
+    assert counts.keys() == set(windows)
+    assert all(130 < count < 270 for count in counts.values())  # 200, 5 standard deviations
+
+
+def test_a_crop_without_border_is_the_identity_and_flips_about_half(augment):
+    torch.manual_seed(0)
+    images = noise(1, 3, 8, 8).repeat(2000, 1, 1, 1)
+    assert torch.equal(augment("crop_flip", "augment.padding=0", "augment.flip=0")(images), images)
+    assert torch.equal(augment("crop_flip", "augment.padding=0", "augment.flip=1")(images), images.flip(3))
+    share = (augment("crop_flip", "augment.padding=0")(images) != images).flatten(1).any(1).float().mean()
+    assert 0.45 < share < 0.55  # 4.5 standard deviations
+
+
+def test_crops_pass_gradients_to_the_pixels_that_they_show(augment):
+    images = torch.rand(4, 3, 8, 8, requires_grad=True)
+    augment("crop_flip").transform_float(images).sum().backward()
+    assert set(images.grad.unique().tolist()) <= {0.0, 1.0}
+    assert images.grad.sum() > 0
 
 
 # strong

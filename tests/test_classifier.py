@@ -11,7 +11,7 @@ from fer_experiments.augment.mixing import Mixing
 from fer_experiments.balance.objective import Objective
 from fer_experiments.classifier.cosine import CosineLinear, attach_cosine_head
 from fer_experiments.classifier.module import Classifier
-from fer_experiments.classifier.networks import CNN
+from fer_experiments.classifier.networks import CNN, CIFARResNet
 from fer_experiments.classifier.step import classification_step
 from fer_experiments.errors import ConfigError
 from tests.conftest import classifier_config
@@ -42,6 +42,36 @@ def test_pooling_before_relu_gives_the_same_values():
         if isinstance(layer, nn.Conv2d):
             relu_first = nn.functional.max_pool2d(torch.relu(layer(relu_first)), 2)
     torch.testing.assert_close(network.features(images), relu_first.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("depth", "parameters"), [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)]
+)
+def test_networks_for_cifar_have_the_golden_numbers_of_parameters(depth, parameters):
+    """He et al. 2016, Table 6, in millions: 0.27, 0.46, 0.66, 0.85, 1.7."""
+    network = CIFARResNet(10, depth=depth)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    weighted = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    assert len(weighted) == depth
+
+
+def test_a_shortcut_passes_every_other_pixel_between_channels_of_zeros():
+    network = CIFARResNet(10).eval()
+    block = network.blocks[5]
+    nn.init.zeros_(block.layers[-1].weight)
+    nn.init.zeros_(block.layers[-1].bias)
+    features = torch.rand(2, 16, 8, 8)
+    out = block(features)
+    assert out.shape == (2, 32, 4, 4)
+    assert torch.equal(out[:, 8:24], features[..., ::2, ::2])
+    assert not out[:, :8].any()
+    assert not out[:, 24:].any()
+
+
+@pytest.mark.parametrize("depth", [2, 18, 33])
+def test_a_depth_that_no_network_for_cifar_has_is_refused(depth):
+    with pytest.raises(ValueError, match=f"depth={depth}: must be 8, 14, 20, 26, 32 or another 6 n"):
+        CIFARResNet(10, depth=depth)
 
 
 def test_hidden_weights_have_the_deviation_of_he_et_al():

@@ -1,4 +1,4 @@
-"""Data sets in the formats of other libraries: NumPy archives, MedMNIST, torchvision.datasets and Hugging Face."""
+"""Data sets of other libraries: scikit-learn, NumPy archives, MedMNIST, torchvision.datasets and Hugging Face."""
 
 import builtins
 import pickle
@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.sources import npz, torchvision_dataset
@@ -33,6 +34,32 @@ def check_images(data: PreparedData, expected: dict[str, np.ndarray]) -> None:
     for part, images in expected.items():
         stored = data.cache.images[data.split.rows(part)].squeeze(-1)
         assert sorted(image.tobytes() for image in stored) == sorted(image.tobytes() for image in images), part
+
+
+# scikit-learn
+
+
+def test_digits_are_those_of_scikit_learn_in_bytes():
+    digits = load_digits()
+    data = PreparedData.prepare(source("digits"), 0)
+    assert data.classes == tuple("0123456789")
+    assert data.cache.images.shape == (1797, 8, 8, 1)
+    assert data.cache.index["label"].tolist() == [str(label) for label in digits.target]
+    assert np.abs(data.cache.images.squeeze(-1) / 255 - digits.images / 16).max() <= 0.5 / 255
+    assert data.cache.images.min() == 0
+    assert data.cache.images.max() == 255
+
+
+def test_digits_are_counted_by_their_numbers(read):
+    config = read("data=digits", "data.counts={3: 11, 8: 110}", "data.test_counts={3: 9, 8: 10}")
+    split = PreparedData.prepare(config.data, 0).split
+    assert split.counts("train") == {"3": 11, "8": 110}
+    assert split.counts("test") == {"3": 9, "8": 10}
+
+
+def test_a_gan_of_digits_is_trained_on_the_digit_that_is_named_by_its_number(run):
+    folder = run("train=dcgan", "data=digits", "data.classes=[3, 8]", "gan.target_class=8", "experiment=quick")
+    assert len(list((folder / "synthetic" / "8").glob("*.png"))) > 0
 
 
 # NumPy archives
@@ -190,6 +217,36 @@ IMAGENETTE = (  # the names of its folders; the first two are of the tench and t
 )
 
 
+@pytest.fixture
+def cifar10(monkeypatch, tmp_path):
+    """tmp_path with the files of CIFAR-10, of 120 training images and 10 test images a class."""
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)  # of the published files
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    names = [f"class {number}" for number in range(10)]
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
+    for file, count in {**{f"data_batch_{number}": 240 for number in range(1, 6)}, "test_batch": 100}.items():
+        content = {"data": pictures(count, 3 * 32 * 32), "labels": [row % 10 for row in range(count)]}
+        (folder / file).write_bytes(pickle.dumps(content))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_the_experiment_of_long_tailed_cifar_10_reads_its_files_and_compares_arms(run, cifar10):
+    folder = run(
+        "experiment=cifar10_lt",
+        "data=torchvision",
+        "data.name=CIFAR10",
+        f"data.root={cifar10}",
+        "train.arms=[none,balanced_softmax]",
+        "classifier.batch_size=8",
+    )
+    for arm in ("none", "balanced_softmax"):
+        result = Result.load(folder / "seed_0" / f"{arm}+crop_flip")
+        assert list(result.real.values()) == [119, 71, 43, 26, 15, 9, 6, 3, 2, 1]  # of 120, 1 for validation
+        assert result.metrics["test"]["images"] > 0
+
+
 def test_splits_of_a_torchvision_set_are_the_parts(tmp_path):
     for split in ("train", "val"):
         for number, label in enumerate(IMAGENETTE):
@@ -324,6 +381,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch, medmnist_file, data, pa
 
 def test_a_classifier_is_trained_on_each(run, medmnist_file, mnist, beans, tmp_path):
     sets = {
+        "digits": ["data.classes=[3, 8]"],
         "npz": [f"data.file={medmnist_file}"],
         "torchvision": ["data.name=FashionMNIST", f"data.root={tmp_path / 'sets'}", "data.classes=[Trouser,Dress]"],
         "huggingface": [f"data.name={tmp_path / 'beans'}"],

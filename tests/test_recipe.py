@@ -123,7 +123,7 @@ def test_the_plain_recipe_is_adam_at_a_thousandth(read):
             ["classifier.optimizer._target_=collections.UserDict"],
             r"classifier\.optimizer=.*_target_ builds a UserDict; give a torch\.optim\.Optimizer",
         ),
-        (["classifier.schedule=step"], r"classifier\.schedule='step': .*'one_cycle' or 'cosine'"),
+        (["classifier.schedule=step"], r"classifier\.schedule='step': .*'one_cycle', 'cosine' or 'multi_step'"),
         (["classifier.ema=1.0"], r"classifier\.ema=1\.0: .*less than 1"),
         (["classifier.ema=0"], r"classifier\.ema=0: .*greater than 0"),
         (["classifier.flip_test=1"], r"classifier\.flip_test=1: .*boolean"),
@@ -198,7 +198,7 @@ def test_arguments_of_a_network_with_a_target_are_built_at_any_depth():
 
 
 @pytest.mark.parametrize("settings", [{}, {"limit_train_batches": 3}, {"limit_train_batches": 1}])
-@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "multi_step"])
 def test_a_schedule_takes_exactly_the_steps_of_the_training(schedule, settings):
     recorder = Recorder()
     trainer = fit(build(schedule=schedule), [recorder], epochs=4, **settings)
@@ -237,6 +237,15 @@ def test_one_cycle_rises_to_the_learning_rate_and_ends_near_zero():
     assert rates[29:] == sorted(rates[29:], reverse=True)
     assert rates[0] == pytest.approx(0.1 / 25)
     assert rates[-1] < 1e-6
+
+
+def test_multi_step_is_the_schedule_of_cao_et_al():
+    rates = np.array(list_rates("multi_step", build_sgd(), 200 * 97)).reshape(200, 97)
+    steps = np.arange(1, 5 * 97 + 1).reshape(5, 97)
+    np.testing.assert_allclose(rates[:5], 0.1 * steps / (5 * 97))
+    np.testing.assert_allclose(rates[5:160], 0.1)
+    np.testing.assert_allclose(rates[160:180], 1e-3)
+    np.testing.assert_allclose(rates[180:], 1e-5)
 
 
 def test_one_cycle_leaves_betas_as_they_were_configured():
@@ -407,12 +416,29 @@ def test_weights_that_dont_fit_stop_before_any_work(read, tmp_path, content, set
         read("classifier=resnet18", f"classifier.network.weights={path}", *settings)
 
 
+# classifier.freeze
+
+
+def test_a_frozen_cnn_trains_its_last_layer_and_drops_nothing():
+    config = classifier_config(freeze="backbone", image_size=22)
+    model = Classifier(config.build_network(2, 3), config, classes=["a", "b"], objective=Objective(), provenance={})
+    for mode in (True, False):
+        model.train(mode)
+        assert {name for name, module in model.network.named_modules() if module.training} <= {"to_logits"}
+        assert model.network.to_logits.training == mode
+    assert {name for name, p in model.network.named_parameters() if p.requires_grad} == {
+        "to_logits.weight",
+        "to_logits.bias",
+    }
+
+
 # Every file of conf/classifier/
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF_DIR / "classifier").glob("*.yaml")))
 def test_every_classifier_trains_and_writes_its_files(run, name):
-    folder = run("train=cnn", f"classifier={name}", "augment=traditional", "classifier.batch_size=8")
+    size = ["classifier.network.input_size=32"] if name == "timm" else []
+    folder = run("train=cnn", f"classifier={name}", "augment=traditional", "classifier.batch_size=8", *size)
     result = Result.load(folder)
     assert result.optimizer_steps == 2 * 2
     assert result.selected_epoch in ([1, 2] if name == "cnn" else [2])  # checkpoint: last

@@ -570,7 +570,7 @@ def test_a_name_that_no_image_has_is_refused(two_classes, rename):
         PreparedData.prepare(source("folder", root=two_classes, rename=rename), 0)
 
 
-@pytest.mark.parametrize("rename", [{}, {"dog": "a/b"}, {"dog": ""}, {"dog": 5}])
+@pytest.mark.parametrize("rename", [{}, {"dog": "a/b"}, {"dog": ""}, {"dog": 1.5}])
 def test_a_name_that_no_folder_can_have_is_refused(two_classes, rename):
     with pytest.raises(ConfigError, match=r"data\.rename"):
         source("folder", root=two_classes, rename=rename)
@@ -581,6 +581,16 @@ def test_numbered_folders_are_renamed_from_the_command_line(read, tmp_path):
         write_images(tmp_path / "raf" / number, 8, seed=int(number))
     config = read("data=folder", f"data.root={tmp_path}/raf", "data.rename={1: surprise, 2: fear}")
     assert PreparedData.prepare(config.data, 0).classes == ("fear", "surprise")
+
+
+def test_every_key_knows_a_numbered_folder_by_its_number(read, tmp_path):
+    for number in ("1", "2", "3"):
+        write_images(tmp_path / "raf" / number, 16, seed=int(number))
+    keys = ("data.rename={3: 2}", "data.classes=[1, 2]", "data.imbalance=2", "data.minority=1")
+    config = read("data=folder", f"data.root={tmp_path}/raf", *keys, "balance.sampling_strategy={1: 12}")
+    counts = PreparedData.prepare(config.data, 0).split.counts("train")
+    assert counts == {"1": 10, "2": 21}
+    assert config.balance.sampling_strategy == {"1": 12}
 
 
 def test_drawn_faces_are_drawn_for_their_new_names():

@@ -63,7 +63,7 @@ def compute_fingerprint(settings: AuditSettings, data: PreparedData) -> str:
         SEED,
         is_shared=True,
         version=VERSION,
-        classifier=settings.reference_classifier.model_dump(exclude={"checkpoint_every"}),
+        classifier=settings.reference_classifier.fingerprint_values("checkpoint_every"),
     )
 
 

@@ -1,4 +1,4 @@
-"""A flip, rotation, shift and zoom of each image, in one bilinear resampling."""
+"""Changes of the place of pixels: flip, rotation, shift and zoom in one bilinear resampling, and crops."""
 
 import math
 
@@ -40,3 +40,22 @@ def compute_grid(matrices: Tensor, side: int) -> Tensor:
     x, y = centres.view(1, 1, side, 1), centres.view(1, side, 1, 1)
     columns = matrices.view(-1, 1, 1, 2, 3)
     return x * columns[..., 0] + y * columns[..., 1] + columns[..., 2]
+
+
+def crop_padded(images: Tensor, padding: int) -> Tensor:
+    """images (B, C, S, S) -> crops of the same shape from the images with a border of zeros, each with its own draw.
+
+    padding: the width of the border in pixels.
+    """
+    batch, channels, side, _ = images.shape
+    padded = F.pad(images, (padding,) * 4)
+    offsets = torch.randint(2 * padding + 1, (2, batch, 1), device=images.device)
+    rows, columns = offsets + torch.arange(side, device=images.device)  # (B, S) each
+    image, channel = (torch.arange(count, device=images.device) for count in (batch, channels))
+    return padded[image[:, None, None, None], channel[:, None, None], rows[:, None, :, None], columns[:, None, None]]
+
+
+def flip_at_random(images: Tensor, probability: float) -> Tensor:
+    """images (B, C, S, S) -> the images, of which each is mirrored with this probability."""
+    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < probability
+    return torch.where(mirrored, images.flip(3), images)

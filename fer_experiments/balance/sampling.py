@@ -8,11 +8,12 @@ from pydantic import Field
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.random_streams import RandomStream
+from fer_experiments.strict_config import Label
 
 SamplingStrategy = (
     Literal["auto", "minority", "majority", "not minority", "not majority", "all"]
     | Annotated[float, Field(gt=0.0, le=1.0)]
-    | dict[str, int]
+    | dict[Label, int]
 )
 
 

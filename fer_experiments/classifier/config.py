@@ -1,5 +1,7 @@
 """The configuration of a classifier and its training, conf/classifier/."""
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
     from fer_experiments.augment.mixing import Mixing
 
-Schedule = Literal["one_cycle", "cosine"]
+Schedule = Literal["one_cycle", "cosine", "multi_step"]
 
 
 class ClassifierConfig(StrictConfig):
@@ -23,6 +25,7 @@ class ClassifierConfig(StrictConfig):
     """
 
     network: dict[str, Any]
+    freeze: Literal["backbone"] | None
     image_size: Annotated[int, Field(ge=8, le=512)]
     epochs: Annotated[int, Field(ge=1)]
     batch_size: Annotated[int, Field(ge=1)]
@@ -38,10 +41,22 @@ class ClassifierConfig(StrictConfig):
     checkpoint_every: Annotated[int, Field(ge=1)]
 
     def build_network(self, num_classes: int, channels: int) -> "nn.Module":
-        """Build a new network. Raises whatever the network raises for values that it does not take."""
+        """Build a new network, frozen as `freeze` says.
+
+        Raises whatever the network raises for values that it does not take, and ValueError if it can't be frozen.
+        """
+        from fer_experiments.classifier.head import freeze_backbone
         from fer_experiments.classifier.networks import build_network
 
-        return build_network(self.network, num_classes, channels, self.image_size)
+        network = build_network(self.network, num_classes, channels, self.image_size)
+        return network if self.freeze is None else freeze_backbone(network, num_classes)
+
+    def fingerprint_values(self, *excluded: str) -> dict[str, Any]:
+        """Return {key: value} without the excluded keys; of network.weights the hash of the file's content."""
+        values, weights = self.model_dump(exclude={*excluded}), self.network.get("weights")
+        if isinstance(weights, str) and (file := Path(weights).expanduser()).is_file():
+            values["network"] |= {"weights": hashlib.sha256(file.read_bytes()).hexdigest()}
+        return values
 
     def build_mixing(self) -> "Mixing | None":
         """Build the mixup of the training recipe, for a balancing strategy that does not mix images itself."""

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from fer_experiments.augment.mixing import Mixing
 from fer_experiments.classifier.config import ClassifierConfig
+from fer_experiments.classifier.head import set_training_mode
 from fer_experiments.classifier.recipe import build_optimizer, build_schedule, flip_averaged_logits
 from fer_experiments.classifier.step import classification_loss
 from fer_experiments.errors import NonFiniteError
@@ -70,9 +71,16 @@ class Classifier(lightning.LightningModule):
         self.history: list[dict[str, float]] = []
         self._step_means = StepMeans()
         self._validation_outputs: list[tuple[Tensor, Tensor]] = []
+        self.train()
+
+    def train(self, mode: bool = True) -> "Classifier":
+        super().train(mode)
+        if self.config.freeze is not None:
+            set_training_mode(self.network, mode)
+        return self
 
     def configure_optimizers(self) -> Any:
-        parameters = [*self.network.parameters(), *self.objective.parameters()]
+        parameters = [p for p in (*self.network.parameters(), *self.objective.parameters()) if p.requires_grad]
         return self.with_schedule(build_optimizer(self.config.optimizer, self.config.learning_rate, parameters))
 
     def with_schedule(self, optimizer: Optimizer) -> dict[str, Any]:

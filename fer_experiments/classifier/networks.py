@@ -1,11 +1,14 @@
 """Classifier networks. Each is built from num_classes, channels and image_size, and returns logits."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models import resnet18
 
 
@@ -59,11 +62,25 @@ class CNN(nn.Module):
         return self.to_logits(self.hidden(self.features(images)))
 
 
-class ResNet18(nn.Module):
-    """images (B, channels, S, S) in [0, 1], S >= 8 -> logits (B, num_classes). He et al. 2016, as in torchvision."""
+class Standardize(nn.Module):
+    """images (B, C, S, S) -> their differences from the mean of each channel in units of its deviation."""
 
     mean: Tensor
     deviation: Tensor
+
+    def __init__(self, mean: Sequence[float], deviation: Sequence[float], channels: int) -> None:
+        """Take the means and deviations of the channels; another number of channels has their averages."""
+        super().__init__()
+        for name, values in (("mean", mean), ("deviation", deviation)):
+            per_channel = torch.tensor(values if channels == len(values) else [sum(values) / len(values)] * channels)
+            self.register_buffer(name, per_channel[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.deviation
+
+
+class ResNet18(nn.Module):
+    """images (B, channels, S, S) in [0, 1], S >= 8 -> logits (B, num_classes). He et al. 2016, as in torchvision."""
 
     # The mean and deviation of ImageNet's pixels, by which torchvision's weights expect images to be scaled.
     MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -99,9 +116,7 @@ class ResNet18(nn.Module):
             nn.init.kaiming_normal_(self.network.conv1.weight, mode="fan_out", nonlinearity="relu")  # as torchvision
         if small_images:
             self.network.maxpool = nn.Identity()
-        for name, values in (("mean", self.MEAN), ("deviation", self.DEVIATION)):
-            per_channel = torch.tensor(values if channels == 3 else [sum(values) / 3] * channels)
-            self.register_buffer(name, per_channel[:, None, None], persistent=False)
+        self.standardize = Standardize(self.MEAN, self.DEVIATION, channels)
         if weights is not None:
             self._load_weights(weights)
 
@@ -120,4 +135,62 @@ class ResNet18(nn.Module):
             ) from None
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - self.mean) / self.deviation)
+        return self.network(self.standardize(images))
+
+
+class CIFARResNet(nn.Module):
+    """images (B, channels, S, S) in [0, 1] -> logits (B, num_classes). He et al. 2016, section 4.2, for small images.
+
+    Three stages of 16, 32 and 64 channels at S, S / 2 and S / 4 pixels, and the mean over all positions. Shortcuts have
+    no parameters (option A). 464,154 parameters at depth 32 for 3 channels and 10 classes. Convolutions and the last
+    layer have the initialisation of He et al. 2015, as in the code of Cao et al. 2019.
+    """
+
+    MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)  # of CIFAR-10's pixels, as in that code
+
+    def __init__(self, num_classes: int, channels: int = 3, image_size: int = 32, depth: int = 32) -> None:
+        """Build the network.
+
+        Args:
+            num_classes: K.
+            channels: of the images.
+            image_size: is not needed; the network takes images of any size.
+            depth: the number of layers with weights, 6 n + 2 for n blocks in each stage.
+
+        Raises:
+            ValueError: there is no such network of this depth.
+        """
+        super().__init__()
+        if depth < 8 or depth % 6 != 2:
+            raise ValueError(f"depth={depth}: must be 8, 14, 20, 26, 32 or another 6 n + 2")
+        self.standardize = Standardize(self.MEAN, self.DEVIATION, channels)
+        self.stem = nn.Sequential(*_convolution(channels, 16), nn.ReLU())
+        widths = [width for width in (16, 32, 64) for _ in range(depth // 6)]
+        self.blocks = nn.Sequential(*(_Block(*pair) for pair in pairwise([16, *widths])))
+        self.to_logits = nn.Linear(64, num_classes)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.to_logits(self.blocks(self.stem(self.standardize(images))).mean((2, 3)))
+
+
+class _Block(nn.Module):
+    """features (B, inputs, S, S) -> (B, outputs, S, S), or half the side if there are more outputs than inputs."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.stride = 1 if inputs == outputs else 2
+        self.border = (outputs - inputs) // 2  # channels of zeros on both sides of the shortcut's
+        self.layers = nn.Sequential(
+            *_convolution(inputs, outputs, self.stride), nn.ReLU(), *_convolution(outputs, outputs)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        shortcut = features[..., :: self.stride, :: self.stride]
+        return F.relu(self.layers(features) + F.pad(shortcut, (0, 0, 0, 0, self.border, self.border)))
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)

@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
 from fer_experiments.classifier.config import Schedule
+
+WARM_UP, MILESTONES, DECAY = 0.025, (0.8, 0.9), 0.01  # of multi_step; the first two are fractions of the training
 
 
 def build_optimizer(node: Mapping[str, Any], learning_rate: float, parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -31,11 +34,20 @@ def build_schedule(name: Schedule, optimizer: Optimizer, steps: int) -> LRSchedu
 
     one_cycle rises to the optimizer's rate in 30 % of the steps and then falls to almost zero (Smith and Topin 2018);
     betas and momentum stay as configured, although OneCycleLR would vary them. cosine only falls, to zero after the
-    last step (Loshchilov and Hutter 2017).
+    last step (Loshchilov and Hutter 2017). multi_step rises linearly to the optimizer's rate in the first WARM_UP of
+    the steps, and is multiplied by DECAY at each of the MILESTONES (Cao et al. 2019: of 200 epochs the first 5, and
+    epochs 160 and 180).
     """
+    if name == "multi_step":
+        return LambdaLR(optimizer, partial(_multi_step_factor, steps=steps))
     if name == "cosine":
         return CosineAnnealingLR(optimizer, steps)
     return OneCycleLR(optimizer, optimizer.defaults["lr"], steps, cycle_momentum=False)
+
+
+def _multi_step_factor(step: int, steps: int) -> float:
+    """Return the factor of the learning rate in a step, counted from 0."""
+    return min(1.0, (step + 1) / (WARM_UP * steps)) * DECAY ** sum(step >= place * steps for place in MILESTONES)
 
 
 def flip_averaged_logits(network: nn.Module, images: Tensor) -> Tensor:

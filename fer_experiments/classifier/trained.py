@@ -19,10 +19,12 @@ from fer_experiments.errors import ConfigError
 PACKAGE_NETWORKS = (
     "fer_experiments.classifier.networks.CNN",
     "fer_experiments.classifier.networks.ResNet18",
+    "fer_experiments.classifier.networks.CIFARResNet",
+    "fer_experiments.classifier.timm_model.TimmModel",
     "fer_experiments.joint.networks.Trunk",
 )
 MIN_SIDE, MAX_SIDE = 8, 1024  # of an image, as in conf/
-FILE_ARGUMENTS = ("weights",)  # arguments of networks that name files, whose content the checkpoint holds already
+WEIGHT_ARGUMENTS = ("weights", "pretrained")  # arguments of networks that name weights, which the checkpoint holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ def _restore_network(
 
 def _build_network(network_class: Any, arguments: dict[str, Any], cosine_head: float | None) -> nn.Module:
     network = network_class(
-        **{key: build_argument(value) for key, value in arguments.items() if key not in FILE_ARGUMENTS}
+        **{key: build_argument(value) for key, value in arguments.items() if key not in WEIGHT_ARGUMENTS}
     )
     return network if cosine_head is None else attach_cosine_head(network, arguments["num_classes"], cosine_head)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fer_experiments.strict_config import StrictConfig, UserPath
+from fer_experiments.strict_config import Label, StrictConfig, UserPath
 
 Positive = Annotated[int, Field(ge=1)]
 CHECKPOINTS = ("last", "best_kid")
@@ -19,7 +19,7 @@ class GeneratorConfig(StrictConfig):
     """
 
     noun: ClassVar[str] = "generator"
-    target_class: str | None
+    target_class: Label | None
     pretrained: UserPath | None
     conditional: bool
     labels: Literal["balanced", "natural"]

@@ -11,6 +11,7 @@ EXPECTED = (
     ".*sync_dist=True.*",  # what is logged is the same on every rank
     ".*(create_trial|add_trial) is experimental.*",  # in Optuna 2
     ".*callbacks used to create the checkpoint need to be provided.*",  # with ckpt_path callbacks begin anew
+    ".*module\\(s\\) in eval mode at the start of training.*",  # classifier.freeze
     ".*Checkpoint directory .* exists and is not empty.*",
 )
 

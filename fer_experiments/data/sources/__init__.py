@@ -4,6 +4,7 @@ pandas is imported where images are listed, so that a configuration is checked w
 """
 
 from fer_experiments.data.sources.base import DataSource
+from fer_experiments.data.sources.digits import Digits
 from fer_experiments.data.sources.drawn_faces import DrawnFaces
 from fer_experiments.data.sources.fer2013 import FER2013
 from fer_experiments.data.sources.folder import Folder
@@ -17,6 +18,7 @@ __all__ = [
     "FER2013",
     "MMA",
     "DataSource",
+    "Digits",
     "DrawnFaces",
     "Folder",
     "HuggingFace",

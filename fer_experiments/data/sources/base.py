@@ -6,14 +6,14 @@ import re
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from PIL import Image
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from fer_experiments.data.decode import decode
 from fer_experiments.errors import ConfigError
-from fer_experiments.strict_config import StrictConfig, UserPath
+from fer_experiments.strict_config import Label, StrictConfig, UserPath
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,29 +26,22 @@ PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=1)]
 CLASS_NAME = re.compile(r"[^./][^/]*")  # of a folder that is not hidden
-ClassName = Annotated[str, Field(pattern=rf"^{CLASS_NAME.pattern}$")]
-
-
-def _name_by_text(names: Any) -> Any:
-    """Return {name: class} with whole numbers as text; folders are often called 1, 2, 3, which are numbers in YAML."""
-    if not isinstance(names, dict):
-        return names
-    return {str(name) if type(name) is int else name: label for name, label in names.items()}
+ClassName = Annotated[Label, Field(pattern=rf"^{CLASS_NAME.pattern}$")]
 
 
 class DataSource(StrictConfig, ABC):
     """A data source and how its images are chosen. conf/data/base.yaml explains the fields."""
 
-    rename: Annotated[dict[str, ClassName], BeforeValidator(_name_by_text), Field(min_length=1)] | None
-    classes: Annotated[list[str], Field(min_length=1)] | None
-    counts: Annotated[dict[str, Count], Field(min_length=1)] | None
+    rename: Annotated[dict[Label, ClassName], Field(min_length=1)] | None
+    classes: Annotated[list[Label], Field(min_length=1)] | None
+    counts: Annotated[dict[Label, Count], Field(min_length=1)] | None
     imbalance: Annotated[float, Field(ge=1.0)] | None
     profile: Profile
-    minority: str | None
+    minority: Label | None
     parts: dict[Part, Part | None] | None
     valid_fraction: Fraction
     test_fraction: Fraction
-    test_counts: Annotated[dict[str, Count], Field(min_length=1)] | None
+    test_counts: Annotated[dict[Label, Count], Field(min_length=1)] | None
     test_seed: Annotated[int, Field(ge=0)]
     split_seed: Annotated[int, Field(ge=0)] | None
     channels: Literal[1, 3]

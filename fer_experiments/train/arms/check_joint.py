@@ -15,6 +15,11 @@ def check_joint(settings: Settings, arm: Arm) -> None:
         raise ConfigError(
             f"gan: {arm.name}: only a DCGAN is trained together with a classifier; use gan=dcgan or gan=conditional"
         )
+    if settings.classifier.freeze is not None:
+        raise ConfigError(
+            f"classifier.freeze={settings.classifier.freeze}: {arm.name} trains the whole classifier with its GAN; use "
+            "classifier.freeze=null"
+        )
     if arm.leak:
         raise ConfigError(
             f"train.arms: {arm.name}: its classifier would be trained on the test images, like its GAN; leave out @leak"

@@ -124,7 +124,7 @@ def classifier_fingerprint(settings: Settings, data: PreparedData, arm: Arm, ima
         callbacks=settings.callbacks,
         ckpt_path=settings.ckpt_path,
         arm=[arm.name, repr(arm.balance), repr(arm.augment)],
-        classifier=settings.classifier.model_dump(),
+        classifier=settings.classifier.fingerprint_values(),
         generated=None if generated is None else hashlib.sha256(generated.tobytes()).hexdigest(),
         **joint,
     )

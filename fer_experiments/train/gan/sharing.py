@@ -40,7 +40,7 @@ def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) 
     gan = settings.gan
     if gan.kid_every is None and data.source.bottleneck == gan.image_size:  # the size that its images have anyway
         data = replace(data, source=data.source.model_copy(update={"bottleneck": None}))
-    reference = settings.reference_classifier.model_dump(exclude={"checkpoint_every"}) if gan.kid_every else None
+    reference = settings.reference_classifier.fingerprint_values("checkpoint_every") if gan.kid_every else None
     return training_fingerprint(
         settings.trainer,
         data,
