@@ -45,7 +45,7 @@ CASES = {
     "train.metric=auc": "train.metric='auc': input should be 'accuracy', 'balanced_accuracy', "
     "'macro_f1', 'auroc' or 'average_precision'; did you mean train.metric=auroc?",
     "train.arms=[joint+stron]": "train.arms: joint+stron: conf/augment/ has no stron; did you mean strong? (it has "
-    "none, randaugment, strong, traditional, trivialaugment)",
+    "crop_flip, none, randaugment, strong, traditional, trivialaugment)",
     "train.arms=[dcgan@leek]": "train.arms: dcgan@leek: unknown suffix @leek; only @leak exists, as in dcgan@leak",
     "train=joint augment=randaugment": "augment: joint+randaugment: what a GAN's networks see needs a gradient; use "
     "augment=none, traditional or strong",

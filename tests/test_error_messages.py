@@ -94,7 +94,7 @@ MISTAKES = [
         ["data=my/pets: conf/data/ has no my/pets; images in a folder are"],
         "data=folder data.root=my/pets",
     ),
-    ("data=pets", ["images in a folder are data=folder data.root=pets (it has faces, "], PETS),
+    ("data=pets", ["images in a folder are data=folder data.root=pets (it has digits, faces, "], PETS),
     ("hydra/launcher=joblb", ["hydra/launcher=joblb: there is no such file (there are basic, "], ""),
     (
         "-m train=cnn balance=oversampel,none",
