@@ -47,7 +47,8 @@ def audit_folder(
         ConfigError: the folder can't be audited.
     """
     stored_size = data.cache.images.shape[1]
-    generated = read_class_folders(folder, data.classes, data.source.stored_channels, stored_size)
+    channels, white_level = data.source.stored_channels, data.cache.white_level
+    generated = read_class_folders(folder, data.classes, channels, stored_size, white_level)
     reference = get_or_train_reference_classifier(settings, data)
     foreign_splits = find_foreign_splits(folder, data.split.hash)
     classes: dict[str, ClassAudit] = {}
