@@ -16,7 +16,7 @@ NAME = PACKAGE.name
 # From the ground up; a room may import the rooms of the lines before its own.
 STOREYS = (
     {"data", "augment", "evaluation"},
-    {"balance", "gan", "classifier"},
+    {"balance", "gan", "classifier", "encoder"},
     {"joint", "trainer", "runs"},
     {"audit"},
     {"report"},

@@ -54,7 +54,7 @@ def audit_folder(
     classes: dict[str, ClassAudit] = {}
     for label, count in generated.counts().items():
         images = generated.take(np.flatnonzero(generated.labels == label))
-        audit = ClassAudit(label=label, generated=count, synthetic=str(folder))
+        audit = ClassAudit(label=label, generated=count, synthetic=str(folder), encoder=settings.encoder.describe())
         audit = complete_audit(audit, settings, data, reference, images, out / label)
         classes[label] = warn_about_foreign_splits(audit, foreign_splits, data.split.hash)
     learned: dict[str, Any] = {"not_measured": "it was not requested"}
@@ -68,6 +68,7 @@ def audit_folder(
         split=str(split),
         split_hash=data.split.hash,
         generated=len(generated.labels),
+        encoder=settings.encoder.describe(),
         headline={**headline, USEFULNESS: learned.get("balanced_accuracy")},
         learned_from_generated=learned,
         learned_from_real=reference.metrics,

@@ -25,6 +25,7 @@ CURVES = {
 MEASURES = {
     "label_agreement": "assigned to their class by the reference classifier",
     "kid": "KID against held-out images",
+    "fld": "FLD (0: as real images; over 1,000: copies)",
     "precision": "precision",
     "recall": "recall",
     "density": "density",
@@ -37,12 +38,16 @@ MEASURES = {
 
 
 class AuditView(NamedTuple):
-    """The audit of one class's images. folder: relative to the study's; measures: (name, value)."""
+    """The audit of one class's images.
+
+    folder: relative to the study's; encoder: in whose features images were compared, or ""; measures: (name, value).
+    """
 
     folder: str
     label: str
     nearest: Picture | None
     measures: list[tuple[str, str]]
+    encoder: str = ""
 
 
 class GANView(NamedTuple):
@@ -141,7 +146,7 @@ def _load_audit(audit_folder: Path, study: Path) -> AuditView:
         return AuditView(_relative(audit_folder, study), "", nearest, [])
     values = ((text, audit.headline.get(name)) for name, text in MEASURES.items())
     measures = [(text, f"{value:.3g}") for text, value in values if value is not None]
-    return AuditView(_relative(audit_folder, study), audit.label, nearest, measures)
+    return AuditView(_relative(audit_folder, study), audit.label, nearest, measures, audit.encoder)
 
 
 def _relative(place: Path, folder: Path) -> str:

@@ -83,6 +83,7 @@ def check_external_images(
             generated=count,
             synthetic=str(balance.synthetic),
             manifest=_hash_images(of_class(), data.split.hash, foreign),
+            encoder=settings.encoder.describe(),
         )
         audit = audit_images(settings.audit_settings, data, audit, of_class, place, foreign)
         leakage = audit.checks.get("leakage", Finding("fail", f"The audit failed: {audit.problem}.", is_measured=False))
