@@ -28,6 +28,7 @@ GROUND_FLOOR = {
     "completed_overrides",
     "conf_files",
     "distributed",
+    "enumeration",
     "errors",
     "exit_status",
     "hydra_errors",

@@ -13,6 +13,7 @@ from fer_experiments.balance.sampling import repeat_small_classes
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
+from fer_experiments.enumeration import enumerate_names
 from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.gan import GANConfig
 from fer_experiments.gan.health import Health
@@ -123,8 +124,8 @@ def gan_datamodule(settings: Settings, data: PreparedData, places: np.ndarray, s
 
 
 def describe_gan(classes: list[str]) -> str:
-    """Return "GAN of angry, happy"."""
-    return f"GAN of {', '.join(classes)}"
+    """Return "GAN of angry, happy", or of many classes the first."""
+    return f"GAN of {enumerate_names(classes)}"
 
 
 def chosen_checkpoint(gan: GANConfig, folder: Path) -> Path:
