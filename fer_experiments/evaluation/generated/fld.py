@@ -23,11 +23,12 @@ class FLD:
     """The divergences, each 100 times the difference of two negative log-likelihoods for one feature.
 
     Attributes:
-        value: of the held-out images, under the generated images as centres and under as many training images (at most
-            half of them), with widths fitted to the remaining ones.
+        value: of the held-out images, under the generated images as centres and under as many training images, with
+            widths fitted to the remaining ones.
             It is about 0 for images as good as real ones, larger for worse ones and for copies.
         gap: of the training images and the held-out images, both under the generated images. It is negative if they
-            are nearer to training images than to held-out ones.
+            are nearer to training images than to held-out ones; it says little in features of a network that was
+            trained on the training images.
         train, held_out, generated: how many images of each set were used.
     """
 
@@ -39,8 +40,10 @@ class FLD:
 
 
 def feature_likelihood_divergence(train: Tensor, held_out: Tensor, generated: Tensor) -> FLD:
-    """features (N, D), (M, D), (L, D) -> FLD of the L generated images; of the first MAX_IMAGES of each set.
+    """features (N, D), (M, D), (L, D) -> FLD of the L generated images, of the first N / 2 if there are more.
 
+    So both mixtures have as many centres, without which new real images would have another value than 0; the authors'
+    10,000 generated images are fewer than half of their training images. Of each set the first MAX_IMAGES are used.
     Features are scaled by the mean and the standard deviation of the held-out ones; those that are constant there are
     left out. Raises ValueError for fewer than MIN_IMAGES held-out or generated images, or training images in a half.
     """
@@ -56,6 +59,7 @@ def feature_likelihood_divergence(train: Tensor, held_out: Tensor, generated: Te
     mean, std = held_out.mean(0), held_out.std(0)
     train, held_out, generated = (((features - mean) / std)[:, varies] for features in (train, held_out, generated))
     count = min(len(train) // 2, len(generated))
+    generated = generated[:count]
     reference = _Mixture(train[:count], train[count:])
     mixture = _Mixture(generated, train)
     unlikeliness = mixture.negative_log_likelihood(held_out)
