@@ -9,10 +9,13 @@ KEYS = {
     "joint": {"share": "generated_fraction", "shared": "share_trunk"},
 }
 KEYS["reference_classifier"] = KEYS["classifier"]
+MOVED = {"gan.inception": "encoder.weights, with encoder=inception"}
 
 
 def present_name(key: str) -> str | None:
     """Return the present name of a former key: "data.grayscale" for "data.grey"; None if the key was not renamed."""
+    if key in MOVED:
+        return MOVED[key]
     group, *rest = key.split(".")
     present = [GROUPS.get(group, group), *rest]
     if rest:

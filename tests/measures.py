@@ -5,6 +5,7 @@ from typing import Any
 from fer_experiments.audit.measures import ClassMeasures, DiversityRatios, LabelAgreement
 from fer_experiments.audit.shortcut_probe import ShortcutProbe
 from fer_experiments.evaluation.generated.fid import FID
+from fer_experiments.evaluation.generated.fld import FLD
 from fer_experiments.evaluation.generated.kid import KID
 from fer_experiments.evaluation.generated.memorisation import HeldOutCopies, Memorisation
 from fer_experiments.evaluation.generated.prdc import PRDC
@@ -17,7 +18,6 @@ GOOD: dict[str, Any] = {
     "image_size": 48,
     "bottleneck": None,
     "reference_classifier": {"balanced_accuracy": 0.8, "recall": {"angry": 0.8, "happy": None}, "images": 800},
-    "features": "ReferenceClassifier",
     "probe": ShortcutProbe(auroc=0.5, low=0.4, high=0.6, images=100),
     "memorisation": Memorisation(
         share=0.05, expected=0.05, threshold=0.1, chance=0.5, ct=0.0, authenticity=0.5, real_authenticity=0.5
@@ -27,6 +27,7 @@ GOOD: dict[str, Any] = {
     "distance": KID(value=0.1, low=0.0, high=0.2, first=400, second=400),
     "distance_of_training_images": KID(value=0.05, low=0.0, high=0.1, first=400, second=500),
     "frechet_distance": FID(value=3.0, first=400, second=400),
+    "likelihood_divergence": FLD(value=0.5, gap=-0.1, train=500, held_out=400, generated=400),
     "likeness": PRDC(
         precision=1.0, recall=1.0, density=1.0, coverage=0.9, expected_coverage=0.95, real=100, generated=400
     ),

@@ -16,7 +16,7 @@ NAME = PACKAGE.name
 # From the ground up; a room may import the rooms of the lines before its own.
 STOREYS = (
     {"data", "augment", "evaluation"},
-    {"balance", "gan", "classifier"},
+    {"balance", "gan", "classifier", "encoder"},
     {"joint", "trainer", "runs"},
     {"audit"},
     {"report"},
@@ -29,6 +29,7 @@ GROUND_FLOOR = {
     "completed_overrides",
     "conf_files",
     "distributed",
+    "enumeration",
     "errors",
     "exit_status",
     "hydra_errors",

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from fer_experiments.audit import audit_generated
 from fer_experiments.audit.class_audit import ClassAudit
 from fer_experiments.audit.measures import NotMeasured
 from fer_experiments.audit.shortcut_probe import ShortcutProbe
+from fer_experiments.encoder import Reference
 from fer_experiments.evaluation.generated.memorisation import Memorisation
 from fer_experiments.report.study_record import StudyRecord
 from tests.measures import class_measures
@@ -90,11 +92,15 @@ def test_the_audit_changes_no_result(run, tmp_path, monkeypatch):
 
 def test_images_that_are_audited_already_are_not_audited_again(tmp_path, caplog):
     synthetic, folder = tmp_path / "synthetic", tmp_path / "audit"
-    ClassAudit(label="angry", generated=3, synthetic=str(synthetic), measures=class_measures()).save(folder)
+    settings = SimpleNamespace(encoder=Reference())
+    encoder = settings.encoder.describe()
+    ClassAudit(label="angry", generated=3, synthetic=str(synthetic), encoder=encoder, measures=class_measures()).save(
+        folder
+    )
     before = (folder / "audit.json").read_bytes()
     caplog.set_level("INFO")
-    audit_generated.audit_generated(None, None, "angry", 3, synthetic, folder)
+    audit_generated.audit_generated(settings, None, "angry", 3, synthetic, folder)
     assert "the generated images of angry are audited already" in caplog.text
     assert (folder / "audit.json").read_bytes() == before
-    audit_generated.audit_generated(None, None, "angry", 4, synthetic, folder)  # which fails without data
+    audit_generated.audit_generated(settings, None, "angry", 4, synthetic, folder)  # which fails without data
     assert ClassAudit.load(folder).problem.startswith("AttributeError")

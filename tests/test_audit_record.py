@@ -73,6 +73,7 @@ def test_the_audit_of_a_folder_holds_those_of_its_classes(tmp_path):
         split="split.csv",
         split_hash="0123",
         generated=20,
+        encoder="the reference classifier",
         headline={**audit.headline, "usefulness": 0.5},
         learned_from_generated={"balanced_accuracy": 0.5},
         learned_from_real={"balanced_accuracy": 0.8},

@@ -93,6 +93,20 @@ def test_they_are_drawn_by_the_seed_and_more_of_them_contain_fewer(read, keys, g
         draw(0, 41)
 
 
+def test_copies_of_one_image_are_counted_and_a_broken_one_is_named_before_it_is_drawn(read, keys, generated, caplog):
+    settings = read(*keys, "train=cnn", "balance=external", f"balance.synthetic={generated}")
+    data = PreparedData.prepare(settings.data, 0)
+    first, *rest = sorted((generated / "flat").glob("*.png"))
+    for file in rest[:9]:
+        file.write_bytes(first.read_bytes())
+    draw_external_images(settings, data, settings.balance, {"flat": 40})
+    assert "9 of 40 images of flat are copies of others" in caplog.text
+    for file in rest:
+        file.write_bytes(b"broken")
+    with pytest.raises(ConfigError, match=r"flat/\d+\.png: can't be read: cannot identify image file"):
+        draw_external_images(settings, data, settings.balance, {"flat": 1})
+
+
 @pytest.mark.parametrize("part", ["valid", "test"])
 def test_copies_of_images_that_no_generator_may_see_are_refused(run, keys, patterns, tmp_path, part):
     copies = copy_part(patterns, part, "flat", tmp_path / "copies")

@@ -235,6 +235,13 @@ def test_a_grid_has_full_rows_of_each_class(classes, images):
     assert np.array_equal(grid[-rows * 8 :], sample(model.generator, range(rows * 8), 1, classes - 1))
 
 
+def test_a_grid_of_many_classes_has_four_images_of_each():
+    model = conditional_gan([str(n) for n in range(17)]).eval()
+    grid = sample_grid(model, 1)
+    assert grid.shape == (4 * 17, 32, 32, 1)
+    assert np.array_equal(grid[-4:], sample(model.generator, range(4), 1, 16))
+
+
 # Training images
 
 

@@ -6,11 +6,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy.stats import multivariate_normal
 from torch import nn
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from fer_experiments.evaluation.generated.diversity import diversity
 from fer_experiments.evaluation.generated.fid import frechet_distance
+from fer_experiments.evaluation.generated.fld import LEARNING_RATE, STEPS, feature_likelihood_divergence
 from fer_experiments.evaluation.generated.kid import KID, kernel_inception_distance
 from fer_experiments.evaluation.generated.prdc import expected_coverage, precision_recall_density_coverage
 from fer_experiments.evaluation.generated.vendi import compare_vendi_scores, vendi_score
@@ -191,6 +193,88 @@ def test_vendi_scores_are_compared_on_as_many_images():
     assert compare_vendi_scores(normal(40), few_kinds).ratio < 0.6
     with pytest.raises(ValueError, match="40 held-out and 9 generated images; 10 are needed"):
         compare_vendi_scores(normal(40), normal(9))
+
+
+# Feature likelihood divergence
+
+
+def fit_variances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Fit the variances (L,) by Adam (Kingma and Ba 2015) on gradients by hand, one point and centre after another."""
+    n, features = points.shape
+    squares = np.array([[((point - centre) ** 2).sum() for centre in centres] for point in points])
+    mean = points.mean(0)
+    squares = np.hstack([squares, [[0.81 * ((point - mean) ** 2).sum()] for point in points]])
+    weights = np.array([1 / len(centres)] * len(centres) + [1.0])
+    logs = np.append(np.log((squares[:, :-1].min(0) + 1e-3) / features), 0.0)
+    first, second, losses = np.zeros_like(logs), np.zeros_like(logs), []
+    for step in range(1, STEPS + 1):
+        densities = weights * np.exp(-squares / 2 / np.exp(logs)) / (2 * np.pi * np.exp(logs)) ** (features / 2)
+        losses.append(-np.log(densities.sum(1)).mean() / features)
+        shares = densities / densities.sum(1, keepdims=True)
+        gradient = -(shares * (squares / np.exp(logs) - features)).sum(0) / (2 * n * features)
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        corrected = first / (1 - 0.9**step), second / (1 - 0.999**step)
+        logs -= LEARNING_RATE * corrected[0] / (np.sqrt(corrected[1]) + 1e-8)
+        if step > 6 and max(abs(losses[-1] - loss) for loss in losses[-5:]) < 5e-4:
+            break
+    return np.exp(logs[:-1])
+
+
+def unlikeliness(points: np.ndarray, centres: np.ndarray, variances: np.ndarray) -> float:
+    """The mean negative log-likelihood of points, for one feature."""
+    parts = zip(centres, variances, strict=True)
+    densities = np.mean([multivariate_normal(centre, variance).pdf(points) for centre, variance in parts], axis=0)
+    return -np.log(densities).mean() / points.shape[1]
+
+
+def test_fld_is_its_definition():
+    train, held_out, generated = normal(50, 4), normal(30, 4, seed=1), normal(40, 4, seed=2, shift=0.3)
+    fld = feature_likelihood_divergence(train, held_out, generated)
+    mean, std = held_out.mean(0), held_out.std(0)
+    train, held_out, generated = (((features - mean) / std).numpy() for features in (train, held_out, generated))
+    generated = generated[:25]  # as many as half of the training images
+    variances = fit_variances(train, generated)
+    reference = unlikeliness(held_out, train[:25], fit_variances(train[25:], train[:25]))
+    assert fld.value == pytest.approx(100 * (unlikeliness(held_out, generated, variances) - reference))
+    gap = unlikeliness(train, generated, variances) - unlikeliness(held_out, generated, variances)
+    assert fld.gap == pytest.approx(100 * gap)
+
+
+def test_fld_is_that_of_its_authors():
+    """github.com/marcojira/fld, commit ffbbf20, without its shuffling of images."""
+    generator = torch.Generator().manual_seed(1)
+    sets = [torch.randn(count, 16, generator=generator, dtype=torch.float64) for count in (200, 100, 60)]
+    fld = feature_likelihood_divergence(*sets[:2], sets[2] + 0.5)
+    assert (fld.value, fld.gap) == (pytest.approx(8.6996, abs=1e-4), pytest.approx(0.694, abs=1e-3))
+
+
+def test_fld_is_zero_for_real_images_and_grows_with_every_fault():
+    train, held_out, fresh = normal(400, 16), normal(400, 16, seed=1), normal(200, 16, seed=2)
+    as_real = feature_likelihood_divergence(train, held_out, fresh)
+    assert as_real.value == pytest.approx(0, abs=1)
+    noise = 0.1 * normal(200, 16, seed=3)
+    faulty = {
+        "shifted": fresh + 0.5,
+        "few kinds": fresh[torch.arange(200) % 10] + noise,
+        "near copies": train[:200] + 0.01 * noise,
+    }
+    values = {name: feature_likelihood_divergence(train, held_out, features) for name, features in faulty.items()}
+    assert all(fld.value > as_real.value + 3 for fld in values.values()), values
+    assert values["near copies"].gap < values["shifted"].gap - 3
+    assert feature_likelihood_divergence(train, held_out, train[:200]).value > 1000
+
+
+def test_fld_leaves_out_features_that_do_not_vary():
+    sets = normal(60), normal(40, seed=1), normal(50, seed=2)
+    constant = [torch.cat([features, torch.ones(len(features), 1)], dim=1) for features in sets]
+    assert feature_likelihood_divergence(*constant) == feature_likelihood_divergence(*sets)
+
+
+def test_fld_of_few_images_is_refused():
+    with pytest.raises(ValueError, match="39 training, 20 held-out and 20 generated images; 40, 20 and 20 are needed"):
+        feature_likelihood_divergence(normal(39), normal(20), normal(20))
+    with pytest.raises(ValueError, match="no feature of the held-out images varies"):
+        feature_likelihood_divergence(normal(40), torch.ones(20, 8), normal(20))
 
 
 # Diversity

@@ -1,6 +1,7 @@
 """Data sets of other libraries: scikit-learn, NumPy archives, MedMNIST, torchvision.datasets and Hugging Face."""
 
 import builtins
+import io
 import pickle
 import struct
 from types import SimpleNamespace
@@ -438,6 +439,57 @@ def test_a_torchvision_set_without_a_split_called_train_says_what_to_give(monkey
         source("torchvision", name="OxfordIIITPet", root=tmp_path).items()
 
 
+def encode(pixels) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("as_dictionary", [True, False])
+def test_a_column_of_the_bytes_of_files_has_images(tmp_path, as_dictionary):
+    datasets = pytest.importorskip("datasets")
+    arrays = pictures(4)
+    values = [{"bytes": encode(array), "path": None} if as_dictionary else encode(array) for array in arrays]
+    columns = {"picture": values, "label": [0.0, 1.0, 0.0, 1.0]}
+    datasets.Dataset.from_dict(columns).save_to_disk(str(tmp_path / "bytes"))
+    data = source("huggingface", name=str(tmp_path / "bytes"))
+    assert data.items()["label"].tolist() == ["0", "1", "0", "1"]
+    assert np.array_equal(np.asarray(data.open("train/000002")), arrays[2])
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"image": ["a.png", "b.png"], "label": [0, 1]}, r"image_column=image: .* has string there .*data=table"),
+        ({"image": [[1, 2], [3, 4]], "label": [0, 1]}, r"image_column=image: .* has List there"),
+        ({"image": [b"a", b"b"], "label": ["x", ""]}, r"train: label: 1 images have no class, .*row 1 \(''\)"),
+        ({"image": [b"a", b"b"], "label": [None, 1]}, r"train: label: 1 images have no class, .*row 0 \(None\)"),
+        ({"image": [b"a", b"b"], "label": [[0], [1]]}, r"train: label: has a list as a label, \[0\]"),
+        ({"image": [b"a", b"b"], "kind": [0, 1]}, r"label_column=None: is needed; .* has image, kind"),
+    ],
+)
+def test_columns_that_are_no_images_with_classes_are_refused(tmp_path, columns, message):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict(columns).save_to_disk(str(tmp_path / "set"))
+    with pytest.raises(ConfigError, match=message):
+        source("huggingface", name=str(tmp_path / "set"), image_column="image").items()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([0.0, np.nan, 1.0]), r"train: 1 images have no class, the first of them in row 1 \(nan\)"),
+        (np.array([-1, 0, 1]), r"train: 1 images have no class, the first of them in row 0 \(-1\)"),
+        (np.array(["x", "y", ""]), r"train: 1 images have no class, the first of them in row 2 \(''\)"),
+        (np.array([b"x", b"y", b""]), r"train: 1 images have no class"),
+    ],
+)
+def test_unlabelled_rows_of_an_archive_are_refused(tmp_path, labels, message):
+    np.savez(tmp_path / "set.npz", images=np.zeros((3, 8, 8), np.uint8), labels=labels)
+    with pytest.raises(ConfigError, match=rf"data\.file=\S*: {message}"):
+        source("npz", file=tmp_path / "set.npz").items()
+
+
 def test_a_part_whose_classes_are_hidden_is_left_out(tmp_path):
     datasets = pytest.importorskip("datasets")
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["x", "y"])})
@@ -450,7 +502,7 @@ def test_a_part_whose_classes_are_hidden_is_left_out(tmp_path):
     items = source("huggingface", name=str(tmp_path / "hidden")).items()
     assert items["part"].tolist() == ["train", "train"]
     datasets.DatasetDict(train=build([0, -1])).save_to_disk(str(tmp_path / "some"))
-    with pytest.raises(ConfigError, match="1 images of train have no class in label"):
+    with pytest.raises(ConfigError, match=r"train: label: 1 images have no class, the first of them in row \d+ \(-1\)"):
         source("huggingface", name=str(tmp_path / "some")).items()
     datasets.DatasetDict(train=build([0]), val=build([0]), validation=build([1])).save_to_disk(str(tmp_path / "two"))
     with pytest.raises(ConfigError, match="two of its splits train, val, validation stand for one part"):

@@ -96,6 +96,7 @@ def test_a_column_of_parts_names_them(tmp_path):
             r"data\.label_column=label: row 2 of .* has ''; give a class name without /",
         ),
         (["x/000.png,a/b"], "path,label", {}, r"data\.label_column=label: row 2 of .* has 'a/b'; give a class name"),
+        (["x/000.png,a", "x/001.png, a"], "path,label", {}, r"row 3 of .* has ' a'; give .* without blanks around it"),
         ([",a"], "path,label", {}, r"data\.path_column=path: row 2 of .* has ''; give a path"),
         (
             ["x/000.png,a", "x/001.png,a", "x/000.png,b"],

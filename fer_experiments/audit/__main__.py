@@ -5,11 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.errors import HydraException
+
 from fer_experiments.errors import ConfigError
 from fer_experiments.exit_status import run_command_line
+from fer_experiments.hydra_errors import describe_hydra_error
+from fer_experiments.override_keys import explain_wrong_overrides
+from fer_experiments.override_paths import quote_paths
+from fer_experiments.override_syntax import override_key
 from fer_experiments.progress import show_activity
 
 if TYPE_CHECKING:
@@ -29,16 +36,29 @@ def main(arguments: list[str] | None = None) -> int:
         "--split", type=Path, required=True, help="split.csv of the run on whose images the generator was trained"
     )
     parser.add_argument("--out", type=Path, help="folder for audit.json and nearest.png (default: audit beside DIR)")
+    parser.add_argument(
+        "encoder",
+        nargs="*",
+        metavar="encoder=...",
+        help="the network in whose features images are compared, if not that of the run: encoder=timm "
+        "encoder.weights=FILE, as in conf/encoder",
+    )
     parser.add_argument("--no-usefulness", action="store_true", help="train no classifier on the generated images")
     parser.add_argument(
         "--trust",
         action="store_true",
         help="run the code that the run's config.yaml names, whoever wrote it",
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
+    if wrong := list(explain_wrong_overrides(options.encoder)):
+        print("\n".join(f"audit: {line}" for line in wrong), file=sys.stderr)
+        return 2
+    if foreign := [text for text in options.encoder if override_key(text).partition(".")[0] != "encoder"]:
+        parser.error(f"{', '.join(foreign)}: only encoder and its keys can be given; the rest is as in the run")
 
     with show_activity("starting"):  # torch is imported here, so that --help answers at once
         from fer_experiments.audit.audit_folder import audit_folder
+        from fer_experiments.train.compose_config import compose_config
         from fer_experiments.train.read_run import read_run
         from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
 
@@ -47,18 +67,25 @@ def main(arguments: list[str] | None = None) -> int:
     out = options.out or options.folder.resolve().parent / "audit"
     try:
         config, data = read_run(options.split, options.trust)
+        settings = config.audit_settings
+        if options.encoder:
+            settings = replace(settings, encoder=compose_config(*quote_paths(options.encoder)).encoder)
         audit = audit_folder(
-            config.audit_settings,
+            settings,
             data,
             options.folder,
             options.split,
             out,
             measure_usefulness=not options.no_usefulness,
         )
+    except HydraException as error:
+        print(f"audit: {describe_hydra_error(error)}", file=sys.stderr)
+        return 2
     except (ConfigError, OSError) as error:
         print(f"audit: {error}", file=sys.stderr)
         return 2
     print(format_audit(audit))
+    print(f"images are compared in the features of {audit.encoder}")
     print(f"audit.json and nearest.png in {out}")
     return int(any(finding.status == "fail" for finding in audit.checks.values()))
 

@@ -47,13 +47,14 @@ def audit_folder(
         ConfigError: the folder can't be audited.
     """
     stored_size = data.cache.images.shape[1]
-    generated = read_class_folders(folder, data.classes, data.source.stored_channels, stored_size)
+    channels, white_level = data.source.stored_channels, data.cache.white_level
+    generated = read_class_folders(folder, data.classes, channels, stored_size, white_level)
     reference = get_or_train_reference_classifier(settings, data)
     foreign_splits = find_foreign_splits(folder, data.split.hash)
     classes: dict[str, ClassAudit] = {}
     for label, count in generated.counts().items():
         images = generated.take(np.flatnonzero(generated.labels == label))
-        audit = ClassAudit(label=label, generated=count, synthetic=str(folder))
+        audit = ClassAudit(label=label, generated=count, synthetic=str(folder), encoder=settings.encoder.describe())
         audit = complete_audit(audit, settings, data, reference, images, out / label)
         classes[label] = warn_about_foreign_splits(audit, foreign_splits, data.split.hash)
     learned: dict[str, Any] = {"not_measured": "it was not requested"}
@@ -67,6 +68,7 @@ def audit_folder(
         split=str(split),
         split_hash=data.split.hash,
         generated=len(generated.labels),
+        encoder=settings.encoder.describe(),
         headline={**headline, USEFULNESS: learned.get("balanced_accuracy")},
         learned_from_generated=learned,
         learned_from_real=reference.metrics,

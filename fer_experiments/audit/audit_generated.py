@@ -42,7 +42,11 @@ def audit_generated(
         return read_synthetic(synthetic, {label: count}, data.split.hash, data.source.stored_channels, reject)
 
     audit = ClassAudit(
-        label=label, generated=count, synthetic=str(synthetic), manifest=_hash_file(synthetic / MANIFEST)
+        label=label,
+        generated=count,
+        synthetic=str(synthetic),
+        manifest=_hash_file(synthetic / MANIFEST),
+        encoder=settings.encoder.describe(),
     )
     audit_images(settings, data, audit, read, folder)
 
@@ -101,6 +105,6 @@ def _load_finished(folder: Path, audit: ClassAudit) -> ClassAudit | None:
         previous = ClassAudit.load(folder)
     except ValueError:
         return None
-    identity = ("label", "generated", "synthetic", "manifest")
+    identity = ("label", "generated", "synthetic", "manifest", "encoder")
     is_same = all(getattr(previous, name) == getattr(audit, name) for name in identity)
     return previous if is_same and previous.measures is not None else None

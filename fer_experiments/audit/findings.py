@@ -76,7 +76,7 @@ def _check_memorisation(measure: Memorisation) -> Finding:
 def _check_collapse(measure: DiversityRatios) -> Finding:
     message = (
         f"Two generated images differ {measure.pixels:.2f} times as much as two held-out ones in pixels, and "
-        f"{measure.features:.2f} times as much in the reference classifier's features."
+        f"{measure.features:.2f} times as much in features."
     )
     return Finding(grade(min(measure.pixels, measure.features), DIVERSITY_WARN, DIVERSITY_FAIL), message)
 

@@ -15,6 +15,7 @@ from fer_experiments.audit.shortcut_probe import MAX_IMAGES as MAX_PROBED
 from fer_experiments.audit.shortcut_probe import ShortcutProbe, shortcut_probe
 from fer_experiments.evaluation.generated.diversity import diversity
 from fer_experiments.evaluation.generated.fid import FID, frechet_distance
+from fer_experiments.evaluation.generated.fld import FLD, feature_likelihood_divergence
 from fer_experiments.evaluation.generated.kid import KID, kernel_inception_distance
 from fer_experiments.evaluation.generated.memorisation import HeldOutCopies, Memorisation, held_out_copies, memorisation
 from fer_experiments.evaluation.generated.nearest import PixelFeatures, References
@@ -62,10 +63,11 @@ class ClassMeasures(BaseModel):
         measured_images: how many generated images were measured.
         real, held_out: how many training and validation images the class has.
         image_size: the side at which pixels are compared; bottleneck: the side that real images pass through.
-        reference_classifier: its metrics on validation; features: the network in whose features images are compared.
+        reference_classifier: its metrics on validation.
         distance_of_training_images: KID of training against held-out images. The reference classifier knows the
             training images, so this is more than the distance of two new sets of real images.
         frechet_distance: FID, if there are more images than features.
+        likelihood_divergence: FLD.
         likeness: precision, recall, density and coverage.
         variety: the Vendi scores.
     """
@@ -78,7 +80,6 @@ class ClassMeasures(BaseModel):
     image_size: int
     bottleneck: int | None
     reference_classifier: dict[str, object]
-    features: str
     probe: ShortcutProbe | NotMeasured
     memorisation: Memorisation | NotMeasured
     held_out_copies: HeldOutCopies | NotMeasured
@@ -86,6 +87,7 @@ class ClassMeasures(BaseModel):
     distance: KID | NotMeasured
     distance_of_training_images: KID | NotMeasured
     frechet_distance: FID | NotMeasured
+    likelihood_divergence: FLD | NotMeasured
     likeness: PRDC | NotMeasured
     variety: Vendi | NotMeasured
     labels: LabelAgreement
@@ -105,6 +107,7 @@ HEADLINE = {
     "coverage": ("likeness", "coverage"),
     "vendi": ("variety", "ratio"),
     "kid": ("distance", "value"),
+    "fld": ("likelihood_divergence", "value"),
     "label_agreement": ("labels", "agreement"),
 }
 """{name: (measure, field)}"""
@@ -115,13 +118,12 @@ class ClassFeatures:
     """The features in which the images of a class are compared.
 
     pixels: {HELD_OUT, UNSEEN, GENERATED: pixel features}; training_pixels: of all training images; deep: {TRAIN,
-    HELD_OUT, GENERATED: features (N, D) of the network called `extractor`}.
+    HELD_OUT, GENERATED: features (N, D) of the encoder}.
     """
 
     pixels: dict[str, PixelFeatures]
     training_pixels: References
     deep: dict[str, Tensor]
-    extractor: str
 
 
 def compute_features(images: ClassImages, settings: AuditSettings, reference: ReferenceClassifier) -> ClassFeatures:
@@ -134,7 +136,6 @@ def compute_features(images: ClassImages, settings: AuditSettings, reference: Re
         deep={
             part: images.map(part, extractor.image_size, extractor.features) for part in (TRAIN, HELD_OUT, GENERATED)
         },
-        extractor=type(extractor).__name__,
     )
 
 
@@ -151,7 +152,6 @@ def measure_class(
         image_size=size,
         bottleneck=bottleneck,
         reference_classifier=reference.metrics,
-        features=features.extractor,
         probe=measure_if_possible(
             lambda: shortcut_probe(
                 images.first(TRAIN, size, MAX_PROBED), images.first(GENERATED, size, MAX_PROBED), settings.seed
@@ -168,6 +168,9 @@ def measure_class(
         distance=measure_if_possible(lambda: kernel_inception_distance(deep[HELD_OUT], deep[GENERATED])),
         distance_of_training_images=measure_if_possible(lambda: kernel_inception_distance(deep[HELD_OUT], deep[TRAIN])),
         frechet_distance=measure_if_possible(lambda: frechet_distance(deep[HELD_OUT], deep[GENERATED])),
+        likelihood_divergence=measure_if_possible(
+            lambda: feature_likelihood_divergence(deep[TRAIN], deep[HELD_OUT], deep[GENERATED])
+        ),
         likeness=measure_if_possible(lambda: precision_recall_density_coverage(deep[HELD_OUT], deep[GENERATED])),
         variety=measure_if_possible(lambda: compare_vendi_scores(deep[HELD_OUT], deep[GENERATED])),
         labels=measure_label_agreement(images, reference),

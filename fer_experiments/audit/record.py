@@ -18,6 +18,7 @@ class AuditRecord(JSONRecord):
         label: the class.
         generated: how many images there are to audit.
         synthetic: their folder; manifest: the hash of its manifest, None if it has none.
+        encoder: the network in whose features images were compared; "" in the records of earlier versions.
         problem: why the audit failed, "" if it did not.
         measures, headline, checks: all measures, the most important of their numbers, and {check: finding}.
         seconds: how long the audit took.
@@ -30,6 +31,7 @@ class AuditRecord(JSONRecord):
     generated: int
     synthetic: str
     manifest: str | None = None
+    encoder: str = ""
     problem: str = ""
     measures: Any = None
     headline: Headline = Field(default_factory=dict)
@@ -49,6 +51,7 @@ class FolderAuditRecord(JSONRecord):
         synthetic: the folder.
         split, split_hash: the split.csv that it was audited against.
         generated: how many images there are.
+        encoder: the network in whose features images were compared.
         headline: means over the classes, weighted by their generated images, and the usefulness.
         learned_from_generated, learned_from_real: metrics on validation of a classifier that was trained on the
             generated images alone, and of the reference classifier; {"not_measured": reason} if it was not trained.
@@ -63,6 +66,7 @@ class FolderAuditRecord(JSONRecord):
     split: str
     split_hash: str
     generated: int
+    encoder: str
     headline: Headline
     learned_from_generated: dict[str, Any]
     learned_from_real: dict[str, Any]

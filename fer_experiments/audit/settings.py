@@ -1,9 +1,9 @@
 """The settings on which the audits of a run depend."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from fer_experiments.classifier import ClassifierConfig
+from fer_experiments.encoder import Encoder
 from fer_experiments.trainer import TrainerConfig
 
 
@@ -16,7 +16,7 @@ class AuditSettings:
         trainer: the device and the precision of its training.
         classifier_image_size: the side of the images that the run's own classifiers see, in pixels.
         gan_image_size: the side of the images that the run's GAN makes, in pixels.
-        inception: the weights of InceptionV3; None to measure distances in the reference classifier's features.
+        encoder: the network in whose features images are compared.
         seed: the seed of the run.
     """
 
@@ -24,5 +24,5 @@ class AuditSettings:
     trainer: TrainerConfig
     classifier_image_size: int
     gan_image_size: int
-    inception: Path | None
+    encoder: Encoder
     seed: int

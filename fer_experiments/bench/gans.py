@@ -19,6 +19,7 @@ from fer_experiments.run_naming import config_hash
 
 COLUMNS = {
     "kid": "KID",
+    "fld": "FLD",
     "precision": "precision",
     "recall": "recall",
     "density": "density",

@@ -1,5 +1,6 @@
 """Generated images of any origin: CLASS/*.png or *.jpg, of any size and mode, with or without a manifest."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +9,14 @@ import pandas as pd
 from PIL import Image
 
 import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
-from fer_experiments.data.decode import decode, open_image
-from fer_experiments.data.sources.folder import EXTENSIONS
+from fer_experiments.data.decode import decode, find_white_level, open_image
+from fer_experiments.data.sources.folder import (
+    count_other_types,
+    is_image,
+    list_files,
+    warn_about_loose_images,
+    warn_about_skipped,
+)
 from fer_experiments.data.synthetic import MANIFEST, GeneratedImages
 from fer_experiments.errors import ConfigError
 
@@ -18,45 +25,88 @@ SPLIT_HASH_FILE = (
 )
 
 
-def read_class_folders(folder: Path, classes: Sequence[str], channels: int, side: int) -> GeneratedImages:
+def read_class_folders(
+    folder: Path, classes: Sequence[str], channels: int, side: int, white_level: float | None
+) -> GeneratedImages:
     """Return all images in folder/CLASS, sorted by class and name, as `read_images` reads them.
 
-    Raises ConfigError as list_class_folders and read_images do.
+    Args:
+        folder: holds a folder for each class.
+        classes: the classes that there may be.
+        channels: 1 or 3, of the images returned.
+        side: the largest side, in pixels.
+        white_level: that of the real images; None: they have 8 bits, and those of the folder have one of their own.
+
+    Raises:
+        ConfigError: as list_class_folders and read_images do.
     """
     files = list_class_folders(folder, classes)
-    return read_images([file for label in sorted(files) for file in files[label]], channels, side)
+    paths = [file for label in sorted(files) for file in files[label]]
+    labels = [label for label in sorted(files) for _ in files[label]]
+    return read_images(paths, labels, channels, side, white_level or find_common_white_level(paths))
 
 
 def list_class_folders(folder: Path, classes: Sequence[str]) -> dict[str, list[Path]]:
-    """Return {class: its images in folder/CLASS, sorted by name}; hidden files are left out.
+    """Return {class: its images in folder/CLASS at any depth, sorted}, as data=folder does.
 
-    Raises ConfigError if a folder is not named by one of `classes`, and if there are no images.
+    Hidden files are left out; files of other types, and images beside the folders of classes, are counted in a warning.
+    Raises ConfigError if a folder is not named by one of `classes`, if one can't be read, and if there are no images.
     """
     known = ", ".join(classes)
     if not folder.is_dir():
         raise ConfigError(f"{folder}: is not a folder; give one that holds CLASS/*.png, with classes of {known}")
-    class_folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    unknown = [path.name for path in class_folders if path.name not in classes]
-    if unknown:
-        raise ConfigError(f"{folder}: {', '.join(unknown)} is not a class of the split; it has {known}")
-    files = {path.name: [file for file in sorted(path.iterdir()) if _is_image(file)] for path in class_folders}
+    files: dict[str, list[Path]] = {}
+    skipped: Counter[str] = Counter()
+    try:
+        class_folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        unknown = [path.name for path in class_folders if path.name not in classes]
+        if unknown:
+            raise ConfigError(f"{folder}: {', '.join(unknown)} is not a class of the split; it has {known}")
+        for path in class_folders:
+            of_class = list_files(path)
+            files[path.name] = [file for file in of_class if is_image(file)]
+            skipped += count_other_types(of_class)
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: can't be read: {error.strerror}") from None
+    warn_about_skipped(str(folder), skipped)
+    warn_about_loose_images("generated images", folder)
     if not any(files.values()):
         raise ConfigError(f"{folder}: has no images in CLASS/*.png, CLASS/*.jpg; its classes can be {known}")
     return files
 
 
-def read_images(files: Sequence[Path], channels: int, side: int) -> GeneratedImages:
-    """Read images, whose folders are named by their classes.
+def find_common_white_level(files: Sequence[Path]) -> float | None:
+    """Return the highest white level of the images, so that they keep their brightness relative to each other.
 
-    They become squares of at most `side`, and all of them of `side` if they differ in size. Raises ConfigError for one
-    that can't be read.
+    None: none of them has more than 8 bits. Raises ConfigError for one that can't be read.
     """
-    pictures = [_read(file, channels, side) for file in files]
+    levels = [_read_white_level(file) for file in files]
+    return max((level for level in levels if level is not None), default=None)
+
+
+def read_images(
+    files: Sequence[Path], labels: Sequence[str], channels: int, side: int, white_level: float | None
+) -> GeneratedImages:
+    """Read images.
+
+    They become squares of at most `side`, and all of them of `side` if they differ in size.
+
+    Args:
+        files: their paths.
+        labels: the class of each.
+        channels: 1 or 3, of the images returned.
+        side: the largest side, in pixels.
+        white_level: the value that is white in grayscale images of more than 8 bits; None: in each its own.
+
+    Raises:
+        ConfigError: if one of them can't be read.
+    """
+    pictures = [_read(file, channels, side, white_level) for file in files]
     sizes = {picture.size for picture in pictures}
     if len(sizes) > 1:
         pictures = [picture.resize((side, side), Image.Resampling.BICUBIC) for picture in pictures]
     images = np.stack([np.asarray(picture).reshape(*picture.size, channels) for picture in pictures])
-    return GeneratedImages(images, np.array([file.parent.name for file in files]), np.array([str(f) for f in files]))
+    return GeneratedImages(images, np.array(labels, dtype=str), np.array([str(file) for file in files], dtype=str))
 
 
 def find_foreign_splits(folder: Path, split_hash: str) -> list[str]:
@@ -81,16 +131,25 @@ def read_split_hashes(folder: Path) -> set[str]:
         return set()
 
 
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in EXTENSIONS and not file.name.startswith(".")
+def _read_white_level(path: Path) -> int | None:
+    """Return the white level of an image; its pixels are decoded only if it has more than 8 bits."""
+    try:
+        with open_image(path) as image:
+            return find_white_level(image)
+    except Exception as error:  # decoders raise anything on hostile bytes
+        raise _unreadable(path, error) from None
 
 
-def _read(path: Path, channels: int, side: int) -> Image.Image:
+def _read(path: Path, channels: int, side: int, white_level: float | None) -> Image.Image:
     """Return the image, resized to `side` x `side` if it is larger or no square."""
     try:
         with open_image(path) as image:
-            picture = decode(image, channels)
+            picture = decode(image, channels, white_level=white_level)
         is_small_square = picture.width == picture.height <= side
         return picture if is_small_square else picture.resize((side, side), Image.Resampling.BICUBIC)
     except Exception as error:  # decoders raise anything on hostile bytes
-        raise ConfigError(f"{path}: can't be read: {error}; mend or remove it") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"{path}: can't be read: {error}; mend or remove it")

@@ -39,6 +39,8 @@ def open_image(path: Path) -> Image.Image:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("is not a regular file")  # reading a pipe would wait for ever
+    if status.st_size == 0:
+        raise ValueError("is empty (0 bytes)")
     if status.st_size > MAX_FILE_BYTES:
         raise ValueError(f"{status.st_size / 1e6:,.0f} MB, more than {MAX_FILE_BYTES / 1e6:,.0f} MB; save it smaller")
     if is_dicom(path):

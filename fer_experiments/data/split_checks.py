@@ -6,6 +6,7 @@ import pandas as pd
 
 from fer_experiments.data.sources.base import PARTS, DataSource
 from fer_experiments.data.warn_once import warn_once
+from fer_experiments.enumeration import enumerate_names
 from fer_experiments.errors import ConfigError
 from fer_experiments.override_syntax import format_override
 
@@ -141,7 +142,9 @@ def warn_about_few_images(counts: dict[str, dict[str, int]], classes: tuple[str,
     """Warn about classes that have fewer than FEW_IMAGES in a part. counts: {part: {class: images}}."""
     few = [name for name in classes if min(counts[part][name] for part in PARTS) < FEW_IMAGES]
     if few:
-        numbers = "; ".join(f"{name}: {', '.join(f'{part} {counts[part][name]}' for part in PARTS)}" for name in few)
+        few = sorted(few, key=lambda name: counts["train"][name])
+        texts = [f"{name}: {', '.join(f'{part} {counts[part][name]}' for part in PARTS)}" for name in few]
+        numbers = enumerate_names(texts, separator="; ")
         warn_once(
             f"data: classes with under {FEW_IMAGES} images in a part ({numbers}): their recall is measured on so few "
             "images that it says little; add images, or choose other classes with data.classes"

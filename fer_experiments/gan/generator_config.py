@@ -31,7 +31,6 @@ class GeneratorConfig(StrictConfig):
     checkpoint_every: Positive
     kid_every: Positive | None
     checkpoint: Literal["last", "best_kid"]
-    inception: UserPath | None
 
     @property
     def module_target(self) -> str | None:
@@ -54,13 +53,6 @@ class GeneratorConfig(StrictConfig):
         if checkpoint is not None and not checkpoint.is_file():
             raise ValueError("there is no such file; give checkpoints/last.ckpt of a run with train=dcgan, or null")
         return checkpoint
-
-    @field_validator("inception")
-    @classmethod
-    def _check_inception(cls, weights: Path | None) -> Path | None:
-        if weights is not None and not weights.is_file():
-            raise ValueError("there is no such file; give the weights of torch-fidelity's InceptionV3, or null")
-        return weights
 
     @model_validator(mode="after")
     def _check_length(self) -> "GeneratorConfig":

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fer_experiments.enumeration import enumerate_names
 from fer_experiments.evaluation.generated.diversity import diversity
 from fer_experiments.evaluation.generated.nearest import pixel_features
 
@@ -121,7 +122,8 @@ def detect_mode_collapse(diversities: dict[str, float], advice: Advice = GAN_ADV
     collapsed = {label: ratio for label, ratio in diversities.items() if ratio < MIN_DIVERSITY}
     if not collapsed:
         return None
-    listed = ", ".join(f"{label} {ratio:.2f}" for label, ratio in collapsed.items())
+    lowest = sorted(collapsed, key=lambda label: collapsed[label])
+    listed = enumerate_names([f"{label} {collapsed[label]:.2f}" for label in lowest])
     return Alarm(
         "mode collapse",
         f"samples are alike: their mean distance as a fraction of that of real images is {listed}; under "

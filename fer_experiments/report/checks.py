@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from fer_experiments.audit.finding import SEVERITY
 from fer_experiments.audit.record import AuditRecord
+from fer_experiments.enumeration import enumerate_names
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.report.data_facts import DataFacts
 from fer_experiments.report.findings import Findings
@@ -224,8 +225,8 @@ def check_test_images(study: StudyFiles) -> Check:
         return Check(name, "fail", f"Only {used:,} of the {total:,} test images were used.", source)
     if absent:
         message = (
-            f"The test part has no image of {', '.join(absent)}: no result is about it, and means are over the other "
-            "classes."
+            f"The test part has no image of {enumerate_names(absent)}: no result is about it, and means are over the "
+            "other classes."
         )
         return Check(name, "warn", message, source)
     return Check(name, "pass", f"{used:,} real images, with some of every class.", source)

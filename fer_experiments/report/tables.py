@@ -8,6 +8,7 @@ import pandas as pd
 
 import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.data.injection import ORIGIN_TITLES
+from fer_experiments.enumeration import MAX_NAMED
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.verdict import ArmVerdict
@@ -54,7 +55,10 @@ def _result_row(result: Result) -> dict[str, str | float | None]:
 
 
 def build_summary_table(record: StudyRecord) -> pd.DataFrame:
-    """Return one row for each arm, in the study's order: the means over its seeds, as text."""
+    """Return one row for each arm, in the study's order: the means over its seeds, as text.
+
+    It has the recall of each class if there are at most MAX_NAMED classes; build_recall_table has it of any number.
+    """
     table = build_results_table(record)
     rows = []
     for arm in record.arms:
@@ -70,10 +74,24 @@ def build_summary_table(record: StudyRecord) -> pd.DataFrame:
                 "seeds": str(len(arm_rows)),
                 "training images": describe_training_images(first),
                 **{title: _format(mean[metric], form) for metric, (title, form) in METRICS.items()},
-                **{f"recall {name}": _format(mean[f"recall_{name}"], ".2%") for name in first.classes},
+                **{f"recall {name}": _format(mean[f"recall_{name}"], ".2%") for name in _few_classes(first)},
             }
         )
     return pd.DataFrame(rows).fillna("")
+
+
+def _few_classes(result: Result) -> list[str]:
+    return result.classes if len(result.classes) <= MAX_NAMED else []
+
+
+def build_recall_table(record: StudyRecord) -> pd.DataFrame:
+    """Return the mean recall on test of each class (row) by each arm with results (column), NaN if undefined."""
+    table = build_results_table(record)
+    if table.empty:
+        return pd.DataFrame()
+    columns = [name for name in table.columns if name.startswith("recall_")]
+    means = table.groupby("arm", sort=False)[columns].mean().T
+    return means.rename(index=lambda name: name.removeprefix("recall_"))[[arm for arm in record.arms if arm in means]]
 
 
 def build_comparisons_table(findings: Findings) -> pd.DataFrame:
@@ -144,13 +162,16 @@ def sort_generated_first(verdicts: list[ArmVerdict]) -> list[ArmVerdict]:
 
 
 def describe_training_images(result: Result) -> str:
-    """Return "angry 820 + 80 generated, happy 900"."""
+    """Return "angry 820 + 80 generated, happy 900", or of many classes "100 classes: 6,170 + 800 generated"."""
     additions = {"generated": result.generated, "repeated": result.repeated}
     additions |= {title: getattr(result, origin) for origin, title in ORIGIN_TITLES.items()}
     parts = []
     for name in result.classes:
         extra = [f" + {counts[name]} {kind}" for kind, counts in additions.items() if counts.get(name)]
         parts.append(f"{name} {result.real[name]}{''.join(extra)}")
+    if len(parts) > MAX_NAMED:
+        totals = [f" + {sum(counts.values()):,} {kind}" for kind, counts in additions.items() if counts]
+        return f"{len(parts)} classes: {sum(result.real.values()):,}{''.join(totals)}"
     return ", ".join(parts)
 
 

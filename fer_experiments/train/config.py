@@ -10,7 +10,7 @@ from yaml import YAMLError
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.errors import ConfigError
 from fer_experiments.runs.start import CONFIG_FILE
-from fer_experiments.strict_config import GROUPS_OF_OBJECTS, build_config, check_targets_are_known
+from fer_experiments.strict_config import CONF_DIR, GROUPS_OF_OBJECTS, build_config, check_targets_are_known
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import RunContext, Settings, to_container
 from fer_experiments.trainer.callbacks.build import check_monitors
@@ -25,6 +25,7 @@ GROUPS = (
     "classifier",
     "joint",
     "reference_classifier",
+    "encoder",
     "trainer",
 )
 
@@ -100,9 +101,19 @@ def load_config(file: Path, trust: bool = False) -> DictConfig:
             loaded[group] = {}
     if OmegaConf.select(loaded, "gan.images_seen") is not None:
         OmegaConf.update(loaded, "gan.epochs", None)  # earlier versions wrote both, of which images_seen counted
+    if "encoder" not in loaded:
+        loaded.encoder = _take_former_encoder(loaded)
     if not trust:
         check_targets_are_known(str(file), OmegaConf.to_container(loaded))
     return loaded
+
+
+def _take_former_encoder(loaded: DictConfig) -> Any:
+    """Return the node of `encoder` for a run of an earlier version, with InceptionV3's weights at gan.inception."""
+    weights = loaded.gan.pop("inception", None) if "gan" in loaded else None
+    if weights is None:
+        return OmegaConf.load(CONF_DIR / "encoder" / "reference.yaml")
+    return OmegaConf.merge(OmegaConf.load(CONF_DIR / "encoder" / "inception.yaml"), {"weights": weights})
 
 
 def save_config(composed: DictConfig, folder: Path) -> None:

@@ -14,6 +14,7 @@ from fer_experiments.augment import Augment
 from fer_experiments.balance import Strategy
 from fer_experiments.classifier import ClassifierConfig
 from fer_experiments.data.sources import DataSource
+from fer_experiments.encoder import Encoder
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GeneratorConfig
 from fer_experiments.joint import JointConfig
@@ -52,6 +53,7 @@ class Settings(StrictConfig):
     classifier: ClassifierConfig
     joint: JointConfig
     reference_classifier: ClassifierConfig
+    encoder: Encoder
     trainer: TrainerConfig
     callbacks: ObjectNodes
     logger: ObjectNodes
@@ -83,7 +85,7 @@ class Settings(StrictConfig):
             trainer=self.trainer,
             classifier_image_size=self.classifier.image_size,
             gan_image_size=self.gan.image_size,
-            inception=self.gan.inception,
+            encoder=self.encoder,
             seed=self.seed,
         )
 

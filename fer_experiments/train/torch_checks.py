@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def check_with_torch(settings: Settings) -> None:
-    """Check the devices, the classes of callbacks and loggers, and what conf/classifier describes.
+    """Check the devices, the classes of callbacks and loggers, and what conf/classifier and conf/encoder describe.
 
     Logs which precision was chosen. Raises ConfigError, which lists every network and optimizer that can't be built.
     """
@@ -26,6 +26,7 @@ def check_with_torch(settings: Settings) -> None:
     errors = [line for group, config in groups.items() for line in explain_wrong_parts(group, config, channels)]
     if errors:
         raise ConfigError("\n".join(errors))
+    settings.encoder.build(settings.gan.image_size, "cpu")
     if find_last_linear(build_without_memory(reference, channels), 2) is None:
         raise ConfigError(
             f"reference_classifier.network={reference.network}: has no nn.Linear with as many outputs as classes, "

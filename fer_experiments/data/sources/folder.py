@@ -53,7 +53,7 @@ class Folder(DataSource):
             part_rows, part_skipped = self._part_items(root, root / name, part)
             rows += part_rows
             skipped += part_skipped
-        _warn_about_skipped(root, skipped)
+        warn_about_skipped(f"data.root={root}", skipped)
         if not rows:
             allowed = ", ".join(sorted(EXTENSIONS))
             hint = self.suggest_root() or _suggest_level_above(root)
@@ -118,11 +118,11 @@ class Folder(DataSource):
         skipped: Counter[str] = Counter()
         for label in _list_folders(folder):
             try:
-                files = _list_files(folder / label)
+                files = list_files(folder / label)
             except OSError as error:
                 _refuse_unreadable(error)
-            images = [file for file in files if _is_image(file)]
-            types = Counter(file.suffix.lower() or "without a suffix" for file in files if not _is_image(file))
+            images = [file for file in files if is_image(file)]
+            types = count_other_types(files)
             if not images and (needed is None or self.class_of(label) in needed):
                 raise ConfigError(
                     f"data.root: the class {label} in {folder} has no images"
@@ -131,7 +131,7 @@ class Folder(DataSource):
                 )
             skipped += types
             rows += [(file.relative_to(root).as_posix(), label, part) for file in images]
-        _warn_about_loose_images(folder)
+        warn_about_loose_images("data.root", folder)
         return rows, skipped
 
 
@@ -153,11 +153,14 @@ def list_images(folder: Path) -> list[Path]:
 
     Raises OSError if a folder can't be read.
     """
-    return [file for file in _list_files(folder) if _is_image(file)]
+    return [file for file in list_files(folder) if is_image(file)]
 
 
-def _list_files(folder: Path) -> list[Path]:
-    """Return all files in `folder` as `list_images` does, but for SYSTEM_FILES."""
+def list_files(folder: Path) -> list[Path]:
+    """Return all files in `folder` as `list_images` does, but for SYSTEM_FILES.
+
+    A link to a folder inside `folder` could lead round in a circle, and is named in a warning instead of followed.
+    """
 
     def refuse(error: OSError) -> NoReturn:
         raise error
@@ -165,6 +168,11 @@ def _list_files(folder: Path) -> list[Path]:
     paths = []
     for directory, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links = [name for name in folders if Path(directory, name).is_symlink()]
+        if links:
+            warn_once(
+                f"{directory}: {_name_first(links)} is a link to a folder, whose images are not read; copy it there"
+            )
         paths += [
             Path(directory, name)
             for name in sorted(files)
@@ -173,29 +181,35 @@ def _list_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _is_image(file: Path) -> bool:
+def is_image(file: Path) -> bool:
+    """Whether a file is called like an image."""
     return file.suffix.lower() in EXTENSIONS
+
+
+def count_other_types(files: Sequence[Path]) -> "Counter[str]":
+    """Return {type: how many of the files are of it}, without those that are called like images."""
+    return Counter(file.suffix.lower() or "without a suffix" for file in files if not is_image(file))
 
 
 def _list_loose_images(folder: Path) -> list[str]:
     """Return the names of the images in `folder` itself."""
-    return [name for name in sorted(os.listdir(folder)) if not name.startswith(".") and _is_image(Path(name))]
+    return [name for name in sorted(os.listdir(folder)) if not name.startswith(".") and is_image(Path(name))]
 
 
-def _warn_about_skipped(root: Path, types: "Counter[str]") -> None:
-    """Warn about files of types that are not read."""
+def warn_about_skipped(where: str, types: "Counter[str]") -> None:
+    """Warn about files of types that are not read. where: the key and the folder, for the message."""
     if types:
         count = f"{types.total()} files were skipped" if types.total() > 1 else "1 file was skipped"
         read = ", ".join(sorted(EXTENSIONS))
-        warn_once(f"data.root={root}: {count}: {_describe_types(types)}; read are {read}")
+        warn_once(f"{where}: {count}: {_describe_types(types)}; read are {read}")
 
 
-def _warn_about_loose_images(folder: Path) -> None:
-    """Warn about images beside the folders of classes."""
+def warn_about_loose_images(key: str, folder: Path) -> None:
+    """Warn about images beside the folders of classes. key: of the configuration, for the message."""
     loose = _list_loose_images(folder)
     if loose and _list_folders(folder):
         warn_once(
-            f"data.root: {len(loose)} images lie in {folder} beside the folders of classes, such as {loose[0]}; they "
+            f"{key}: {len(loose)} images lie in {folder} beside the folders of classes, such as {loose[0]}; they "
             "are of no class and not used; move each into the folder of its class"
         )
 

@@ -4,14 +4,16 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from fer_experiments.data.decode import FORMATS
 from fer_experiments.data.sources.base import Part, file_state
 from fer_experiments.data.sources.folder import PART_NAMES
-from fer_experiments.data.sources.rows import RowSource
+from fer_experiments.data.sources.rows import RowSource, has_class, name_labels
 from fer_experiments.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,19 +50,22 @@ class HuggingFace(RowSource):
             column = self._find_label_column(dataset)
             feature = dataset.features[column]
             values = list(dataset[column])
-            unlabelled = sum(value is None or value == -1 for value in values)
-            if unlabelled == len(values) and part != "train":
+            if part != "train" and not any(map(has_class, values)):
                 log.info("data.name=%s: the images of its part %s have no class and are left out", self.name, part)
                 continue
-            if unlabelled:
-                raise ConfigError(f"data.name={self.name}: {unlabelled} images of {part} have no class in {column}")
-            labels = [str(feature.int2str(value) if hasattr(feature, "int2str") else value) for value in values]
+            labels = name_labels(f"data.name={self.name}: {part}: {column}", values)
+            if hasattr(feature, "int2str"):
+                labels = [str(feature.int2str(value)) for value in values]
+            self._check_images(dataset)
             names[part] = [label.replace("/", "-") for label in labels]
         return names
 
     def open_row(self, part: Part, row: int) -> Image.Image:
         dataset = self._parts()[part]
         image = dataset[row][self._find_image_column(dataset)]
+        content = image.get("bytes") if isinstance(image, dict) else image
+        if isinstance(content, bytes):
+            return Image.open(BytesIO(content), formats=FORMATS)
         if not isinstance(image, Image.Image):
             raise ValueError(f"{type(image).__name__} instead of an image")
         return image
@@ -75,8 +80,21 @@ class HuggingFace(RowSource):
     def _parts(self) -> "dict[Part, Dataset]":
         return _load(self.name, self.config, self.revision, self.download)
 
+    def _check_images(self, dataset: "Dataset") -> None:
+        """Raise ConfigError if the column has neither images nor the bytes of image files."""
+        column = self._find_image_column(dataset)
+        feature = dataset.features[column]
+        if _is_image(feature) or _has_bytes(feature):
+            return
+        kind = getattr(feature, "dtype", type(feature).__name__)
+        raise ConfigError(
+            f"data.image_column={column}: data.name={self.name} has {kind} there instead of images or the bytes of "
+            "image files; cast it with datasets.Image(), or write paths to a CSV file for data=table"
+        )
+
     def _find_image_column(self, dataset: "Dataset") -> str:
-        images = [name for name, feature in dataset.features.items() if type(feature).__name__ == "Image"]
+        images = [name for name, feature in dataset.features.items() if _is_image(feature)]
+        images = images or [name for name, feature in dataset.features.items() if _has_bytes(feature)]
         return self._choose("image_column", self.image_column, dataset, images)
 
     def _find_label_column(self, dataset: "Dataset") -> str:
@@ -92,6 +110,16 @@ class HuggingFace(RowSource):
             return str(column)
         reason = "is needed" if column is None else "there is no such column"
         raise ConfigError(f"data.{key}={column}: {reason}; data.name={self.name} has {', '.join(dataset.features)}")
+
+
+def _is_image(feature: Any) -> bool:
+    return type(feature).__name__ == "Image"
+
+
+def _has_bytes(feature: Any) -> bool:
+    """Whether a column holds the bytes of files, or dictionaries that hold them as those of datasets.Image do."""
+    content = feature.get("bytes") if isinstance(feature, dict) else feature
+    return getattr(content, "dtype", None) in ("binary", "large_binary")
 
 
 @lru_cache(maxsize=1)  # beside the source, which is sent to other processes

@@ -3,14 +3,14 @@
 import zlib
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
 
 from fer_experiments.data.sources.base import Part, file_state
-from fer_experiments.data.sources.rows import RowSource
+from fer_experiments.data.sources.rows import RowSource, name_labels
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
 
@@ -86,9 +86,11 @@ def _load_labels(file: Path, state: str) -> dict[Part, tuple[str, list[str]]]:
             labels = {part: archive[pair[1]] for part, pair in known.items()}
             for part, (images, _) in known.items():
                 _check_arrays(f"{key}: {part}", *_read_header(archive, images), labels[part])
+    except ConfigError:
+        raise
     except UNREADABLE as error:
         raise ConfigError(f"{key}: can't be read as an .npz file of numbers: {error}") from None
-    return {part: (known[part][0], [_to_text(label) for label in labels[part].reshape(-1)]) for part in known}
+    return {part: (known[part][0], name_labels(f"{key}: {part}", labels[part].reshape(-1).tolist())) for part in known}
 
 
 @lru_cache(maxsize=1)  # beside the source, which is sent to other processes; one part at a time
@@ -113,10 +115,6 @@ def _read_header(archive: np.lib.npyio.NpzFile, name: str) -> tuple[tuple[int, .
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(array)
         return shape, dtype
-
-
-def _to_text(label: Any) -> str:
-    return label.decode() if isinstance(label, bytes) else str(label)
 
 
 def _check_arrays(where: str, shape: tuple[int, ...], dtype: np.dtype, labels: np.ndarray) -> None:

@@ -43,8 +43,9 @@ class Table(DataSource):
         table = self._read()
         paths, labels = table[self.path_column], table[self.label_column]
         self._check_values("path_column", paths, (path != "" for path in paths), "give a path")
-        is_name = (label != "" and label[0] != "." and "/" not in label for label in labels)
-        self._check_values("label_column", labels, is_name, "give a class name without / and without . at its start")
+        is_name = (label == label.strip() != "" and label[0] != "." and "/" not in label for label in labels)
+        remedy = "give a class name without /, without . at its start and without blanks around it"
+        self._check_values("label_column", labels, is_name, remedy)
         self._check_unique(list(paths))
         self._check_exist(list(paths))
         check_pydicom(list(paths), f"data.table={self.table}")

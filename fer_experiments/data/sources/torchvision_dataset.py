@@ -128,7 +128,7 @@ def _open_split(
 ) -> "VisionDataset | None":
     """Return a split; None if the data set has none of this name."""
     try:
-        return dataset_class(str(root), split=split, **arguments)
+        return dataset_class(root=str(root), split=split, **arguments)
     except ValueError:  # torchvision's own check of the name
         return None
     except Exception:
@@ -137,7 +137,7 @@ def _open_split(
 
 def _open(dataset_class: "type[VisionDataset]", root: Path, arguments: dict[str, Any]) -> "VisionDataset":
     try:
-        return dataset_class(str(root), **arguments)
+        return dataset_class(root=str(root), **arguments)
     except Exception as error:  # missing files, wrong arguments and the network raise anything
         remedy = "" if arguments.get("download") else "; data.download=true gets missing files"
         message = str(error).splitlines()[0] if str(error) else type(error).__name__

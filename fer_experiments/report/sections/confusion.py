@@ -1,11 +1,15 @@
 """The confusion matrix of every arm on test."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from fer_experiments.evaluation.confusion_figure import draw_confusion_matrix
+from fer_experiments.evaluation.confusion_figure import MAX_NUMBERED, draw_confusion_matrix
 from fer_experiments.report.figures.pictures import Picture, draw_picture
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.study_record import StudyRecord
+
+NAMED_PAIRS = 5  # of classes that are confused
 
 
 def build_values(context: ReportContext) -> Values | None:
@@ -13,16 +17,34 @@ def build_values(context: ReportContext) -> Values | None:
     if not pictures:
         return None
     class_count = max(len(result.classes) for result in context.record.results)
-    return {"confusions": pictures, "class_count": class_count}
+    is_large = class_count > MAX_NUMBERED  # the figure then grows no more
+    return {"confusions": pictures, "class_count": min(class_count, MAX_NUMBERED), "is_large": is_large}
 
 
 def draw_confusions(record: StudyRecord) -> list[Picture]:
-    """Return one matrix for each arm with results, summed over its seeds."""
+    """Return one matrix for each arm with results, summed over its seeds.
+
+    Of more classes than have numbers in the figure, the caption names the pairs that are confused most.
+    """
     pictures = []
     for arm in record.arms:
         results = record.results_of(arm)
         if results:
-            counts = np.sum([result.metrics["test"]["confusion"] for result in results], axis=0).tolist()
-            figure = draw_confusion_matrix(counts, results[0].classes)
-            pictures.append(draw_picture(figure, arm, f"{arm}: rows of the confusion matrix {counts}"))
+            counts = np.sum([result.metrics["test"]["confusion"] for result in results], axis=0)
+            classes = results[0].classes
+            figure = draw_confusion_matrix(counts.tolist(), classes)
+            if len(classes) <= MAX_NUMBERED:
+                pictures.append(draw_picture(figure, arm, f"{arm}: rows of the confusion matrix {counts.tolist()}"))
+            else:
+                caption = f"{arm}; confused most: {_name_most_confused(counts, classes)}"
+                pictures.append(draw_picture(figure, caption, f"Confusion matrix of {len(classes)} classes, {caption}"))
     return pictures
+
+
+def _name_most_confused(counts: np.ndarray, classes: Sequence[str]) -> str:
+    """Return "cat as dog (12), dog as cat (9)", the largest numbers outside the diagonal of counts (K, K)."""
+    wrong = counts * (1 - np.eye(len(counts), dtype=np.int64))
+    largest = np.argsort(-wrong, axis=None, kind="stable")[:NAMED_PAIRS]
+    pairs = [np.unravel_index(place, wrong.shape) for place in largest]
+    names = [f"{classes[true]} as {classes[predicted]} ({wrong[true, predicted]})" for true, predicted in pairs]
+    return ", ".join(names)

@@ -1,17 +1,25 @@
 """The images by class and part, and what their source was like."""
 
+from fer_experiments.enumeration import enumerate_names
 from fer_experiments.report.data_facts import DataFacts
 from fer_experiments.report.figures.pictures import load_picture
 from fer_experiments.report.section import ReportContext, Values
 
+MAX_OPEN = 20  # classes; the table of more is folded
+NAMED = 5  # largest and smallest classes in the title of a folded table
 MAX_LISTED = 50  # of the files that can't be read
 
 
 def build_values(context: ReportContext) -> Values:
     facts = context.facts
+    train = facts.images.get("train", {})
+    by_size = sorted(facts.classes, key=lambda name: -train.get(name, 0))
     alt = "Pairs of alike images that lie in different parts"
     return {
         "facts": facts,
+        "max_open": MAX_OPEN,
+        "largest": enumerate_names(by_size[:NAMED]),
+        "smallest": enumerate_names(by_size[::-1][:NAMED]),
         "problem": context.facts_problem,
         "source_facts": describe_source(facts),
         "near_duplicates": load_picture(context.folder / "near_duplicates.png", "", alt),

@@ -1,14 +1,22 @@
 """The scores of every arm on test, and the trainings without a result."""
 
+from math import isnan
 from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple
 
+from fer_experiments.enumeration import MAX_NAMED
 from fer_experiments.evaluation.scores import METRIC_TITLES
 from fer_experiments.report.figures.pictures import Picture, draw_picture
 from fer_experiments.report.figures.plots import dot_plot
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.study_record import StudyRecord
-from fer_experiments.report.tables import build_summary_table
+from fer_experiments.report.tables import build_recall_table, build_summary_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMED = 5  # classes of least and of most recall
 
 
 def build_values(context: ReportContext) -> Values:
@@ -17,8 +25,46 @@ def build_values(context: ReportContext) -> Values:
         "dots": draw_dots(record, findings) if record.results else None,
         "has_intervals": bool(findings.estimates),
         "table": build_summary_table(record),
+        "recalls": build_class_recalls(record),
         "unfinished": record.unfinished_trainings(),
     }
+
+
+class ClassRecalls(NamedTuple):
+    """The recalls of many classes.
+
+    extremes: (arm, its classes of least recall, those of most) as text; arms: of the columns of `rows`; rows: (class,
+    its recall by each arm as text), that of the first arm rising.
+    """
+
+    extremes: list[tuple[str, str, str]]
+    arms: list[str]
+    rows: list[tuple[str, list[str]]]
+
+
+def build_class_recalls(record: StudyRecord) -> ClassRecalls | None:
+    """Return the recalls of the classes; None if they are so few that the table of arms has them."""
+    table = build_recall_table(record)
+    if len(table) <= MAX_NAMED:
+        return None
+    table = table.sort_values(list(table.columns[:1]), kind="stable")
+    extremes = []
+    for arm in table.columns:
+        ordered = table[arm].dropna().sort_values(kind="stable")
+        extremes.append((arm, _describe_recalls(ordered[:NAMED]), _describe_recalls(ordered[::-1][:NAMED])))
+    rows = [
+        (str(name), [_format_recall(value) for value in row])
+        for name, row in zip(table.index, table.to_numpy(), strict=True)
+    ]
+    return ClassRecalls(extremes, list(table.columns), rows)
+
+
+def _describe_recalls(recalls: "pd.Series[float]") -> str:
+    return ", ".join(f"{name} {_format_recall(value)}" for name, value in recalls.items())
+
+
+def _format_recall(value: float) -> str:
+    return "" if isnan(value) else f"{value:.0%}"
 
 
 def draw_dots(record: StudyRecord, findings: Findings) -> Picture:

@@ -13,7 +13,12 @@ from fer_experiments.audit.finding import Finding
 from fer_experiments.audit.image_scores import ImageScorer
 from fer_experiments.audit.reference_training import get_or_train_reference_classifier
 from fer_experiments.balance import External
-from fer_experiments.data.class_folders import find_foreign_splits, list_class_folders, read_images
+from fer_experiments.data.class_folders import (
+    find_common_white_level,
+    find_foreign_splits,
+    list_class_folders,
+    read_images,
+)
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import GeneratedImages
 from fer_experiments.errors import ConfigError
@@ -29,17 +34,35 @@ def draw_external_images(
 ) -> GeneratedImages:
     """Draw needed = {class: images} from the folder by the run's seed; more of them contain fewer.
 
-    Images with a fault in balance.reject are left out, and others taken. Raises ConfigError if the folder can't be
-    read or has too few images.
+    Images with a fault in balance.reject are left out, and others taken. Identical ones are counted in a warning.
+    Raises ConfigError if the folder can't be read or has too few images.
     """
     files = list_class_folders(balance.synthetic, data.classes)
+    white_level = data.cache.white_level or find_common_white_level(
+        [file for label in needed for file in files.get(label, [])]
+    )
     rng = np.random.default_rng([settings.seed, RandomStream.EXTERNAL_IMAGES])
     chosen: list[Path] = []
+    labels: list[str] = []
     for label in data.classes:  # all of them, so that no class shifts the draws of another
         shuffled = [files.get(label, [])[place] for place in rng.permutation(len(files.get(label, [])))]
         if label in needed:
-            chosen += _choose(settings, data, balance, label, shuffled, needed[label])
-    return read_images(chosen, data.source.stored_channels, data.cache.images.shape[1])
+            chosen += _choose(settings, data, balance, label, shuffled, needed[label], white_level)
+            labels += [label] * needed[label]
+    images = read_images(chosen, labels, data.source.stored_channels, data.cache.images.shape[1], white_level)
+    _warn_about_copies(images, balance.synthetic)
+    return images
+
+
+def _warn_about_copies(images: GeneratedImages, folder: Path) -> None:
+    """Warn about images with the same pixels as an earlier one of their class."""
+    for label, count in images.counts().items():
+        of_class = images.images[images.labels == label]
+        copies = count - len({pixels.tobytes() for pixels in of_class})
+        if copies:
+            log.warning(
+                "balance.synthetic=%s: %d of %d images of %s are copies of others", folder, copies, count, label
+            )
 
 
 def check_external_images(
@@ -60,6 +83,7 @@ def check_external_images(
             generated=count,
             synthetic=str(balance.synthetic),
             manifest=_hash_images(of_class(), data.split.hash, foreign),
+            encoder=settings.encoder.describe(),
         )
         audit = audit_images(settings.audit_settings, data, audit, of_class, place, foreign)
         leakage = audit.checks.get("leakage", Finding("fail", f"The audit failed: {audit.problem}.", is_measured=False))
@@ -84,9 +108,28 @@ def _hash_images(images: GeneratedImages, split_hash: str, foreign_splits: list[
 
 
 def _choose(
-    settings: Settings, data: PreparedData, balance: External, label: str, files: list[Path], count: int
+    settings: Settings,
+    data: PreparedData,
+    balance: External,
+    label: str,
+    files: list[Path],
+    count: int,
+    white_level: float | None,
 ) -> list[Path]:
-    """Return the files of the first `count` images of the class without the faults that balance.reject names."""
+    """Return the files of the first `count` images of the class without the faults that balance.reject names.
+
+    Args:
+        settings: the configuration.
+        data: the real images.
+        balance: the strategy, with its folder and the faults.
+        label: the class.
+        files: its images, in the order in which they are taken.
+        count: how many are needed.
+        white_level: the value that is white in images of more than 8 bits.
+
+    Raises:
+        ConfigError: there are too few.
+    """
     where = f"balance.synthetic={balance.synthetic}"
     if len(files) < count:
         raise ConfigError(
@@ -102,7 +145,9 @@ def _choose(
     scored = 0
     while len(accepted) < count and scored < len(files):
         batch = files[scored : scored + SCORED_AT_ONCE]
-        is_faulty = score(read_images(batch, channels, side).images)[list(balance.reject)].any(axis=1)
+        is_faulty = score(read_images(batch, [label] * len(batch), channels, side, white_level).images)[
+            list(balance.reject)
+        ].any(axis=1)
         accepted += [file for file, faulty in zip(batch, is_faulty, strict=True) if not faulty]
         scored += len(batch)
     log.info("%s: %d of %d external images accepted; %d are needed", label, len(accepted), scored, count)

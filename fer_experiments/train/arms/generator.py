@@ -13,7 +13,7 @@ from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.options import build_option, find_changes, load_option
 from fer_experiments.train.settings import Settings
 
-SHARED_KEYS = {"image_size", "picture_epochs", "checkpoint_every", "kid_every", "checkpoint", "inception"}
+SHARED_KEYS = {"image_size", "picture_epochs", "checkpoint_every", "kid_every", "checkpoint"}
 
 
 def with_generator(arm: Arm, settings: Settings, keys: Mapping[str, Any] | None = None) -> Arm:

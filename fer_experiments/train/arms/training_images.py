@@ -14,6 +14,7 @@ from fer_experiments.data.injection import GENERATED, ORIGIN_TITLES
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.data.unused import draw_unused_images
+from fer_experiments.enumeration import MAX_NAMED
 from fer_experiments.errors import ConfigError
 from fer_experiments.random_streams import RandomStream
 from fer_experiments.train.arms.arm import Arm
@@ -165,11 +166,15 @@ def count_repeated(labels: np.ndarray, plan: TrainingPlan) -> dict[str, int]:
 
 
 def describe_counts(labels: np.ndarray, plan: TrainingPlan) -> str:
-    """Return "820 angry + 80 generated, 900 happy"."""
+    """Return "820 angry + 80 generated, 900 happy", or of many classes "6,170 of 100 classes + 800 generated"."""
     additions = {"generated": plan.added_from(GENERATED), "repeated": count_repeated(labels, plan)}
     additions |= {title: plan.added_from(origin) for origin, title in ORIGIN_TITLES.items()}
+    used = count_used(labels, plan)
+    if len(used) > MAX_NAMED:
+        totals = [f" + {sum(counts.values()):,} {kind}" for kind, counts in additions.items() if counts]
+        return f"{sum(used.values()):,} of {len(used)} classes{''.join(totals)}"
     parts = []
-    for name, number in count_used(labels, plan).items():
+    for name, number in used.items():
         extra = [f" + {counts[name]} {kind}" for kind, counts in additions.items() if counts.get(name)]
         parts.append(f"{number} {name}{''.join(extra)}")
     return ", ".join(parts)

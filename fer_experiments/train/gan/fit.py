@@ -14,6 +14,7 @@ from fer_experiments.balance.sampling import repeat_small_classes
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
+from fer_experiments.enumeration import enumerate_names
 from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.gan import GANConfig, GeneratorConfig
 from fer_experiments.gan.build import build_generator
@@ -127,8 +128,8 @@ def gan_datamodule(settings: Settings, data: PreparedData, places: np.ndarray, s
 
 
 def describe_gan(gan: GeneratorConfig, classes: list[str]) -> str:
-    """Return "GAN of angry, happy"."""
-    return f"{gan.noun} of {', '.join(classes)}"
+    """Return "GAN of angry, happy", or of many classes the first."""
+    return f"{gan.noun} of {enumerate_names(classes)}"
 
 
 def chosen_checkpoint(gan: GeneratorConfig, folder: Path) -> Path:

@@ -10,6 +10,7 @@ from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import is_complete
 from fer_experiments.distributed import on_rank_zero
+from fer_experiments.enumeration import enumerate_names
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GeneratorConfig
 from fer_experiments.gan.trained import TrainedGenerator
@@ -124,5 +125,5 @@ def _load_pretrained(gan: GeneratorConfig, path: Path, data: PreparedData, neede
 
 
 def _log_written(name: str, written: dict[str, int], folder: Path) -> None:
-    counts = ", ".join(f"{count} of {label}" for label, count in written.items())
-    log.info("%s: images written to %s: %s", name, folder / SYNTHETIC_FOLDER, counts)
+    counts = enumerate_names([f"{count} of {label}" for label, count in written.items()])
+    log.info("%s: %d images written to %s: %s", name, sum(written.values()), folder / SYNTHETIC_FOLDER, counts)

@@ -13,6 +13,7 @@ from fer_experiments.atomic_write import atomic_write
 from fer_experiments.data.dataset import ImageDataset
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
+from fer_experiments.enumeration import enumerate_names
 from fer_experiments.gan import GANConfig, GeneratorConfig
 from fer_experiments.gan.health import GAN_ADVICE, Advice, Health, examine_gan
 from fer_experiments.gan.trained import TrainedGenerator
@@ -53,7 +54,7 @@ def write_health(
         advice=advice,
     )
     for alarm in health.alarms:
-        log.warning("%s of %s: %s: %s", gan.noun, ", ".join(generator.classes), alarm.name, alarm.message)
+        log.warning("%s of %s: %s: %s", gan.noun, enumerate_names(generator.classes), alarm.name, alarm.message)
     with atomic_write(folder / HEALTH_FILE) as temporary:
         temporary.write_text(json.dumps(asdict(health), indent=1))
     return health

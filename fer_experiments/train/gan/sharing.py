@@ -29,7 +29,7 @@ VERSION = 1  # of the training and of the kept files; a new version trains anew
 KEPT_FILES = (HEALTH_FILE, "samples/*.png", "checkpoints/*.ckpt")
 KEPT_IN_CHECKPOINTS = ("pytorch-lightning_version", "epoch", "global_step", "hyper_parameters")
 NOT_HASHED = {"pretrained", "target_class", "checkpoint_every"}
-NOT_HASHED_WITHOUT_KID = {"inception", "checkpoint"}  # they matter only if gan.kid_every is set
+NOT_HASHED_WITHOUT_KID = {"checkpoint"}  # it matters only if gan.kid_every is set
 
 
 def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) -> str:
@@ -40,7 +40,9 @@ def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) 
     gan = settings.gan
     if gan.kid_every is None and data.source.bottleneck == gan.image_size:  # the size that its images have anyway
         data = replace(data, source=data.source.model_copy(update={"bottleneck": None}))
-    reference = settings.reference_classifier.fingerprint_values("checkpoint_every") if gan.kid_every else None
+    features = None
+    if gan.kid_every:
+        features = [settings.reference_classifier.fingerprint_values("checkpoint_every"), settings.encoder.describe()]
     return training_fingerprint(
         settings.trainer,
         data,
@@ -50,7 +52,7 @@ def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) 
         ckpt_path=settings.ckpt_path,
         version=VERSION,
         gan=gan.model_dump(exclude=NOT_HASHED if gan.kid_every else NOT_HASHED | NOT_HASHED_WITHOUT_KID),
-        reference_classifier=reference,
+        reference_classifier=features,
         classes=classes,
         **({} if gan.module_target is None else {"code": _hash_source(gan.module_target)}),
         clean_split=data.split.clean_hash,

@@ -120,7 +120,15 @@ def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) ->
     )
     rest = SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
     seconds = None if step is None else step * steps + rest
-    return PlannedTraining(describe_gan(gan, classes), gan.image_size, gan.batch_size, steps, seconds, is_gan=True)
+    return PlannedTraining(
+        describe_gan(gan, classes),
+        gan.image_size,
+        gan.batch_size,
+        steps,
+        seconds,
+        is_gan=True,
+        generated=sum(needed.values()),
+    )
 
 
 def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> PlannedTraining:

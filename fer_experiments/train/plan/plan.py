@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fer_experiments.runs.status import format_duration
 
+MAX_ROWS = 20  # classes in the table
 FEW_TRAINING, FEW_TEST = 20, 10  # images of a class, below which the plan says so
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
@@ -20,6 +21,7 @@ class PlannedTraining:
         steps: of one training.
         seconds: that all of them take with one seed, with what is done before and after their steps; None: not known.
         is_gan: whether it is a GAN's.
+        generated: how many images it makes, for all classes together.
     """
 
     name: str
@@ -28,9 +30,11 @@ class PlannedTraining:
     steps: int
     seconds: float | None
     is_gan: bool = False
+    generated: int = 0
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.steps:,} steps of {self.batch_size} at {self.image_size} pixels"
+        images = f", to make {self.generated:,} images" if self.generated else ""
+        return f"{self.name}, {self.steps:,} steps of {self.batch_size} at {self.image_size} pixels{images}"
 
 
 @dataclass(frozen=True)
@@ -75,15 +79,29 @@ class Plan:
             yield f"faster: {sentence}"
 
     def _count_lines(self) -> Iterator[str]:
-        """Give a table of the images of each class and part; small classes are marked."""
-        classes = list(self.counts["train"])
+        """Give a table of the images of each class and part; small classes are marked.
+
+        Of more than MAX_ROWS classes it has the largest and the smallest ones.
+        """
+        train = self.counts["train"]
+        classes = list(train)
+        omitted = len(classes) - MAX_ROWS
+        if omitted > 0:
+            classes = sorted(classes, key=lambda name: -train[name])
+            classes = [*classes[: MAX_ROWS // 2], *classes[-MAX_ROWS // 2 :]]
         first = max(map(len, (*classes, "class")))
         yield f"{'class':{first}}  " + "  ".join(f"{title:>10}" for title in PARTS.values())
-        for name in classes:
+        for place, name in enumerate(classes):
+            if omitted > 0 and place == MAX_ROWS // 2:
+                yield f"... {omitted} classes between"
             numbers = {part: self.counts[part].get(name, 0) for part in PARTS}
             few = numbers["train"] < FEW_TRAINING or numbers["test"] < FEW_TEST
             mark = "  few: see the warnings of the report" if few else ""
             yield f"{name:{first}}  " + "  ".join(f"{number:>10,}" for number in numbers.values()) + mark
+        if omitted > 0:
+            sums = [sum(self.counts[part].values()) for part in PARTS]
+            title = f"all {len(train)}"
+            yield f"{title:{first}}  " + "  ".join(f"{number:>10,}" for number in sums)
 
     def _describe_time(self) -> str:
         """Return "about 30 s a seed; 1 min 30 s for 3 seeds, 10 min for 20"."""

@@ -13,12 +13,13 @@ from fer_experiments.gan.sampling import sample
 from fer_experiments.trainer.loggers.pictures import log_picture
 
 GRID_IMAGES, GRID_COLUMNS = 64, 8
+MANY_CLASSES, IMAGES_OF_MANY, MANY_COLUMNS = 16, 4, 20  # of more classes 4 images each, those of 5 classes in a row
 
 
 class SampleGrid(lightning.Callback):
     """Write samples/epoch_0100.png at the given epochs (counted from 1) and after the last one.
 
-    The grid of a conditional GAN has as many rows of each class, all from the same noise.
+    The grid of a conditional GAN has as many images of each class, all from the same noise.
     """
 
     def __init__(self, folder: Path, epochs: list[int], stored_channels: int) -> None:
@@ -41,7 +42,8 @@ class SampleGrid(lightning.Callback):
         if not trainer.is_global_zero:
             return
         images = torch.from_numpy(sample_grid(pl_module, self.stored_channels))
-        grid = make_grid(images.permute(0, 3, 1, 2).float() / 255, nrow=GRID_COLUMNS, padding=2)
+        columns = GRID_COLUMNS if len(_classes_of(pl_module) or ()) <= MANY_CLASSES else MANY_COLUMNS
+        grid = make_grid(images.permute(0, 3, 1, 2).float() / 255, nrow=columns, padding=2)
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(self._file(epoch)) as temporary:
             save_image(grid, temporary)
@@ -51,12 +53,18 @@ class SampleGrid(lightning.Callback):
 def sample_grid(module: lightning.LightningModule, stored_channels: int) -> np.ndarray:
     """Return (N, S, S, stored_channels) uint8: GRID_IMAGES of one class, or of every class as many full rows.
 
-    module: has `sample`, and among its hyperparameters `classes`, their names, or None if it is not conditional.
+    Of more than MANY_CLASSES classes it has IMAGES_OF_MANY each. module: has `sample`, and among its hyperparameters
+    `classes`, their names, or None if it is not conditional.
     """
-    hyperparameters: Any = module.hparams
-    classes = hyperparameters["classes"]
+    classes = _classes_of(module)
     if classes is None:
         return sample(module, range(GRID_IMAGES), stored_channels)
     rows = max(1, GRID_IMAGES // GRID_COLUMNS // len(classes))
-    seeds = range(rows * GRID_COLUMNS)
+    seeds = range(rows * GRID_COLUMNS if len(classes) <= MANY_CLASSES else IMAGES_OF_MANY)
     return np.concatenate([sample(module, seeds, stored_channels, n) for n in range(len(classes))])
+
+
+def _classes_of(module: lightning.LightningModule) -> list[str] | None:
+    hyperparameters: Any = module.hparams
+    classes: list[str] | None = hyperparameters["classes"]
+    return classes
