@@ -22,7 +22,8 @@ STOREYS = (
     {"report"},
     {"train"},
 )
-BESIDE = {"classifier": {"balance"}}  # within a storey: a classifier is built for the plan of a strategy
+# Within a storey: a classifier is built for the plan of a strategy, and one of timm's networks is an encoder as well.
+BESIDE = {"classifier": {"balance"}, "encoder": {"classifier"}}
 GROUND_FLOOR = {
     "atomic_write",
     "checkpoint_code",

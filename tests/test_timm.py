@@ -182,7 +182,7 @@ def test_timm_that_is_missing_is_named(monkeypatch):
         return real_import(name, *arguments, **keywords)
 
     monkeypatch.setattr(builtins, "__import__", fail)
-    with pytest.raises(ConfigError, match=r"needs timm; run pip install 'fer-experiments\[timm\]'"):
+    with pytest.raises(ConfigError, match=r"timm is not installed; run pip install 'fer-experiments\[timm\]'"):
         build()
 
 

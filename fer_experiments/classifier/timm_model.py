@@ -90,6 +90,11 @@ class TimmModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.model(self.standardize(self.resize(images)))
 
+    def features(self, images: Tensor) -> Tensor:
+        """images (B, 1 or C, S, S) in [0, 1] -> (B, D), the inputs of the last layer."""
+        model: Any = self.model
+        return model.forward_head(model.forward_features(self.standardize(self.resize(images))), pre_logits=True)
+
     def resize(self, images: Tensor) -> Tensor:
         """images (B, 1 or C, S, S) in [0, 1] -> (B, C, side, side) in [0, 1]."""
         if images.shape[-1] != self.side:  # antialias gives Pillow's cubic, by which timm trains, also for larger sides
@@ -101,7 +106,7 @@ def _import_timm() -> Any:
     try:
         import timm
     except ImportError:
-        raise ConfigError("classifier=timm: needs timm; run pip install 'fer-experiments[timm]'") from None
+        raise ConfigError("timm is not installed; run pip install 'fer-experiments[timm]'") from None
     return timm
 
 
