@@ -51,7 +51,7 @@ class FolderAuditRecord(JSONRecord):
         synthetic: the folder.
         split, split_hash: the split.csv that it was audited against.
         generated: how many images there are.
-        encoder: the network in whose features images were compared.
+        encoder: the network in whose features images were compared; "" in the records of earlier versions.
         headline: means over the classes, weighted by their generated images, and the usefulness.
         learned_from_generated, learned_from_real: metrics on validation of a classifier that was trained on the
             generated images alone, and of the reference classifier; {"not_measured": reason} if it was not trained.
@@ -66,7 +66,7 @@ class FolderAuditRecord(JSONRecord):
     split: str
     split_hash: str
     generated: int
-    encoder: str
+    encoder: str = ""
     headline: Headline
     learned_from_generated: dict[str, Any]
     learned_from_real: dict[str, Any]
