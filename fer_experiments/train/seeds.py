@@ -46,7 +46,7 @@ def choose_workers(trainer: TrainerConfig, seeds: int) -> int:
 
     That is one for each thread that this process may use and each WORKER_BYTES of memory, because trainings of few
     images use one core better than several; on a GPU also one for each WORKER_BYTES that are free there, up to
-    MAX_GPU_WORKERS, because one training leaves it idle between its small steps (.github/docs/speed.md).
+    MAX_GPU_WORKERS, because one training leaves it idle between its small steps (.github/docs/size.md).
     """
     if trainer.is_distributed or trainer.device_type not in ("cpu", "cuda"):
         return 1

@@ -26,7 +26,7 @@ from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format
 from fer_experiments.train.plan.step_seconds import Build, get_or_measure_step_seconds
 from fer_experiments.train.settings import Settings
 
-CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md)
+CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md, size.md)
 MIN_GAN_STEPS = 1000  # fewer are not advised: a GAN that starts from noise is not trained then (gan/health.py)
 MIN_STEPS = 100  # of a training whose steps are worth timing
 FORWARD_SHARE = 1 / 3  # of a training step's time, that a forward pass takes
