@@ -15,7 +15,7 @@ from fer_experiments import __main__ as command_line
 from fer_experiments.atomic_write import PARTIAL_PREFIX, atomic_write, atomic_write_files, remove_partial
 from fer_experiments.errors import StorageError
 from fer_experiments.evaluation.result import Result
-from fer_experiments.train.dcgan import TrainDCGAN
+from fer_experiments.train.generator import TrainGenerator
 from tests.conftest import TINY_FACES
 
 
@@ -140,7 +140,7 @@ def test_an_error_that_ends_a_job_is_reported_in_a_line(tmp_path, monkeypatch, c
     def broken(*_):
         raise error
 
-    monkeypatch.setattr(TrainDCGAN, "run", broken)
+    monkeypatch.setattr(TrainGenerator, "run", broken)
     code, line = run_in_process(["train=dcgan", *TINY_FACES], tmp_path, monkeypatch, capsys)
     assert message in line
     assert code == status

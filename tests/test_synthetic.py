@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from fer_experiments.audit.record import AuditRecord
 from fer_experiments.data.faults import FAULTS
 from fer_experiments.data.synthetic import (
     COLUMNS,
@@ -15,6 +16,7 @@ from fer_experiments.data.synthetic import (
     write_synthetic,
 )
 from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.result import Result
 
 SPLIT = "0123456789abcdef"
 
@@ -223,3 +225,13 @@ def test_dropped_images_have_a_row_and_no_file(tmp_path):
 def test_images_without_scores_cant_be_rejected(folder, scored):
     with pytest.raises(ConfigError, match=r"not scored, so balance\.reject=\['memorised'\] can't choose"):
         read_synthetic(folder, {"dog": 1}, SPLIT, 3, ["memorised"])
+
+
+def test_no_more_than_the_distinct_images_are_made_and_these_are_repeated(run):
+    folder = run("train=cnn", "balance=dcgan", "balance.add=8", "balance.distinct=3", "classifier.epochs=1")
+    assert len([*folder.glob("gan/synthetic/*/*.png")]) == 3
+    table = pd.read_csv(folder / "training.csv")
+    uses = table.loc[table["origin"] == "generated", "times"]
+    assert sorted(uses) == [2, 3, 3]
+    assert Result.load(folder).generated == {"angry": 8}
+    assert AuditRecord.load(folder / "gan").generated == 3

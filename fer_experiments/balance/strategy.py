@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from fer_experiments.data.injection import Injection, Origin
+from fer_experiments.data.injection import GENERATED, Injection, Origin
 from fer_experiments.strict_config import StrictConfig
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ class Strategy(StrictConfig, ABC):
     @abstractmethod
     def plan(self, labels: np.ndarray, seed: int) -> TrainingPlan:
         """Plan for labels (N,), the class names of the training part. The same seed gives the same plan."""
+
+    def count_generated(self, labels: np.ndarray, seed: int) -> dict[str, int]:
+        """Return {class: generated images that the plan for labels (N,) uses}, those that it repeats once."""
+        return self.plan(labels, seed).added_from(GENERATED)
 
     def interpolate(self, images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """images (N, S, S, C) uint8, labels (N,) of the training part -> new images (M, S, S, C) uint8, labels (M,).

@@ -6,7 +6,6 @@ from pathlib import Path
 from fer_experiments.audit.audit_generated import audit_generated
 from fer_experiments.audit.rejection import Rejection
 from fer_experiments.balance import External, Generate
-from fer_experiments.data.injection import GENERATED
 from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.train.arms.arm import Arm
@@ -29,7 +28,7 @@ def audit_arms(
     rejection = Rejection.from_strategies(arm.balance for arm in arms.values() if arm.balance.needs_generated_images)
     gan_data = leak_to_gan(data) if leak else data
     for folder, arm in arms.items():
-        planned = arm.balance.plan(data.split.labels("train"), settings.seed).added_from(GENERATED)
+        planned = arm.balance.count_generated(data.split.labels("train"), settings.seed)
         if arm.balance.needs_generated_images:
             counts |= Counter(planned)
         elif isinstance(arm.balance, External):

@@ -29,8 +29,7 @@ def count_generated_images(settings: Settings, data: PreparedData, arms: Iterabl
     """Return {class: generated images} that are enough for every one of the arms."""
     needed: Counter[str] = Counter()
     for arm in arms:
-        planned = arm.balance.plan(data.split.labels("train"), settings.seed).added_from(GENERATED)
-        needed |= Counter(planned)  # the larger of both
+        needed |= Counter(arm.balance.count_generated(data.split.labels("train"), settings.seed))  # the larger of both
     return dict(needed)
 
 
@@ -136,14 +135,15 @@ def load_generated(data: PreparedData, arm: Arm, plan: TrainingPlan, synthetic: 
     """Load the planned generated images from balance.synthetic, or from the folders of the run's GANs."""
     assert isinstance(arm.balance, Generate)
     reject, channels, split_hash = arm.balance.reject, data.source.stored_channels, data.split.hash
-    if arm.balance.synthetic is not None:
-        return read_synthetic(arm.balance.synthetic, plan.added, split_hash, channels, reject)
-    return GeneratedImages.join(
+    folders = synthetic if arm.balance.synthetic is None else dict.fromkeys(plan.added, arm.balance.synthetic)
+    distinct = GeneratedImages.join(
         [
-            read_synthetic(synthetic[label], {label: count}, split_hash, channels, reject)
-            for label, count in plan.added.items()
+            read_synthetic(folders[label], {label: count}, split_hash, channels, reject)
+            for label, count in arm.balance.limit(plan.added).items()
         ]
     )
+    places = [np.resize(np.flatnonzero(distinct.labels == label), count) for label, count in plan.added.items()]
+    return distinct.take(np.concatenate(places))
 
 
 def interpolate(settings: Settings, data: PreparedData, arm: Arm, size: int) -> GeneratedImages:

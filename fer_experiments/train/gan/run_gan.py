@@ -5,7 +5,6 @@ from pathlib import Path
 
 from fer_experiments.audit.audit_generated import audit_generated
 from fer_experiments.audit.rejection import Rejection
-from fer_experiments.data.injection import GENERATED
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
 from fer_experiments.runs.data_files import write_data_files
@@ -30,7 +29,7 @@ def run_gan(settings: Settings, folder: Path) -> None:
 
 def choose_images(settings: Settings, data: PreparedData) -> dict[str, int]:
     """Return {class: images to write}: what balance needs of the class, or of all classes for a conditional GAN."""
-    needed = settings.balance.plan(data.split.labels("train"), settings.seed).added_from(GENERATED)
+    needed = settings.balance.count_generated(data.split.labels("train"), settings.seed)
     if settings.gan.conditional:
         return needed or dict.fromkeys(data.classes, DEFAULT_COUNT)
     label = choose_target_class(settings, data)
