@@ -8,7 +8,7 @@ from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.plan import make_plan, step_seconds
 from fer_experiments.train.plan.plan import Plan, PlannedTraining, format_rough_duration
 from fer_experiments.train.run import run_job
-from tests.conftest import TINY_FACES, TINY_NETWORKS
+from tests.conftest import TINY_FACES, TINY_NETWORKS, write_images
 
 COUNTS = {"train": {"cat": 820, "dog": 12}, "valid": {"cat": 90, "dog": 2}, "test": {"cat": 1000, "dog": 5}}
 GAN = PlannedTraining("GAN of dog", 64, 64, 3900, 500.0)
@@ -147,3 +147,21 @@ def test_plan_only_trains_nothing(compose, tmp_path, caplog):
     assert "each seed trains" in caplog.text or "to train: " in caplog.text
     assert not (tmp_path / "status.json").exists()
     assert not [*tmp_path.glob("seed_*")]
+
+
+@pytest.mark.parametrize(
+    ("side", "balance", "advice"),
+    [
+        (28, "dcgan", "gan.image_size=32 classifier.image_size=32"),
+        (28, "oversample", "classifier.image_size=32"),
+        (48, "dcgan", "classifier.image_size=48"),
+        (64, "dcgan", None),
+    ],
+)
+def test_sizes_to_which_images_are_enlarged_are_named(read, tmp_path, side, balance, advice):
+    for seed, name in enumerate(("cat", "dog")):
+        write_images(tmp_path / "pets" / name, 20 + 9 * seed, (side, side), seed=seed)
+    config = read("data=folder", f"data.root={tmp_path / 'pets'}", "train=cnn", f"balance={balance}", "trainer=smoke")
+    share = f"{max(side, 32) ** 2 / 64**2:.0%}"
+    expected = f"the images have {side} pixels and are enlarged; with {advice} a step takes about {share} of the time"
+    assert config.train.plan(config).advice == (() if advice is None else (expected,))

@@ -22,7 +22,7 @@ SPLIT = "0123456789abcdef"
 
 @pytest.fixture(scope="module")
 def trained() -> TrainedGenerator:
-    return TrainedGenerator(Generator(4, 2, 1, 32).eval(), ("cat",), SPLIT, "checkpoint", 1)
+    return TrainedGenerator(Generator(4, 2, 1, 32).eval(), ("cat",), False, SPLIT, "checkpoint", 1)
 
 
 class Scorer:

@@ -28,6 +28,8 @@ from fer_experiments.train.settings import Settings
 
 CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md, size.md)
 MIN_GAN_STEPS = 1000  # fewer are not advised: a GAN that starts from noise is not trained then (gan/health.py)
+GAN_SIZES = (32, 64, 128)
+MAX_SHARE = 0.75  # of the pixels, up to which a smaller size is advised
 MIN_STEPS = 100  # of a training whose steps are worth timing
 FORWARD_SHARE = 1 / 3  # of a training step's time, that a forward pass takes
 # Seconds beside the steps, as they were measured on two cores of an AMD EPYC: of a GAN its checkpoints, pictures and
@@ -51,7 +53,7 @@ def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
         trainings=[*gans, *_join_alike(classifiers)],
-        advice=advice,
+        advice=(*_advise_sizes(settings, data, bool(gans)), *advice),
     )
 
 
@@ -185,6 +187,23 @@ def _join_alike(trainings: list[PlannedTraining]) -> list[PlannedTraining]:
         name = group[0].name if len(group) == 1 else f"{len(group)} classifiers ({names})"
         joined.append(replace(group[0], name=name, seconds=total))
     return joined
+
+
+def _advise_sizes(settings: Settings, data: PreparedData, trains_gan: bool) -> tuple[str, ...]:
+    """Return which smaller sizes would do, where images are enlarged. trains_gan: whether a generator is trained."""
+    side = data.cache.images.shape[1]
+    sizes = {
+        "gan.image_size": (settings.gan.image_size, next((size for size in GAN_SIZES if size >= side), side)),
+        "classifier.image_size": (settings.classifier.image_size, max(side, GAN_SIZES[0])),
+    }
+    if not trains_gan:
+        del sizes["gan.image_size"]
+    smaller = {key: (size, enough) for key, (size, enough) in sizes.items() if enough**2 <= MAX_SHARE * size**2}
+    if not smaller:
+        return ()
+    keys = " ".join(f"{key}={enough}" for key, (_, enough) in smaller.items())
+    share = max(enough**2 / size**2 for size, enough in smaller.values())
+    return (f"the images have {side} pixels and are enlarged; with {keys} a step takes about {share:.0%} of the time",)
 
 
 def _advise_conditional(
