@@ -261,7 +261,9 @@ def source(name: str, /, **keys: Any) -> Any:
 def group_config(group: str, option: str, **keys: Any) -> Any:
     """The object of conf/GROUP/OPTION.yaml, a file that builds on no other than base, with other keys."""
     files = [CONF_DIR / group / f"{file}.yaml" for file in ("base", option)]
-    node = OmegaConf.to_container(OmegaConf.merge(*map(OmegaConf.load, filter(Path.is_file, files))), resolve=True)
+    node = OmegaConf.to_container(
+        OmegaConf.merge(*map(OmegaConf.load, filter(Path.is_file, files))), resolve=group == "data"
+    )
     assert isinstance(node, dict)
     node.pop("defaults", None)
     return build_config(group, node | keys)

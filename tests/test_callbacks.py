@@ -178,7 +178,9 @@ def test_accumulated_gradients_make_fewer_steps_of_a_classifier(run, tmp_path):
 )
 def test_gradients_of_a_gan_cant_be_accumulated(read, job):
     config = read(*job, "+trainer.accumulate_grad_batches=2")
-    with pytest.raises(ConfigError, match=r"trainer\.accumulate_grad_batches=2: \S+ trains a GAN, which updates two"):
+    with pytest.raises(
+        ConfigError, match=r"trainer\.accumulate_grad_batches=2: \S+ trains a generator, and a GAN updates two"
+    ):
         config.train.check(config)
 
 

@@ -58,7 +58,7 @@ def test_what_cant_begin_from_a_checkpoint_is_refused(run, tmp_path):
     refuses(r"can't be continued from .*; give checkpoints/last\.ckpt of the run", path=tmp_path / "text.ckpt")
     refuses(r"can't be continued from \(KeyError", path=folder / "checkpoints" / "best.ckpt")
     refuses(r"a study trains every arm from random weights", job=["train=study"])
-    refuses(r"with gan\.pretrained=.* no GAN is trained", job=[*GAN, f"gan.pretrained={checkpoint}"])
+    refuses(r"with gan\.pretrained=.* nothing is trained", job=[*GAN, f"gan.pretrained={checkpoint}"])
 
 
 def test_a_schedule_ends_with_the_training_of_its_checkpoint(run, tmp_path):

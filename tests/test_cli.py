@@ -31,7 +31,7 @@ def test_help_answers_at_once(tmp_path):
         done = command_in_new_process("--help", where=tmp_path)
         taken.append(time.monotonic() - started)
     assert "fer_experiments - do generated images help" in done.stdout
-    assert "\n  train: cnn, dcgan, evaluate, joint, study\n" in done.stdout
+    assert "\n  train: cnn, dcgan, diffusion, evaluate, joint, study\n" in done.stdout
     assert "\n  python -m fer_experiments train=joint " in done.stdout
     assert 'eval "$(fer-experiments -sc install=bash)"' in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 120

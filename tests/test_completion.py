@@ -30,7 +30,7 @@ def shell(tmp_path):
 @pytest.mark.parametrize(
     ("line", "shell_name", "suggestions"),
     [
-        ("gan=", "bash", "gan=conditional gan=dcgan gan=recipe"),
+        ("joint=", "bash", "joint=acgan joint=adc joint=ecgan"),
         ("-m gan=recipe gan.ep", "bash", "gan.epochs="),
         ("data=folder data.ro", "zsh", "data.root="),
         ("experiment=pap", "fish", "experiment=paper\nexperiment=paper_protocol"),

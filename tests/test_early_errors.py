@@ -62,9 +62,9 @@ CASES = {
     "it yourself",
     "train=evaluate": "checkpoint=null: train=evaluate measures a trained classifier; give "
     "checkpoint=multirun/RUN/checkpoints/best.ckpt",
-    "train=dcgan +trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches=2: train=dcgan trains a GAN, "
-    "which updates two networks in every batch; leave it out and use a larger gan.batch_size, or gan.pretrained for a "
-    "GAN that is trained already",
+    "train=dcgan +trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches=2: train=dcgan trains a "
+    "generator, and a GAN updates two networks in every batch; leave it out and use a larger gan.batch_size, or "
+    "gan.pretrained for a trained one",
     "reference_classifier.checkpoint=best": "reference_classifier.checkpoint=best: the reference classifier is always "
     "that of the last epoch; use last",
     "--resolve": "The --resolve flag can only be used in conjunction with --cfg or --help",

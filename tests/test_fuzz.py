@@ -89,7 +89,7 @@ def test_image_bytes(content, suffix, grayscale):
         (row,) = [row for _, row in cache.index.iterrows() if "odd" in row["path"]]
         assert bool(row["error"]) != bool(row["content_hash"])
         with suppress(ConfigError):
-            read_class_folders(root, ["a", "b"], 1 if grayscale else 3, 32)
+            read_class_folders(root, ["a", "b"], 1 if grayscale else 3, 32, None)
 
 
 GOOD_ROW = "3," + " ".join(["7"] * 48 * 48) + ",Training\n"

@@ -210,7 +210,7 @@ def test_a_study_takes_a_checkpoint_for_all_its_arms(run, checkpoint, caplog):
     assert [result.generated for result in record.results] == [{}, {"angry": 8}, {"angry": 8}]
     assert len(manifest_of(folder / "seed_0" / "gan")) == 8
     assert not (folder / "seed_0" / "gan" / "checkpoints").exists()
-    assert f"{checkpoint} (not trained here): images written to" in caplog.text
+    assert f"{checkpoint} (not trained here): 8 images written to" in caplog.text
     assert "<html" in (folder / "report.html").read_text()
 
 
@@ -323,6 +323,7 @@ def test_the_baseline_like_every_arm_has_the_runs_augment(run):
 
 ADDED_ORIGINS = {
     "dcgan": ["generated"],
+    "diffusion": ["generated"],
     "external": ["generated"],
     "smote": ["interpolated"],
     "copies": ["copied"],
@@ -355,6 +356,7 @@ def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run, tmp_path):
     assert results["smote"].generated == {}
     assert {verdict.arm for verdict in compute_findings(record, folder).arms if verdict.generated} == {
         "dcgan",
+        "diffusion",
         "external",
         "joint",
     }

@@ -111,7 +111,7 @@ def test_a_gan_s_return_value_is_in_its_history(compose, tmp_path):
         ),
         (
             ["train=dcgan"],
-            r"train=dcgan has nothing to maximize with gan\.kid_every=None .*use gan\.kid_every=25",
+            r"a generator has nothing to maximize with gan\.kid_every=None .*use gan\.kid_every=25",
         ),
         (
             ["train.arms=[none@leak]", "train.baseline=none@leak"],

@@ -23,6 +23,7 @@ from fer_experiments.report.tables import build_recall_table, build_summary_tabl
 from fer_experiments.train.arms.training_images import describe_counts
 from fer_experiments.train.gan.fit import describe_gan
 from fer_experiments.train.plan.plan import MAX_ROWS, Plan, PlannedTraining
+from tests.conftest import gan_config
 from tests.results import build_result, save_study, write_gan
 
 NAMES = [f"class_{number:02d}" for number in range(100)]
@@ -47,12 +48,12 @@ def test_up_to_ten_names_are_all_named_and_of_more_the_first_five():
 
 
 def test_logs_and_plans_are_short():
-    assert describe_gan(NAMES) == "GAN of class_00, class_01, class_02, class_03, class_04 and 95 more"
+    assert describe_gan(gan_config(), NAMES) == "GAN of class_00, class_01, class_02, class_03, class_04 and 95 more"
     labels = np.repeat(NAMES, 3)
     assert describe_counts(labels, TrainingPlan(np.arange(300))) == "300 of 100 classes"
     train = {name: 200 - number for number, name in enumerate(NAMES)}
     counts = {"train": train, "valid": dict.fromkeys(NAMES, 5), "test": dict.fromkeys(NAMES, 20)}
-    gan = PlannedTraining(describe_gan(NAMES), 32, 64, 422, 60.0, is_gan=True, generated=5000)
+    gan = PlannedTraining(describe_gan(gan_config(), NAMES), 32, 64, 422, 60.0, is_gan=True, generated=5000)
     lines = list(Plan(counts, [gan]).lines())
     assert len(lines) == 1 + MAX_ROWS + 1 + 1 + 2
     assert (lines[1].split()[0], lines[MAX_ROWS + 1].split()[0]) == ("class_00", "class_99")

@@ -39,7 +39,7 @@ from fer_experiments.strict_config import CONF_DIR
             "callbacks.early_stopping: there is no such key in callbacks=none; it is in callbacks=early_stopping",
         ),
         ("hydra.zzz", "hydra.zzz: has no value; write hydra.zzz=VALUE"),
-        ("gan=zzz", "gan=zzz: conf/gan/ has no zzz (it has conditional, dcgan, recipe)"),
+        ("gan=zzz", "gan=zzz: conf/gan/ has no zzz (it has conditional, custom, dcgan, diffusion, recipe)"),
         ("gan=[", "gan=[: can't be read: its brackets don't match"),
         ("gan=", "gan=: conf/gan/ has no file without a name (it has "),
         ("experiment=mine", "experiment=mine: conf/experiment/ has no mine (it has "),
