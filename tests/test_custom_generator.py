@@ -120,8 +120,33 @@ def test_an_arm_uses_it_and_a_second_generator_stands_beside_it(run, tmp_path):
             ConfigError,
             r"balance\.gan=vae: .*vae.*custom, dcgan, diffusion, recipe",
         ),
+        (
+            [
+                "train=study",
+                'train.arms=[none,"dcgan [balance.gan=custom, gan.module._target_=tests.own_generator.Lost]"]',
+            ],
+            ConfigError,
+            r"gan\.module\._target_=tests\.own_generator\.Lost\]: .*Lost: can't be imported",
+        ),
+        (
+            ["train=cnn", "balance=dcgan", "balance.gan=custom"],
+            ConfigError,
+            r"needs gan\.module\._target_; write 'dcgan \[gan",
+        ),
     ],
-    ids=["range", "diverging", "missing", "no_module", "key", "no_sample", "joint", "no_generator", "unknown"],
+    ids=[
+        "range",
+        "diverging",
+        "missing",
+        "no_module",
+        "key",
+        "no_sample",
+        "joint",
+        "no_generator",
+        "unknown",
+        "of_arm",
+        "no_target",
+    ],
 )
 def test_what_can_not_work_says_so(run, overrides, error, message):
     job = [] if any(text.startswith("train=") for text in overrides) else ["train=dcgan"]

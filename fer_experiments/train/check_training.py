@@ -27,6 +27,16 @@ def check_accumulation_of_gan(settings: Settings, name: str) -> None:
         )
 
 
+def check_generators(arms: Iterable[Arm]) -> None:
+    """Raise ConfigError if the generator that an arm has of its own can't be trained. Imports torch."""
+    for arm in arms:
+        if arm.gan is not None:
+            try:
+                arm.gan.check_with_torch()
+            except ConfigError as error:
+                raise ConfigError(f"{arm.name}: {error}") from None
+
+
 def check_study_starts_anew(settings: Settings) -> None:
     """Raise ConfigError if a study is to continue other trainings."""
     if settings.ckpt_path is not None:

@@ -10,7 +10,7 @@ from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.check_external import check_external
 from fer_experiments.train.arms.check_joint import check_joint
 from fer_experiments.train.arms.generator import with_generator
-from fer_experiments.train.check_training import check_accumulation
+from fer_experiments.train.check_training import check_accumulation, check_generators
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
@@ -27,6 +27,9 @@ class TrainCNN(Job):
         check_joint(settings, arm)
         check_external(arm)
         check_accumulation(settings, [arm])
+
+    def check_with_torch(self, settings: Settings) -> None:
+        check_generators([arm_of_run(settings)])
 
     def plan(self, settings: Settings) -> "Plan | None":
         from fer_experiments.train.plan.make_plan import plan_arms

@@ -10,7 +10,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.question import Question
 from fer_experiments.report.study_record import Growth, StudyRecord
 from fer_experiments.train.arms.compose import baseline_name, compose_arms
-from fer_experiments.train.check_training import check_accumulation, check_study_starts_anew
+from fer_experiments.train.check_training import check_accumulation, check_generators, check_study_starts_anew
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
@@ -74,7 +74,9 @@ class Study(Job, Question):
     def check_with_torch(self, settings: Settings) -> None:
         from fer_experiments.train.equal_cost import check_equal_cost
 
-        check_equal_cost(settings, compose_arms(self.arms, settings))
+        arms = compose_arms(self.arms, settings)
+        check_equal_cost(settings, arms)
+        check_generators(arms)
 
     def run(self, settings: Settings, folder: Path, plan: "Plan | None" = None) -> None:
         from fer_experiments.train.growing_study import grow_study

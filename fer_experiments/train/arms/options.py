@@ -18,7 +18,7 @@ MISSING = "???"
 
 def build_option(name: str, group: str, node: dict[str, Any]) -> Any:
     """Build the object of a group for the arm `name`. Raises ConfigError for a wrong key, or one that must be given."""
-    missing = next((key for key, value in node.items() if value == MISSING), None)
+    missing = next(iter(sorted(OmegaConf.missing_keys(node))), None)
     if missing is not None:
         arm = ArmName.parse(name).balance
         raise ConfigError(f"train.arms: {name}: needs {group}.{missing}; write '{arm} [{group}.{missing}=VALUE]'")
