@@ -11,6 +11,7 @@ from fer_experiments.conf_files import explain_unknown_option, list_groups
 from fer_experiments.override_syntax import format_override
 from fer_experiments.validation_errors import MAPPINGS, explain_unknown_key
 
+PACKAGE = "fer_experiments."
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
 EXISTING_KEY = re.compile(r"An item is already at '(.*)'")
 
@@ -55,6 +56,7 @@ def _explain_cause(cause: OmegaConfBaseException) -> str:
         example = format_override(f"{parent}={MAPPINGS[parent]}")
         return f"can't be set by itself; write all of {parent}, such as {example}"
     explanation = explain_unknown_key(str(cause.full_key), map(str, node))
-    if "_target_" in node and "did you mean" not in explanation:
-        explanation += f"; another argument of {node._get_node('_target_')} is added by +{cause.full_key}=VALUE"
+    target = str(node._get_node("_target_")) if "_target_" in node else PACKAGE
+    if not target.startswith(PACKAGE) and "did you mean" not in explanation:  # ours have all their keys in conf/
+        explanation += f"; another argument of {target} is added by +{cause.full_key}=VALUE"
     return explanation

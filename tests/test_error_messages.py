@@ -45,6 +45,11 @@ MISTAKES = [
         "",
     ),
     (
+        "train=diffusion gan.width=8",
+        ["gan.width: unknown key (keys here: batch_size,", "pretrained, target_class)"],
+        "train=diffusion gan.module.width=8",
+    ),
+    (
         "classifier.optimizer.amsgrad=true",
         ["added by +classifier.optimizer.amsgrad=VALUE"],
         "+classifier.optimizer.amsgrad=true",
