@@ -65,17 +65,7 @@ class Diffusion(lightning.LightningModule):
             ValueError: an argument is out of its range.
         """
         super().__init__()
-        levels = math.log2(image_size / INNER_SIZE)
-        if not levels.is_integer() or not 16 <= image_size <= 128:
-            raise ValueError(f"image_size={image_size}: must be 16, 32, 64 or 128")
-        if width % NORM_GROUPS or width < 1:
-            raise ValueError(f"width={width}: must be a multiple of {NORM_GROUPS}")
-        if not 1 <= sampling_steps <= 1000:
-            raise ValueError(f"sampling_steps={sampling_steps}: must be 1 to 1000")
-        if not 0 <= label_dropout < 1:
-            raise ValueError(f"label_dropout={label_dropout}: must be at least 0 and less than 1")
-        if num_classes is not None and guidance != 1 and not label_dropout:
-            raise ValueError(f"guidance={guidance}: needs label_dropout above 0, or be 1")
+        _check_arguments(num_classes, image_size, width, label_dropout, guidance, sampling_steps)
         try:
             from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
         except ImportError:
@@ -83,7 +73,7 @@ class Diffusion(lightning.LightningModule):
         self.num_classes, self.shape = num_classes, (channels, image_size, image_size)
         self.learning_rate, self.ema, self.label_dropout = learning_rate, ema, label_dropout
         self.guidance, self.sampling_steps, self.random_flip = guidance, sampling_steps, random_flip
-        steps_down = int(levels)
+        steps_down = int(math.log2(image_size / INNER_SIZE))
         network: Any = UNet2DModel(
             sample_size=image_size,
             in_channels=channels,
@@ -148,3 +138,19 @@ class Diffusion(lightning.LightningModule):
         both = self.average(torch.cat([images, images]), time, torch.cat([labels, none])).sample
         with_label, without_label = both.chunk(2)
         return without_label + self.guidance * (with_label - without_label)
+
+
+def _check_arguments(
+    num_classes: int | None, image_size: int, width: int, label_dropout: float, guidance: float, sampling_steps: int
+) -> None:
+    """Raise ValueError, which names the argument, if one is out of its range."""
+    if not math.log2(image_size / INNER_SIZE).is_integer() or not 16 <= image_size <= 128:
+        raise ValueError(f"image_size={image_size}: must be 16, 32, 64 or 128")
+    if width % NORM_GROUPS or width < 1:
+        raise ValueError(f"width={width}: must be a multiple of {NORM_GROUPS}")
+    if not 1 <= sampling_steps <= 1000:
+        raise ValueError(f"sampling_steps={sampling_steps}: must be 1 to 1000")
+    if not 0 <= label_dropout < 1:
+        raise ValueError(f"label_dropout={label_dropout}: must be at least 0 and less than 1")
+    if num_classes is not None and guidance != 1 and not label_dropout:
+        raise ValueError(f"guidance={guidance}: needs label_dropout above 0, or be 1")
