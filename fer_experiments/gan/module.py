@@ -1,6 +1,5 @@
 """Generator and discriminator as a LightningModule with manual optimization."""
 
-import math
 from typing import Any
 
 import lightning
@@ -8,12 +7,11 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from fer_experiments.errors import NonFiniteError
 from fer_experiments.evaluation.step_means import StepMeans
 from fer_experiments.gan.averaging import AveragedGenerator, has_finite_weights
 from fer_experiments.gan.config import GANConfig
 from fer_experiments.gan.diffaugment import random_flip
-from fer_experiments.gan.history import log_values
+from fer_experiments.gan.history import append_row, is_row_due, non_finite_error
 from fer_experiments.gan.networks import Discriminator, Generator
 from fer_experiments.gan.step import AdversarialObjective, adversarial_step
 
@@ -71,9 +69,8 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         self._step_means.add(self._update_networks(*batch))
         batch_size = len(batch[0]) * self.trainer.world_size
         self.follow_generator(batch_size, self.global_step // 2 * batch_size)
-        trainer: Any = self.trainer  # Lightning sets log_every_n_steps without declaring it
-        if trainer.is_last_batch or len(self._step_means) >= trainer.log_every_n_steps:
-            self.write_history()
+        if is_row_due(self.trainer, self._step_means):
+            append_row(self, self._step_means, "a loss of the GAN", self._remedy)
 
     def _update_networks(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         real = images * 2 - 1
@@ -95,24 +92,8 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
     def on_train_epoch_end(self) -> None:
         # No loss shows the last update of an epoch. This runs before a checkpoint is written: the last stays good.
         if not has_finite_weights(self):
-            self._raise_non_finite("a weight")
+            raise non_finite_error(self.trainer, "a weight of the GAN", self._remedy)
 
-    def write_history(self) -> None:
-        """Append the means over the steps since the last call to `history`, and log them, if there were any steps.
-
-        Each step's values would double the overhead of Lightning.
-        """
-        means = self._step_means.compute(lambda values: self.trainer.strategy.reduce(values, reduce_op="mean"))
-        if not means:
-            return
-        if not all(map(math.isfinite, means.values())):
-            self._raise_non_finite("a loss")
-        self.history.append({"step": self.global_step // 2, "epoch": self.current_epoch + 1, **means})
-        log_values(self, means)
-
-    def _raise_non_finite(self, name: str) -> None:
-        raise NonFiniteError(
-            f"{name} of the GAN is not finite in epoch {self.current_epoch + 1}; checkpoints/last.ckpt holds the last "
-            "good state, if one was due (gan.checkpoint_every). Try a smaller gan.learning_rate "
-            f"(now {self.gan.learning_rate}) or trainer.precision=32-true"
-        )
+    @property
+    def _remedy(self) -> str:
+        return f"a smaller gan.learning_rate (now {self.gan.learning_rate})"
