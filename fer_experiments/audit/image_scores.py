@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fer_experiments.audit.class_images import GENERATED, HELD_OUT, TRAIN, ClassImages
+from fer_experiments.audit.class_images import GENERATED, TRAIN, VALID, ClassImages
 from fer_experiments.audit.reference_classifier import ReferenceClassifier
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.evaluation.generated.memorisation import MIN_REAL_IMAGES, low_quantile
@@ -34,11 +34,11 @@ class ImageScorer:
     def __init__(self, data: PreparedData, reference: ReferenceClassifier, label: str, image_size: int) -> None:
         """Compute the thresholds. image_size: the side at which pixels are compared."""
         self._reference_images = _ReferenceImages(data, reference, label, image_size)
-        held_out = self._reference_images.scores(HELD_OUT)
+        held_out = self._reference_images.scores(VALID)
         self.calibrated_on = f"{len(held_out)} held-out images of {label}"
         if len(held_out) < MIN_REAL_IMAGES:
             rest = [_ReferenceImages(data, reference, name, image_size) for name in data.classes if name != label]
-            held_out = pd.concat([held_out, *(images.scores(HELD_OUT) for images in rest)])
+            held_out = pd.concat([held_out, *(images.scores(VALID) for images in rest)])
             self.calibrated_on = f"{len(held_out)} held-out images of all classes"
         self.thresholds = {score: _threshold(held_out[score]) for score in SCORE_OF_FAULT.values()}
 
