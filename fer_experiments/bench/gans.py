@@ -102,7 +102,7 @@ def _describe_held_out(audits: Sequence[AuditRecord]) -> str:
         if audit.held_out is not None:
             counts.setdefault(audit.held_out.source, []).append(audit.held_out.images)
     ranges = {source: sorted({min(images), max(images)}) for source, images in counts.items()}
-    return "; ".join(f"{' to '.join(map(str, ends))} {source}" for source, ends in sorted(ranges.items()))
+    return "; ".join(f"{' to '.join(f'{end:,}' for end in ends)} {source}" for source, ends in sorted(ranges.items()))
 
 
 def _format_cell(values: list[float]) -> str:
