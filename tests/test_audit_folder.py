@@ -216,10 +216,10 @@ class Headless(torch.nn.Module):
 def test_five_percent_of_real_images_have_each_fault(prepared):
     _, data, reference = prepared
     scorer = ImageScorer(data, reference, "flat", SIZE)
-    assert scorer.calibrated_on == "100 held-out images of flat"
+    assert scorer.calibrated_on == "100 validation images of flat"
     scores = scorer(stacked(draw_many("flat", 400, FRESH)))
     for fault in ("memorised", "off_class", "low_quality"):
-        assert scores[fault].mean() == pytest.approx(0.05, abs=0.06), fault  # of 100 held-out images, one place is 1 %
+        assert scores[fault].mean() == pytest.approx(0.05, abs=0.06), fault  # of 100 images, one place is 1 %
 
 
 def test_scores_notice_copies_images_of_another_class_and_noise(prepared):
@@ -239,13 +239,13 @@ def test_scores_notice_copies_images_of_another_class_and_noise(prepared):
     assert scores["low_quality"][20:].mean() >= 0.8
 
 
-def test_thresholds_of_a_class_with_few_held_out_images_come_from_all_classes(prepared):
+def test_thresholds_of_a_class_with_few_validation_images_come_from_all_classes(prepared):
     _, data, reference = prepared
     table = data.split.table
     valid = table.index[(table["split"] == "valid") & (table["label"] == "flat")]
     few = replace(data, split=replace(data.split, table=table.drop(valid[5:])))
     scorer = ImageScorer(few, reference, "flat", SIZE)
-    assert scorer.calibrated_on == "105 held-out images of all classes"
+    assert scorer.calibrated_on == "105 validation images of all classes"
     assert scorer(stacked(draw_many("steep", 10, FRESH)))["off_class"].mean() >= 0.8
 
 

@@ -157,7 +157,7 @@ def test_what_is_chosen_is_chosen_by_validation(reference):
     real = KIDToValidation(config.gan, data, classifier, ["angry"]).real
     assert {label: len(features) for label, features in real.items()} == {"angry": valid["angry"]}
     scorer = ImageScorer(data, classifier, "angry", 32)
-    assert scorer.calibrated_on == f"{sum(valid.values())} held-out images of all classes"
+    assert scorer.calibrated_on == f"{sum(valid.values())} validation images of all classes"
 
 
 def test_a_classifier_of_generated_images_is_measured_on_the_held_out_images_of_all_classes(reference):
