@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.evaluation.arm_comparisons import ArmPredictions
@@ -53,6 +54,16 @@ class Findings:
         content = {"question": question.model_dump(), **asdict(self)}
         with atomic_write(folder / VERDICT_FILE) as temporary:
             temporary.write_text(json.dumps(content, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Findings":
+        """Read what `save` wrote. Raises ValueError, which names the file, if it is missing or of another version."""
+        file = folder / VERDICT_FILE
+        try:
+            content = json.loads(file.read_bytes())
+            return TypeAdapter(cls).validate_python({key: content[key] for key in content if key != "question"})
+        except (OSError, ValueError, TypeError) as error:
+            raise ValueError(f"{file}: is not the verdict of a study: {error}") from None
 
 
 class _Training(NamedTuple):

@@ -64,19 +64,20 @@ def write_report(
 
 def _write_tables(record: StudyRecord, findings: Findings, out: Path) -> None:
     curves = build_curves_table(record, findings)
-    _write_csv(build_results_table(record), out / "comparison.csv")
+    write_csv(build_results_table(record), out / "comparison.csv")
     if len(curves):
-        _write_csv(curves, out / CURVES_FILE)
+        write_csv(curves, out / CURVES_FILE)
 
 
-def _write_csv(table: pd.DataFrame, file: Path) -> None:
+def write_csv(table: pd.DataFrame, file: Path) -> None:
+    """Write a table without its index. Raises StorageError."""
     with atomic_write(file) as temporary:
         table.to_csv(temporary, index=False, errors="surrogateescape")
 
 
 def _write_markdown(answer: str, summary: pd.DataFrame, findings: Findings, file: Path) -> None:
     """Write the answer, both tables, and a line for each verdict."""
-    parts = [answer, _format_markdown(summary), _format_markdown(build_comparisons_table(findings))]
+    parts = [answer, format_markdown(summary), format_markdown(build_comparisons_table(findings))]
     parts += [
         f"- {verdict.arm}: {verdict.verdict}. {verdict.explanation}" for verdict in sort_generated_first(findings.arms)
     ]
@@ -85,7 +86,8 @@ def _write_markdown(answer: str, summary: pd.DataFrame, findings: Findings, file
         temporary.write_text(markdown, encoding="utf-8", errors="surrogateescape")
 
 
-def _format_markdown(table: pd.DataFrame) -> str:
+def format_markdown(table: pd.DataFrame) -> str:
+    """Return a table without its index as Markdown; "" if it has no rows."""
     escaped = table.rename(columns=_escape_bars).map(lambda value: _escape_bars(str(value)))
     return escaped.to_markdown(index=False, disable_numparse=True) if len(escaped) else ""
 
