@@ -93,7 +93,8 @@ def format_table(points: Sequence[MapPoint]) -> str:
     rows = [
         {
             "data set": point.data_set,
-            "smallest class": f"{point.training_images} {point.smallest_class}",
+            "smallest class": point.smallest_class,
+            "training images": point.training_images,
             "augmentation": point.augmentation,
             "arm": point.arm,
             "seeds": point.seeds,

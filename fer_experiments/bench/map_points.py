@@ -196,8 +196,8 @@ def name_data_set(data: Mapping[str, Any], classes: Sequence[str]) -> str:
 
 def _read_question(studies: Sequence[FinishedStudy]) -> Question:
     """Return the question of all studies. Raises ValueError if they differ in the metric or the margin."""
-    first, *others = studies
-    for study in others:
+    first, *later = studies
+    for study in later:
         for key in ("metric", "margin"):
             values = [getattr(each.record.question, key) for each in (first, study)]
             if values[0] != values[1]:
