@@ -74,9 +74,9 @@ def test_a_training_adapts_its_probability_logs_it_and_keeps_it(tmp_path):
     assert model.adaptive_augmentation.probability.item() == 1  # four steps, of which a quarter is one
     assert model.history[0]["gan/augmentation_probability"] == 1
     trainer.save_checkpoint(tmp_path / "last.ckpt")
-    other = small_gan(**ADA)
-    other.load_state_dict(torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"])
-    assert other.adaptive_augmentation.probability.item() == 1
+    loaded = small_gan(**ADA)
+    loaded.load_state_dict(torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"])
+    assert loaded.adaptive_augmentation.probability.item() == 1
 
 
 # LeCam

@@ -15,13 +15,13 @@ from fer_experiments.bench.map_points import MapPoint, name_data_set, read_point
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.unused import draw_unused_images
 from fer_experiments.evaluation.question import Question
-from fer_experiments.report.findings import VERDICT_FILE, Findings, compute_findings
+from fer_experiments.report.findings import VERDICT_FILE, SavedVerdicts, compute_findings
 from fer_experiments.report.study_record import Growth, StudyRecord
 from fer_experiments.runs.status import Status
 from fer_experiments.runs.sweep_progress import SweepPlan, list_sweep_jobs
 from fer_experiments.train.arms.compose import compose_arms
 from tests.conftest import source
-from tests.results import build_study, write_job, write_study
+from tests.results import write_job, write_study
 
 SCORES = {"none": 0.6, "oversample": 0.8, "dcgan": 0.7, "real_images": 0.9}
 FER2013 = {"_target_": "fer_experiments.data.sources.FER2013", "root": "somewhere"}
@@ -48,7 +48,8 @@ def write_map_study(folder: Path, augment: str = "none", images: int = 5, **chan
 
 def test_verdicts_are_read_as_they_were_written(tmp_path):
     record = write_map_study(tmp_path / "study")
-    assert Findings.load(tmp_path / "study") == compute_findings(record, tmp_path / "study")
+    findings = compute_findings(record, tmp_path / "study")
+    assert SavedVerdicts.load(tmp_path / "study") == SavedVerdicts(findings.estimates, findings.arms, findings.images)
 
 
 def test_a_point_says_what_the_verdict_says(tmp_path):
@@ -150,9 +151,9 @@ def test_a_failed_training_is_named_and_leaves_its_study_on_the_map(tmp_path):
 
 
 def test_without_generated_images_there_is_no_map(tmp_path, capsys):
-    record = build_study({"none": {0: 0.5}}, [0])
+    record = write_study(tmp_path, {"none": {0: 0.5}}, [0])
     record.save(tmp_path)
-    Findings({}, [], [], [], {}, 20, []).save(tmp_path, Question())
+    compute_findings(record, tmp_path).save(tmp_path, record.question)
     write_job(tmp_path, train="study", data=FER2013)
     assert main([str(tmp_path), "--out", str(tmp_path / "map")]) == 2
     assert "no arm with generated images is compared with a simple one" in capsys.readouterr().err

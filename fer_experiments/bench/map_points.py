@@ -12,7 +12,7 @@ from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.comparison import Verdict
 from fer_experiments.evaluation.question import Question
 from fer_experiments.job_kinds import Trains
-from fer_experiments.report.findings import Findings
+from fer_experiments.report.findings import SavedVerdicts
 from fer_experiments.report.run_scan import RunScan, scan_runs
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.runs.run_config import RunConfig
@@ -58,7 +58,7 @@ class FinishedStudy:
 
     folder: Path
     record: StudyRecord
-    findings: Findings
+    verdicts: SavedVerdicts
     config: RunConfig
 
 
@@ -124,13 +124,13 @@ def _load_study(folder: Path, record: StudyRecord, config: RunConfig | None) -> 
         raise ValueError(f"{folder}: is left out, because the study is unfinished, with {seeds} seeds so far")
     if config is None:
         raise ValueError(f"{folder}: is left out, because without its folder .hydra its data set is not known")
-    return FinishedStudy(folder, record, Findings.load(folder), config)
+    return FinishedStudy(folder, record, SavedVerdicts.load(folder), config)
 
 
 def list_points(study: FinishedStudy) -> Iterator[MapPoint]:
     """Give a point for each arm with generated images that is compared with a simple arm, then for each ceiling."""
     best_simple_arm = None
-    for verdict in study.findings.arms:
+    for verdict in study.verdicts.arms:
         if not verdict.generated or not verdict.pairs:
             continue
         pair = verdict.pairs[0]
@@ -145,7 +145,7 @@ def list_points(study: FinishedStudy) -> Iterator[MapPoint]:
         )
     if best_simple_arm is None:
         return
-    means = {arm: estimate.mean for arm, estimate in study.findings.estimates.items()}
+    means = {arm: estimate.mean for arm, estimate in study.verdicts.estimates.items()}
     for arm in means:
         if any(result.added_real for result in study.record.results_of(arm)):
             difference = means[arm] - means[best_simple_arm]
@@ -165,7 +165,7 @@ def _describe_arm(study: FinishedStudy, arm: str, best_simple_arm: str, differen
         arm=_name_without_augment(arm),
         kind="generated",
         seeds=len(results),
-        test_images=study.findings.images,
+        test_images=study.verdicts.images,
         best_simple_arm=_name_without_augment(best_simple_arm),
         difference=100 * difference,
         low=None,

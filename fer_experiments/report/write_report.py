@@ -13,6 +13,7 @@ from fer_experiments.atomic_write import atomic_write
 from fer_experiments.progress import show_activity
 from fer_experiments.report.findings import Findings, compute_findings
 from fer_experiments.report.growth import describe_growth
+from fer_experiments.report.hard_images import HARD_IMAGES_FILE, build_hard_images_table
 from fer_experiments.report.page import write_page
 from fer_experiments.report.page_templates import REPORT_FILE
 from fer_experiments.report.sections.answer import describe_answer, describe_other_arms
@@ -36,7 +37,7 @@ def write_report(
 ) -> None:
     """Write comparison.csv, comparison.md, verdict.json and report.html; print the table and the answer.
 
-    If a number was swept, write curves.csv as well.
+    If a number was swept, write curves.csv as well; if no classifier gets some test images right, hard_images.csv.
 
     Args:
         record: the study.
@@ -56,15 +57,20 @@ def write_report(
         )
         answer = " ".join(filter(None, sentences))
         findings.save(out, record.question)
-        _write_tables(record, findings, out)
+        _write_tables(record, findings, folder, out)
         _write_markdown(answer, summary, findings, out / "comparison.md")
         write_page(record, findings, folder, out, sweeps)
     _print_table(build_console_table(record, findings), _describe_table(record), answer, out / REPORT_FILE)
 
 
-def _write_tables(record: StudyRecord, findings: Findings, out: Path) -> None:
+def _write_tables(record: StudyRecord, findings: Findings, folder: Path, out: Path) -> None:
     curves = build_curves_table(record, findings)
     write_csv(build_results_table(record), out / "comparison.csv")
+    if findings.hard_images:
+        training = record.folder_of(record.results[0], folder)
+        write_csv(build_hard_images_table(findings.hard_images, training), out / HARD_IMAGES_FILE)
+    else:  # a further seed may get the last of them right
+        (out / HARD_IMAGES_FILE).unlink(missing_ok=True)
     if len(curves):
         write_csv(curves, out / CURVES_FILE)
 
