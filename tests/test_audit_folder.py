@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hydra
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
@@ -17,6 +18,7 @@ from fer_experiments.audit import __main__ as command_line
 from fer_experiments.audit import reference_training
 from fer_experiments.audit.class_audit import ClassAudit, complete_audit
 from fer_experiments.audit.finding import SEVERITY
+from fer_experiments.audit.held_out import choose_held_out_images
 from fer_experiments.audit.image_scores import ImageScorer, realism
 from fer_experiments.audit.measures import NotMeasured
 from fer_experiments.audit.record import FolderAuditRecord
@@ -214,10 +216,10 @@ class Headless(torch.nn.Module):
 def test_five_percent_of_real_images_have_each_fault(prepared):
     _, data, reference = prepared
     scorer = ImageScorer(data, reference, "flat", SIZE)
-    assert scorer.calibrated_on == "100 held-out images of flat"
+    assert scorer.calibrated_on == "100 validation images of flat"
     scores = scorer(stacked(draw_many("flat", 400, FRESH)))
     for fault in ("memorised", "off_class", "low_quality"):
-        assert scores[fault].mean() == pytest.approx(0.05, abs=0.06), fault  # of 100 held-out images, one place is 1 %
+        assert scores[fault].mean() == pytest.approx(0.05, abs=0.06), fault  # of 100 images, one place is 1 %
 
 
 def test_scores_notice_copies_images_of_another_class_and_noise(prepared):
@@ -237,13 +239,13 @@ def test_scores_notice_copies_images_of_another_class_and_noise(prepared):
     assert scores["low_quality"][20:].mean() >= 0.8
 
 
-def test_thresholds_of_a_class_with_few_held_out_images_come_from_all_classes(prepared):
+def test_thresholds_of_a_class_with_few_validation_images_come_from_all_classes(prepared):
     _, data, reference = prepared
     table = data.split.table
     valid = table.index[(table["split"] == "valid") & (table["label"] == "flat")]
     few = replace(data, split=replace(data.split, table=table.drop(valid[5:])))
     scorer = ImageScorer(few, reference, "flat", SIZE)
-    assert scorer.calibrated_on == "105 held-out images of all classes"
+    assert scorer.calibrated_on == "105 validation images of all classes"
     assert scorer(stacked(draw_many("steep", 10, FRESH)))["off_class"].mean() >= 0.8
 
 
@@ -281,6 +283,21 @@ def test_copies_of_held_out_images_fail_leakage(prepared, tmp_path, part):
     rng = np.random.default_rng(2)
     images = [noisy(image, rng) for image in real(prepared[1], part, "flat")[:60]]
     checks = statuses(prepared, "flat", images, tmp_path)
+    assert checks["leakage"] == "fail"
+    assert checks["memorisation"] != "fail"
+
+
+def test_copies_of_unused_images_fail_leakage(prepared, tmp_path):
+    settings, data, reference = prepared
+    table = data.split.table
+    few = table[table["split"] == "train"].groupby("label").head(40)
+    split = replace(data.split, table=pd.concat([few, table[table["split"] != "train"]]))
+    data = replace(data, split=split)
+    unused = choose_held_out_images(data, "flat")
+    assert (unused.source, len(unused.table)) == ("unused", 110)
+    rng = np.random.default_rng(2)
+    images = [noisy(data.cache.images[row].squeeze(-1), rng) for row in unused.table.index[:60]]
+    checks = statuses((settings, data, reference), "flat", images, tmp_path)
     assert checks["leakage"] == "fail"
     assert checks["memorisation"] != "fail"
 
@@ -324,12 +341,15 @@ def test_real_images_pass_every_check_and_are_as_useful(honest, run_folder, caps
             assert 0.8 < headline[name] <= 1, name
         assert headline["density"] == pytest.approx(1, abs=0.3)
         assert headline["kid"] == pytest.approx(0, abs=0.05)
+    for learned in (audit.learned_from_generated, audit.learned_from_real):
+        assert learned["held_out"] == {label: {"images": 100, "source": "validation"} for label in LEAN}
     measures = ClassAudit.model_validate(audit.classes["flat"].model_dump()).measures
     assert measures.distance.low < 0 < measures.distance.high
     assert isinstance(measures.frechet_distance, NotMeasured)
     assert Image.open(tmp_path / "nearest.png").size == (8 * 34 + 2, 2 * (2 * 34 + 2))
     output = capsys.readouterr().out
     assert "label_agreement" in output
+    assert "100 validation" in output
     assert "memorisation  pass" in output
 
 
@@ -344,6 +364,7 @@ def test_swapped_folders_of_any_size_and_mode_fail_with_status_1(run_folder, tmp
     audit = FolderAuditRecord.load(tmp_path / "audit")  # beside the folder
     assert audit.checks["labels"].status == "fail"
     assert audit.headline["usefulness"] is None
+    assert audit.learned_from_generated == audit.learned_from_real == {"not_measured": "it was not requested"}
     assert audit.classes["flat"].generated == 41
     assert audit.checks["leakage"].status != "pass"
     assert "made from another split (another)" in audit.checks["leakage"].message

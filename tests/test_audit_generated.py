@@ -33,6 +33,11 @@ def test_dcgan_leaves_an_audit_of_its_images(run):
     assert isinstance(measures.memorisation, Memorisation)
     assert measures.memorisation.share == 0
     assert measures.memorisation.expected == 0.05
+    unused = 300 - 200 - 20
+    assert (measures.held_out, measures.held_out_source) == (unused, "unused")
+    assert measures.distance.first == measures.likeness.real == measures.labels.held_out_images == unused
+    assert measures.likelihood_divergence.held_out == unused
+    assert measures.held_out_copies.images == unused + 20 + 12  # validation and test images as well
     assert audit.seconds > 0
     assert audit.problem == ""
     table = pd.read_csv(folder / "nearest.csv")
@@ -46,12 +51,13 @@ def test_dcgan_leaves_an_audit_of_its_images(run):
 
 @pytest.mark.usefixtures("blank_figures")
 def test_study_audits_every_gan_and_counts_its_seconds(run):
-    folder = run("train.arms=[none,dcgan,dcgan+traditional]", "data.counts={angry: 5, fear: 6, happy: 9}")
+    counts = "data.counts={angry: 5, fear: 6, happy: 9}"
+    folder = run("train.arms=[none,dcgan,dcgan+traditional]", counts, "data.train_per_class=11")
     assert {path.parent.name for path in folder.rglob("audit.json")} == {"angry", "fear"}
     audit = ClassAudit.load(folder / "seed_0" / "gan" / "fear")
     assert (audit.label, audit.generated) == ("fear", 3)
     assert audit.measures.probe == NotMeasured("6 real and 3 generated images; 16 of each are needed")
-    assert audit.measures.memorisation == NotMeasured("1 held-out images of the class; 20 are needed")
+    assert audit.measures.memorisation == NotMeasured("4 held-out images of the class; 20 are needed")
     record = StudyRecord.load(folder)
     assert 0 < record.work["audit"] < record.seconds
 

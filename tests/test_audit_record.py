@@ -1,5 +1,6 @@
 """audit.json holds everything that an audit measured, with types or without."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -64,6 +65,18 @@ def test_an_audit_without_measures_is_read_as_it_was_saved(tmp_path):
     audit.save(tmp_path)
     assert ClassAudit.load(tmp_path) == audit
     assert AuditRecord.load(tmp_path).problem == "ValueError: broken"
+
+
+def test_an_audit_of_an_earlier_version_was_measured_by_validation(tmp_path):
+    class_audit().save(tmp_path)
+    file = tmp_path / "audit.json"
+    content = json.loads(file.read_bytes())
+    assert content["measures"].pop("held_out_source") == "validation"
+    file.write_text(json.dumps(content))
+    for record in (ClassAudit.load(tmp_path), AuditRecord.load(tmp_path)):
+        assert str(record.held_out) == "400 validation"
+    assert str(class_audit(held_out=1500, held_out_source="unused").held_out) == "1,500 unused"
+    assert ClassAudit(label="angry", generated=20, synthetic="", problem="ValueError: broken").held_out is None
 
 
 def test_the_audit_of_a_folder_holds_those_of_its_classes(tmp_path):

@@ -1,11 +1,13 @@
 """The table that compares GANs by their audits."""
 
+import pytest
+
 from fer_experiments.audit.record import AuditRecord, FolderAuditRecord
 from fer_experiments.bench.gans import COLUMNS, format_table, main, read_audits
 
 
-def class_audit(label: str, **headline: float | None) -> AuditRecord:
-    return AuditRecord(label=label, generated=20, synthetic="synthetic", headline=headline)
+def class_audit(label: str, measures: dict[str, object] | None = None, **headline: float | None) -> AuditRecord:
+    return AuditRecord(label=label, generated=20, synthetic="synthetic", measures=measures, headline=headline)
 
 
 def write_audit(folder, label: str, **headline: float | None) -> None:
@@ -19,12 +21,26 @@ def test_seeds_of_a_setting_are_one_row_for_each_class(tmp_path, capsys):
     write_audit(tmp_path / "gan=recipe,seed=0-57e724c5" / "happy", "happy", kid=-0.5, coverage=1.0)
     main([str(run) for run in sorted(tmp_path.iterdir())])
     assert capsys.readouterr().out.splitlines() == [
-        "| setting | class | seeds | KID | coverage |",
-        "| :-- | :-- | --: | --: | --: |",
-        "| gan=dcgan | angry | 2 | 0.0300 (0.0200 to 0.0400) | 0.50 |",
-        "| gan=recipe | angry | 1 | 0.25 | 0.75 |",
-        "| gan=recipe | happy | 1 | -0.50 | 1.00 |",
+        "| setting | class | seeds | real images | KID | coverage |",
+        "| :-- | :-- | --: | --: | --: | --: |",
+        "| gan=dcgan | angry | 2 |  | 0.0300 (0.0200 to 0.0400) | 0.50 |",
+        "| gan=recipe | angry | 1 |  | 0.25 | 0.75 |",
+        "| gan=recipe | happy | 1 |  | -0.50 | 1.00 |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("measures", "text"),
+    [
+        ([{"held_out": 500, "held_out_source": "unused"}] * 2, "500 unused"),
+        ([{"held_out": 500, "held_out_source": "unused"}, {"held_out": 498, "held_out_source": "unused"}],
+         "498 to 500 unused"),
+        ([{"held_out": 82}, {"held_out": 500, "held_out_source": "unused"}], "500 unused; 82 validation"),
+    ],
+)  # fmt: skip
+def test_the_table_says_which_real_images_the_generated_ones_were_compared_with(measures, text):
+    table = format_table({("gan", "angry"): [class_audit("angry", each, kid=0.5) for each in measures]})
+    assert table.splitlines()[-1] == f"| gan | angry | 2 | {text} | 0.50 (0.50 to 0.50) |"
 
 
 def test_runs_with_the_same_name_and_different_settings_are_different_rows(tmp_path):

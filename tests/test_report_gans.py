@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fer_experiments.report.gan_files import read_alarms
-from fer_experiments.report.sections.gans import MAX_GRIDS, load_gans
+from fer_experiments.report.sections.gans import HELD_OUT, MAX_GRIDS, load_gans
 from tests.results import build_study, write_gan
 
 AUDIT = {"label": "angry", "generated": 5, "synthetic": "images"}
@@ -60,6 +60,15 @@ def test_the_measures_of_a_gan_s_images_are_a_table(tmp_path, content, is_audit)
     (tmp_path / "seed_0" / "gan" / "audit.json").write_text(content)
     (gan,) = load_gans(build_study({"dcgan": {0: 0.8}}, [0]), tmp_path)
     assert gan.audits[0].measures == ([("KID against held-out images", "0.0123")] if is_audit else [])
+
+
+def test_the_page_says_by_which_real_images_the_generated_ones_are_measured(tmp_path):
+    write_gan(tmp_path / "seed_0" / "gan", [1])
+    measures = {"held_out": 500, "held_out_source": "unused"}
+    content = json.dumps(AUDIT | {"headline": {"kid": 0.0123}, "measures": measures})
+    (tmp_path / "seed_0" / "gan" / "audit.json").write_text(content)
+    (gan,) = load_gans(build_study({"dcgan": {0: 0.8}}, [0]), tmp_path)
+    assert gan.audits[0].measures == [(HELD_OUT, "500 unused"), ("KID against held-out images", "0.0123")]
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"alarms": 3}', '{"alarms": [3]}'])

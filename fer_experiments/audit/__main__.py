@@ -97,11 +97,11 @@ def format_audit(audit: FolderAuditRecord) -> str:
     from fer_experiments.audit.audit_folder import NUMBERS
 
     rows = [
-        [label, of_class.generated, of_class.measures.held_out, *(of_class.headline.get(name) for name in NUMBERS)]
+        [label, of_class.generated, of_class.held_out, *(of_class.headline.get(name) for name in NUMBERS)]
         for label, of_class in audit.classes.items()
     ]
     rows.append(["all", audit.generated, None, *(audit.headline.get(name) for name in NUMBERS)])
-    header = ["class", "generated", "held_out", *NUMBERS]
+    header = ["class", "generated", "real images", *NUMBERS]
     numbers = tabulate(rows, headers=header, floatfmt=".3g", missingval="-")
     checks = [[name, finding.status, finding.message] for name, finding in audit.checks.items()]
     return f"{numbers}\n\n{tabulate(checks, ['check', 'status', 'why'], maxcolwidths=[None, None, 90])}"

@@ -5,22 +5,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.audit.class_audit import ClassAudit, complete_audit, warn_about_foreign_splits
+from fer_experiments.audit.class_images import HELD_OUT, ClassImages
 from fer_experiments.audit.finding import Finding, worst_finding
 from fer_experiments.audit.measures import HEADLINE
 from fer_experiments.audit.nearest_images import NEAREST_PICTURE
 from fer_experiments.audit.record import FolderAuditRecord, Headline
-from fer_experiments.audit.reference_training import get_or_train_reference_classifier, train_reference_classifier
+from fer_experiments.audit.reference_classifier import ReferenceClassifier
+from fer_experiments.audit.reference_training import (
+    REPORTED_METRICS,
+    get_or_train_reference_classifier,
+    train_reference_classifier,
+)
 from fer_experiments.audit.settings import AuditSettings
 from fer_experiments.data.class_folders import find_foreign_splits, read_class_folders
 from fer_experiments.data.prepared import PreparedData
+from fer_experiments.evaluation.metrics import classification_metrics
 
 log = logging.getLogger(__name__)
 USEFULNESS = "usefulness"
 NUMBERS = (*HEADLINE, USEFULNESS)
+NOT_REQUESTED: dict[str, Any] = {"not_measured": "it was not requested"}
 
 
 def audit_folder(
@@ -40,7 +49,7 @@ def audit_folder(
         folder: holds CLASS/*.png or *.jpg of any size.
         split: the path of the split's split.csv, for the record.
         out: where the audit is written.
-        measure_usefulness: train a classifier on the generated images alone, and measure it on real validation images
+        measure_usefulness: train a classifier on the generated images alone, and measure it on the held-out images
             (classification accuracy score, Ravuri and Vinyals 2019; here balanced).
 
     Raises:
@@ -57,9 +66,10 @@ def audit_folder(
         audit = ClassAudit(label=label, generated=count, synthetic=str(folder), encoder=settings.encoder.describe())
         audit = complete_audit(audit, settings, data, reference, images, out / label)
         classes[label] = warn_about_foreign_splits(audit, foreign_splits, data.split.hash)
-    learned: dict[str, Any] = {"not_measured": "it was not requested"}
+    learned, learned_from_real = NOT_REQUESTED, NOT_REQUESTED
     if measure_usefulness:
-        learned = train_reference_classifier(settings, data, generated).metrics
+        learned = measure_on_held_out(train_reference_classifier(settings, data, generated), data)
+        learned_from_real = measure_on_held_out(reference, data)
     for label, audit in classes.items():
         audit.headline[USEFULNESS] = learned.get("recall", {}).get(label)
     headline: Headline = {name: _mean_over_classes(classes, name) for name in HEADLINE}
@@ -71,13 +81,26 @@ def audit_folder(
         encoder=settings.encoder.describe(),
         headline={**headline, USEFULNESS: learned.get("balanced_accuracy")},
         learned_from_generated=learned,
-        learned_from_real=reference.metrics,
+        learned_from_real=learned_from_real,
         checks=_worst_findings(classes),
         classes=dict(classes),
     )
     _stack_pictures([out / label / NEAREST_PICTURE for label in classes], out / NEAREST_PICTURE)
     audit_of_all.save(out)
     return audit_of_all
+
+
+def measure_on_held_out(classifier: ReferenceClassifier, data: PreparedData) -> dict[str, Any]:
+    """Return the REPORTED_METRICS on the held-out images of all classes, and how many of each class these are."""
+    no_images = np.empty((0, *data.cache.images.shape[1:]), dtype=np.uint8)
+    classes = [ClassImages(data, label, no_images) for label in data.classes]
+    logits = [images.map(HELD_OUT, classifier.image_size, classifier.logits) for images in classes]
+    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(values) for values in logits]))
+    metrics = classification_metrics(torch.cat(logits), labels, data.classes)
+    held_out = {
+        images.label: {"images": len(images.held_out.table), "source": images.held_out.source} for images in classes
+    }
+    return {name: metrics[name] for name in REPORTED_METRICS} | {"held_out": held_out}
 
 
 def _worst_findings(classes: dict[str, ClassAudit]) -> dict[str, Finding]:

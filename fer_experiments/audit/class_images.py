@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from fer_experiments.audit.held_out import HeldOutImages, choose_held_out_images
 from fer_experiments.data.dataset import EVALUATION_BATCH, ImageDataset
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.samplers import SequentialBatches
 from fer_experiments.evaluation.generated.nearest import CHUNK, PixelFeatures, References, pixel_features
 
 MAX_IMAGES = 5000  # of a part of a class, whose features are kept in memory
-# Parts of a class's images. The held-out images are the validation images; the unseen ones, validation and test.
-TRAIN, HELD_OUT, UNSEEN, GENERATED = "train", "valid", "unseen", "generated"
+# Parts of a class's images. The held-out ones are those of audit/held_out.py, by which generated images are measured;
+# what is chosen, such as an epoch, is chosen by validation. The unseen ones are held-out, validation and test images.
+TRAIN, VALID, HELD_OUT, UNSEEN, GENERATED = "train", "valid", "held_out", "unseen", "generated"
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,25 @@ class ClassImages:
     label: str
     generated: np.ndarray
 
+    @cached_property
+    def held_out(self) -> HeldOutImages:
+        """The real images of the class by which the generated ones are measured."""
+        return choose_held_out_images(self.data, self.label)
+
     def table(self, part: str) -> pd.DataFrame:
-        """Return the rows of the split for the real images of a part, indexed by their rows in the cache.
+        """Return the real images of a part with the columns of a split's table, indexed by their rows in the cache.
 
         UNSEEN leaves out the images that a leak has put into the training part as well.
         """
+        if part == HELD_OUT:
+            return self.held_out.table
         table = self.data.split.table
         table = table[table["label"] == self.label]
         if part != UNSEEN:
             return table[table["split"] == part]
-        train = table.index[table["split"] == TRAIN]
-        return table[(table["split"] != TRAIN) & ~table.index.isin(train)]
+        held_out = self.held_out.table
+        listed = table.index[table["split"] == TRAIN].union(held_out.index)
+        return pd.concat([held_out, table[~table.index.isin(listed)]])
 
     def dataset(self, part: str, size: int) -> ImageDataset:
         """Return a part's images at `size` x `size` pixels, the real ones by way of data.bottleneck."""

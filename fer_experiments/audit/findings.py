@@ -49,8 +49,8 @@ def _check_if_measured(check: Callable[[T], Finding], measure: T | NotMeasured) 
 
 def _check_leakage(measure: HeldOutCopies) -> Finding:
     message = (
-        f"{measure.share:.0%} of them are nearer to one of {measure.images} validation and test images than "
-        f"{measure.expected:.0%} of the training images are, and nearer to it than to any training image."
+        f"{measure.share:.0%} of them are nearer to one of {measure.images} held-out, validation and test "
+        f"images than {measure.expected:.0%} of the training images are, and nearer to it than to any training image."
     )
     return Finding(_grade_share(measure, LEAKED_WARN, LEAKED_FAIL), message)
 

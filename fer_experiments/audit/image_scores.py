@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fer_experiments.audit.class_images import GENERATED, HELD_OUT, TRAIN, ClassImages
+from fer_experiments.audit.class_images import GENERATED, TRAIN, VALID, ClassImages
 from fer_experiments.audit.reference_classifier import ReferenceClassifier
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.evaluation.generated.memorisation import MIN_REAL_IMAGES, low_quantile
@@ -23,24 +23,24 @@ SCORE_OF_FAULT = {"memorised": "nearest_distance", "off_class": "label_probabili
 class ImageScorer:
     """A scorer of the generated images of one class. An image has a fault if 95 % of real images have a higher score.
 
-    The thresholds are the 5 % quantiles of the class's held-out (validation) images. If the class has fewer than 20,
-    they are those of the held-out images of all classes, each compared with its class.
+    The thresholds are the 5 % quantiles of the class's validation images. If the class has fewer than 20,
+    they are those of the validation images of all classes, each compared with its class.
 
     Attributes:
         thresholds: {score: number}; None if even those are too few.
-        calibrated_on: the images from which the thresholds come, such as "100 held-out images of angry".
+        calibrated_on: the images from which the thresholds come, such as "100 validation images of angry".
     """
 
     def __init__(self, data: PreparedData, reference: ReferenceClassifier, label: str, image_size: int) -> None:
         """Compute the thresholds. image_size: the side at which pixels are compared."""
         self._reference_images = _ReferenceImages(data, reference, label, image_size)
-        held_out = self._reference_images.scores(HELD_OUT)
-        self.calibrated_on = f"{len(held_out)} held-out images of {label}"
-        if len(held_out) < MIN_REAL_IMAGES:
+        validation = self._reference_images.scores(VALID)
+        self.calibrated_on = f"{len(validation)} validation images of {label}"
+        if len(validation) < MIN_REAL_IMAGES:
             rest = [_ReferenceImages(data, reference, name, image_size) for name in data.classes if name != label]
-            held_out = pd.concat([held_out, *(images.scores(HELD_OUT) for images in rest)])
-            self.calibrated_on = f"{len(held_out)} held-out images of all classes"
-        self.thresholds = {score: _threshold(held_out[score]) for score in SCORE_OF_FAULT.values()}
+            validation = pd.concat([validation, *(images.scores(VALID) for images in rest)])
+            self.calibrated_on = f"{len(validation)} validation images of all classes"
+        self.thresholds = {score: _threshold(validation[score]) for score in SCORE_OF_FAULT.values()}
 
     def __call__(self, images: np.ndarray) -> pd.DataFrame:
         """Return the scores of images (N, S, S, C) uint8, a row for each image in the same order.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fer_experiments.audit.class_images import GENERATED, HELD_OUT, TRAIN, UNSEEN, ClassImages
 from fer_experiments.audit.feature_extractor import build_feature_extractor
+from fer_experiments.audit.record import HeldOutSource
 from fer_experiments.audit.reference_classifier import ReferenceClassifier
 from fer_experiments.audit.settings import AuditSettings
 from fer_experiments.audit.shortcut_probe import MAX_IMAGES as MAX_PROBED
@@ -61,7 +62,8 @@ class ClassMeasures(BaseModel):
 
     Attributes:
         measured_images: how many generated images were measured.
-        real, held_out: how many training and validation images the class has.
+        real, held_out: how many training and held-out images of the class there are.
+        held_out_source: where the held-out images are from; before there was a choice, validation.
         image_size: the side at which pixels are compared; bottleneck: the side that real images pass through.
         reference_classifier: its metrics on validation.
         distance_of_training_images: KID of training against held-out images. The reference classifier knows the
@@ -77,6 +79,7 @@ class ClassMeasures(BaseModel):
     measured_images: int
     real: int
     held_out: int
+    held_out_source: HeldOutSource = "validation"
     image_size: int
     bottleneck: int | None
     reference_classifier: dict[str, object]
@@ -148,7 +151,8 @@ def measure_class(
     return ClassMeasures(
         measured_images=len(images.generated),
         real=len(train),
-        held_out=len(images.table(HELD_OUT)),
+        held_out=len(images.held_out.table),
+        held_out_source=images.held_out.source,
         image_size=size,
         bottleneck=bottleneck,
         reference_classifier=reference.metrics,

@@ -1,14 +1,25 @@
 """audit.json: the measures and the findings of generated images. Reports read it without importing torch."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
 from fer_experiments.audit.finding import Finding
 from fer_experiments.json_record import JSONRecord
 
+HeldOutSource = Literal["unused", "validation"]
 Headline = dict[str, float | None]
 """{name: the most important number of a measure}; None if it was not measured."""
+
+
+class HeldOutCount(NamedTuple):
+    """How many real images the generated ones were compared with, and where these are from."""
+
+    images: int
+    source: HeldOutSource
+
+    def __str__(self) -> str:
+        return f"{self.images:,} {self.source}"
 
 
 class AuditRecord(JSONRecord):
@@ -38,6 +49,17 @@ class AuditRecord(JSONRecord):
     checks: dict[str, Finding] = Field(default_factory=dict)
     seconds: float | None = None
 
+    @property
+    def held_out(self) -> HeldOutCount | None:
+        """The real images that the generated ones were compared with; None if there are no measures.
+
+        In the records of earlier versions, which don't say so, they are of validation.
+        """
+        if self.measures is None:
+            return None
+        measures = self.model_dump()["measures"]
+        return HeldOutCount(measures["held_out"], measures.get("held_out_source", "validation"))
+
     def describe_checks(self) -> str:
         """Return "shortcut: fail, labels: warn; all else pass", or that all checks pass."""
         bad = [f"{name}: {finding.status}" for name, finding in self.checks.items() if finding.status != "pass"]
@@ -53,8 +75,9 @@ class FolderAuditRecord(JSONRecord):
         generated: how many images there are.
         encoder: the network in whose features images were compared; "" in the records of earlier versions.
         headline: means over the classes, weighted by their generated images, and the usefulness.
-        learned_from_generated, learned_from_real: metrics on validation of a classifier that was trained on the
-            generated images alone, and of the reference classifier; {"not_measured": reason} if it was not trained.
+        learned_from_generated, learned_from_real: metrics on the held-out images of all classes of a classifier that
+            was trained on the generated images alone, and of the reference classifier; {"not_measured": reason} if that
+            was not requested.
         checks: {check: the worst finding of the classes}.
         classes: {class: its audit}.
     """

@@ -1,7 +1,8 @@
 """Compare GANs by the audits of their images: python -m fer_experiments.bench.gans multirun/dcgan-faces/SWEEP/* .
 
 Runs of train=dcgan that differ in their seed alone are one row for each class. The numbers are means over the seeds,
-with the smallest and the greatest in brackets.
+with the smallest and the greatest in brackets. Compare rows with the same kind of real images alone: those that the
+split leaves unused, or, where there are too few, those of validation.
 """
 
 import argparse
@@ -78,16 +79,30 @@ def _hash_without_seed(run: Path) -> str:
 
 
 def format_table(audits: dict[tuple[str, str], list[AuditRecord]]) -> str:
-    """Return a row for each setting and class, as Markdown. Measures that no audit has are left out."""
+    """Return a row for each setting and class, as Markdown. Measures that no audit has are left out.
+
+    "real images" are those that generated ones were compared with.
+    """
     headlines = [audit.headline for of_seeds in audits.values() for audit in of_seeds]
     names = [name for name in COLUMNS if any(headline.get(name) is not None for headline in headlines)]
-    rows = ["| setting | class | seeds | " + " | ".join(COLUMNS[name] for name in names) + " |",
-            "| :-- | :-- | --: |" + " --: |" * len(names)]  # fmt: skip
+    rows = ["| setting | class | seeds | real images | " + " | ".join(COLUMNS[name] for name in names) + " |",
+            "| :-- | :-- | --: | --: |" + " --: |" * len(names)]  # fmt: skip
     for (setting, label), of_seeds in audits.items():
         values = [[audit.headline.get(name) for audit in of_seeds] for name in names]
         cells = [_format_cell([value for value in column if value is not None]) for column in values]
-        rows.append(f"| {setting} | {label} | {len(of_seeds)} | " + " | ".join(cells) + " |")
+        real = _describe_held_out(of_seeds)
+        rows.append(f"| {setting} | {label} | {len(of_seeds)} | {real} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
+
+
+def _describe_held_out(audits: Sequence[AuditRecord]) -> str:
+    """Return "500 unused", "493 to 500 unused", or "82 validation; 500 unused" if the audits differ in the kind."""
+    counts: dict[str, list[int]] = {}
+    for audit in audits:
+        if audit.held_out is not None:
+            counts.setdefault(audit.held_out.source, []).append(audit.held_out.images)
+    ranges = {source: sorted({min(images), max(images)}) for source, images in counts.items()}
+    return "; ".join(f"{' to '.join(f'{end:,}' for end in ends)} {source}" for source, ends in sorted(ranges.items()))
 
 
 def _format_cell(values: list[float]) -> str:

@@ -44,5 +44,6 @@ def vendi_score(features: Tensor) -> float:
     Equation 1 of Friedman and Dieng 2023, with the cosine as the kernel; the effective number of kinds of images.
     """
     directions = F.normalize(features.double(), dim=1) / len(features) ** 0.5
-    eigenvalues = torch.linalg.svdvals(directions).square()
+    products = directions @ directions.T if len(directions) <= directions.shape[1] else directions.T @ directions
+    eigenvalues = torch.linalg.eigvalsh(products).clamp(min=0)  # the same of both products, but for zeros
     return float(torch.special.entr(eigenvalues).sum().exp())

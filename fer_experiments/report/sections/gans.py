@@ -26,6 +26,7 @@ CURVES = (
         {"gan/score_real": "real images", "gan/score_generated": "generated images"},
     ),
 )
+HELD_OUT = "held-out images, and whether the split leaves them unused or they are of validation"
 MEASURES = {
     "label_agreement": "assigned to their class by the reference classifier",
     "kid": "KID against held-out images",
@@ -83,7 +84,7 @@ class GANView(NamedTuple):
 
 def build_values(context: ReportContext) -> Values | None:
     gans = load_gans(context.record, context.folder)
-    return {"gans": gans, "measures": list(MEASURES.values())} if gans else None
+    return {"gans": gans, "measures": [HELD_OUT, *MEASURES.values()]} if gans else None
 
 
 def load_gans(record: StudyRecord, folder: Path) -> list[GANView]:
@@ -189,6 +190,8 @@ def _load_audit(audit_folder: Path, study: Path) -> AuditView:
     statuses = [finding.status for finding in audit.checks.values()]
     values = ((text, audit.headline.get(name)) for name, text in MEASURES.items())
     measures = [(text, f"{value:.3g}") for text, value in values if value is not None]
+    if measures and audit.held_out is not None:
+        measures.insert(0, (HELD_OUT, str(audit.held_out)))
     return AuditView(
         folder=_relative(audit_folder, study),
         label=audit.label,

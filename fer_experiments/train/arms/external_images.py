@@ -70,8 +70,8 @@ def check_external_images(
 ) -> None:
     """Audit the images of each class, into `folder` or, of several classes, into a folder for each.
 
-    Raises ConfigError if they are copies of validation or test images, or if that could not be found out because the
-    audit failed, unless balance.trust is set. Too few training images to measure it are a warning.
+    Raises ConfigError if they are copies of held-out, validation or test images, or if that could not be found out
+    because the audit failed, unless balance.trust is set. Too few training images to measure it are a warning.
     """
     foreign = find_foreign_splits(balance.synthetic, data.split.hash)
     counts = images.counts()
@@ -88,7 +88,7 @@ def check_external_images(
         audit = audit_images(settings.audit_settings, data, audit, of_class, place, foreign)
         leakage = audit.checks.get("leakage", Finding("fail", f"The audit failed: {audit.problem}.", is_measured=False))
         if leakage.status != "fail" and not leakage.is_measured:
-            log.warning("%s: whether these images are copies of validation or test images: %s", label, leakage.message)
+            log.warning("%s: whether these images are copies of real ones: %s", label, leakage.message)
         if leakage.status != "fail":
             continue
         if not balance.trust:

@@ -6,7 +6,7 @@ import lightning
 import numpy as np
 from torch import Tensor, nn
 
-from fer_experiments.audit.class_images import GENERATED, HELD_OUT, ClassImages
+from fer_experiments.audit.class_images import GENERATED, VALID, ClassImages
 from fer_experiments.audit.feature_extractor import FeatureExtractor
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
@@ -38,7 +38,7 @@ class KIDToValidation:
                 f"gan.kid_every={gan.kid_every}: {', '.join(too_small)} has fewer than {MIN_IMAGES} validation images "
                 "to measure a distance from; use gan.kid_every=null, or a larger data.valid_fraction"
             )
-        self.real = {label: self._features(label, HELD_OUT, NO_IMAGES) for label in classes}
+        self.real = {label: self._features(label, VALID, NO_IMAGES) for label in classes}
 
     def __call__(self, generator: nn.Module) -> dict[str, float]:
         """Return {class: KID}. generator: as gan/sampling.py takes it."""
