@@ -221,6 +221,26 @@ def test_a_job_worse_than_half_of_the_earlier_ones_is_stopped_after_the_warm_up(
     assert len(result.history) == epochs
 
 
+HALVING = ["train=cnn", "callbacks=successive_halving", "callbacks.pruning.monitor=valid/loss"]
+
+
+@pytest.mark.parametrize(("earlier", "epochs"), [(0.001, 2), (99.0, 4)])
+def test_successive_halving_stops_a_job_in_the_worse_half_at_a_rung(run, tmp_path, earlier, epochs):
+    pytest.importorskip("optuna")
+    (tmp_path / "sweep").mkdir()
+    write_sweep(tmp_path / "sweep", [[earlier] * 4] * 4)
+    keys = ["callbacks.pruning.pruner.min_resource=2", "trainer.max_epochs=4"]
+    result = Result.load(run(*HALVING, *keys, folder=tmp_path / "sweep" / "job"))
+    assert len(result.history) == epochs
+
+
+def test_the_search_of_a_gan_compares_trainings_by_kid(compose):
+    config = compose("experiment=gan_search", "data=folder", "data.root=.")
+    pruning = config.callbacks.pruning
+    assert (pruning.monitor, pruning.mode) == ("gan/kid", "min")
+    assert pruning.pruner.min_resource % config.gan.kid_every == 0
+
+
 def test_pruning_needs_a_sweep(run):
     pytest.importorskip("optuna")
     with pytest.raises(ConfigError, match=r"callbacks: Pruning compares a training with those of the other jobs of a"):

@@ -20,6 +20,25 @@ def test_an_arm_s_settings_override_the_run_s_and_leave_other_arms_alone(compose
     assert [arms[name].augment.degrees for name in names[1:]] == [3, 10]
 
 
+def test_what_the_run_changes_of_its_gan_reaches_one_of_the_same_class_unless_that_one_s_file_differs(composed):
+    changes = ["gan.width=8", "gan.images_seen=64", "gan.batch_size=16", "gan.regularizer=spectral_norm"]
+    (arm,) = composed(["dcgan [balance.gan=recipe]"], "experiment=quick_classifier", *changes).values()
+    assert (arm.gan.width, arm.gan.images_seen, arm.gan.epochs, arm.gan.batch_size) == (8, 64, None, 16)
+    assert (arm.gan.regularizer, arm.gan.conditional) == ("r1", True)  # as conf/gan/recipe.yaml says
+
+
+def test_what_the_run_changes_of_its_gan_does_not_reach_a_generator_of_another_class(composed):
+    overrides = ["experiment=quick_classifier", "gan.batch_size=16", "gan.image_size=128"]
+    (arm,) = composed(["diffusion"], *overrides).values()
+    assert (arm.gan.batch_size, arm.gan.image_size) == (32, 128)
+
+
+def test_the_weights_of_the_run_s_gan_are_no_other_s(composed, tmp_path):
+    (tmp_path / "last.ckpt").touch()
+    (arm,) = composed(["dcgan [balance.gan=recipe]"], f"gan.pretrained={tmp_path / 'last.ckpt'}").values()
+    assert arm.gan.pretrained is None
+
+
 @pytest.mark.parametrize(
     ("written", "value"),
     [("0", 0), ("null", None), ("{angry: 5, happy: 7}", {"angry": 5, "happy": 7}), ("200", 200)],

@@ -79,7 +79,7 @@ def test_conf_and_package_have_the_same_rooms():
         ("gan.image_size=48", r"gan\.image_size=48: .*32, 64 or 128"),
         ("gan.betas=[0.5]", r"gan\.betas=\[0\.5\]: Adam takes two betas|adam takes two betas"),
         ("gan.learning_rate=-1", r"gan\.learning_rate=-1: .*greater than 0"),
-        ("gan.loss=wasserstein", r"gan\.loss='wasserstein': .*'bce', .*'lsgan' or 'wgan_gp'"),
+        ("gan.loss=wasserstein", r"gan\.loss='wasserstein': .*'bce', .*'lsgan', 'wgan_gp' or 'relativistic'"),
         ("classifier.network.dropout=1.5", r"classifier\.network=.*dropout probability"),
         ("classifier.image_size=20", r"classifier\.network=.*need 22 pixels or more"),
         ("classifier.network._target_=no.such.Network", r"network.*_target_=no\.such\.Network: can't be imported"),

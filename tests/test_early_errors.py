@@ -30,7 +30,7 @@ CASES = {
     "gan.epochs=-3": "gan.epochs=-3: input should be greater than or equal to 1",
     "classifier.batch_size=0": "classifier.batch_size=0: input should be greater than or equal to 1",
     "gan.loss=l1 data.channels=2": "data.channels=2: input should be 1 or 3\ngan.loss='l1': input should be 'bce', "
-    "'non_saturating', 'minimax', 'hinge', 'lsgan' or 'wgan_gp'",
+    "'non_saturating', 'minimax', 'hinge', 'lsgan', 'wgan_gp' or 'relativistic'",
     "gan.diffaugment=colour": "gan.diffaugment='colour': there is no augmentation 'colour'; give one or more of color, "
     "translation, cutout, separated by commas, or null",
     "train=cnn augment=traditional augment.flip=2": "augment.flip=2: input should be less than or equal to 1",

@@ -127,7 +127,8 @@ def test_two_output_losses_are_binary_cross_entropy_with_one_hot_targets():
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_generator_losses_push_the_logit_of_real_up(name, outputs):
     logits = torch.zeros(3, outputs, requires_grad=True)
-    losses.LOSSES[name].generator(logits).backward()
+    loss = losses.LOSSES[name]
+    loss.generator(logits, *[torch.ones(3, outputs)] * loss.is_relativistic).backward()
     assert (logits.grad[:, 0] < 0).all()
 
 
@@ -169,6 +170,13 @@ def test_wasserstein_by_hand():
     loss = losses.LOSSES["wgan_gp"]
     assert loss.discriminator(real, fake).item() == pytest.approx(1 - 3)
     assert loss.generator(fake).item() == pytest.approx(-1)
+
+
+def test_the_relativistic_loss_by_hand():
+    real, fake = torch.tensor([[2.0], [4.0]]), torch.tensor([[3.0], [-1.0]])
+    loss = losses.LOSSES["relativistic"]
+    assert loss.discriminator(real, fake).item() == pytest.approx((softplus(1) + softplus(-5)) / 2)
+    assert loss.generator(fake, real).item() == pytest.approx((softplus(-1) + softplus(5)) / 2)
 
 
 def test_scores_run_from_generated_to_real():

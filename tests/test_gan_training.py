@@ -16,7 +16,7 @@ from fer_experiments.gan.diffaugment import AUGMENTATIONS, diffaugment, random_f
 from fer_experiments.gan.losses import BCE
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import Discriminator, Generator
-from fer_experiments.gan.penalties import build_penalty, gradient_penalty, input_gradient, r1
+from fer_experiments.gan.penalties import build_penalty, gradient_penalty, input_gradient, r1, r1_r2
 from fer_experiments.gan.sampling import sample
 from fer_experiments.gan.step import AdversarialObjective, adversarial_step
 from fer_experiments.gan.trained import TrainedGenerator
@@ -80,11 +80,24 @@ def test_the_default_gamma_by_hand():
 
 
 def test_a_penalty_goes_with_wgan_gp_and_with_r1():
-    assert build_penalty("bce", None) is None
+    assert build_penalty(small_gan().gan) is None
     w, real, fake = linear()
     score = lambda x: x.flatten(1) @ w[:, None]  # noqa: E731
-    assert build_penalty("wgan_gp", None)(score, real, fake).item() == pytest.approx(10 * (3**0.5 - 1) ** 2)
-    assert build_penalty("hinge", 2.0)(score, real, fake).item() == pytest.approx(3)
+    penalties = {
+        name: build_penalty(small_gan(discriminator_outputs=1, **keys).gan)(score, real, fake).item()
+        for name, keys in {
+            "wgan_gp": {"loss": "wgan_gp"},
+            "r1": {"regularizer": "r1", "r1_gamma": 2.0},
+            "r1_r2": {"regularizer": "r1_r2", "r1_gamma": 2.0},
+        }.items()
+    }
+    assert penalties == pytest.approx({"wgan_gp": 10 * (3**0.5 - 1) ** 2, "r1": 3, "r1_r2": 6})
+
+
+def test_r2_is_r1_at_generated_images():
+    real, fake = torch.full((2, 1, 2, 2), 3.0), torch.full((2, 1, 2, 2), 5.0)
+    value = r1_r2(lambda x: x.flatten(1).square().sum(1, keepdim=True) / 2, real, fake, gamma=1.0)
+    assert value.item() == pytest.approx(4 * 9 / 2 + 4 * 25 / 2)
 
 
 def test_a_penalty_reaches_the_discriminators_weights():
@@ -373,6 +386,7 @@ def test_training_resumes_exactly_with_its_average(tmp_path):
         {"loss": "lsgan", **R1, "r1_every": 2},
         {"loss": "wgan_gp", "discriminator_outputs": 1, "diffaugment": "translation"},
         {"loss": "bce", "regularizer": "spectral_norm"},
+        {"loss": "relativistic", **R1, "regularizer": "r1_r2", "lecam": 0.1, "r1_every": 2},
     ],
     ids=lambda changes: changes["loss"],
 )
@@ -424,7 +438,19 @@ def test_the_weight_of_r1_is_the_default_gamma_or_r1_gamma(read):
             ["gan.loss=wgan_gp", "gan.discriminator_outputs=1", "gan.regularizer=r1"],
             r"regularizer=r1: loss=wgan_gp has its own gradient penalty; use gan\.regularizer=none",
         ),
-        (["gan.r1_gamma=0.1"], r"r1_gamma=0\.1: is for regularizer=r1, not none; use gan\.r1_gamma=null"),
+        (["gan.r1_gamma=0.1"], r"r1_gamma=0\.1: is for regularizer=r1 and r1_r2, not none; use gan\.r1_g"),
+        (["gan.lecam=0.1"], r"lecam=0\.1: needs gan\.discriminator_outputs=1, not 2"),
+        (["gan.loss=relativistic"], r"loss=relativistic: needs gan\.discriminator_outputs=1, not 2"),
+        (["gan.ada_target=0.6"], r"ada_target=0\.6: adapts the probability .* in gan\.diffaugment, which is null"),
+        (
+            ["gan=conditional", "gan.ada_target=0.6", "gan.diffaugment=color", "gan.loss=relativistic"],
+            r"ada_target=0\.6: needs logits whose sign says .* use gan\.loss=bce or hinge",
+        ),
+        (
+            ["gan.transition=[0.2,0.6]"],
+            r"transition=\[0\.2, 0\.6\]: is from a GAN without classes .*use gan=conditional",
+        ),
+        (["gan=conditional", "gan.transition=[0.6,0.2]"], r"gan\.transition=\[0\.6, 0\.2\]: is the shares of the tr"),
         (
             ["gan=conditional", "gan.target_class=angry"],
             r"target_class=angry: a conditional GAN .*gan\.target_class=null, or gan\.conditional=false",
@@ -434,7 +460,7 @@ def test_the_weight_of_r1_is_the_default_gamma_or_r1_gamma(read):
             r"gan\.diffaugment=.*'colour'; give one or more of color, translation, cutout",
         ),
         (["gan.ema=0"], r"gan\.ema=0: .*greater than or equal to 1"),
-        (["gan.regularizer=r2"], r"gan\.regularizer='r2': .*'none', 'r1' or 'spectral_norm'"),
+        (["gan.regularizer=r2"], r"gan\.regularizer='r2': .*'none', 'r1', 'r1_r2' or 'spectral_norm'"),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused_by_key(read, overrides, message):

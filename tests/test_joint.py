@@ -352,7 +352,7 @@ def test_arms_of_both_heads_and_ec_gan_stand_beside_the_others_in_one_study(run)
             "classifier.batch_size=2: with joint.generated_fraction=0.5 a batch has fewer than the two real images",
         ),
         (
-            ["joint.share_trunk=false", "gan=recipe"],
+            ["joint.share_trunk=false", "gan=conditional", "gan.regularizer=r1"],
             "joint.share_trunk=false: joint: the gradient penalty of gan.loss=bce",
         ),
         (["train=study", "train.arms=[none,joint@leak]"], "joint@leak: .*leave out @leak"),

@@ -23,6 +23,8 @@ from tests.same_run import assert_same, curves
 pytestmark = pytest.mark.usefixtures("blank_figures")
 SMALL = ["trainer.max_epochs=4", "gan.batch_size=6", "classifier.batch_size=8"]  # two steps an epoch
 GAN = ["train=dcgan", "gan.ema=200", "gan.diffaugment=color", "gan.random_flip=true", "gan.checkpoint_every=2"]
+FEW_IMAGES = ["train=dcgan", "gan=conditional", "gan.diffaugment=color", "gan.ada_target=0.0", "gan.lecam=0.1"]
+FEW_IMAGES += ["gan.transition=[0.2,0.6]", "gan.checkpoint_every=2"]
 BRIEF_REFERENCE = "reference_classifier.epochs=1"
 TRACKED = [*GAN, "gan.kid_every=1", "gan.checkpoint=best_kid", "data.valid_fraction=0.4", BRIEF_REFERENCE]
 PLAIN = ["train=cnn", "balance=drw", "augment=traditional", "classifier.checkpoint_every=1"]
@@ -77,6 +79,7 @@ def killed(run, monkeypatch, tmp_path):
             ],
             id="gan",
         ),
+        pytest.param(FEW_IMAGES, [(DCGAN, "training_step", 7)], id="gan of few images"),
         pytest.param(
             PLAIN, [(Classifier, "training_step", 6), (LastCheckpoint, "on_train_epoch_end", 2)], id="plain classifier"
         ),

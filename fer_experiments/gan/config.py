@@ -8,7 +8,9 @@ from fer_experiments.gan.generator_config import GeneratorConfig, Positive
 
 Rate = Annotated[float, Field(gt=0.0)]
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Normalisation = Literal["batch", "layer", "spectral"]
+LOSSES_WITHOUT_ZERO = ("wgan_gp", "relativistic")  # whose logits mean something only beside other logits
 AUGMENTATION_NAMES = ("color", "translation", "cutout")  # the keys of AUGMENTATIONS in diffaugment.py
 
 
@@ -20,15 +22,18 @@ class GANConfig(GeneratorConfig):
     latent_dim: Annotated[int, Field(ge=1, le=4096)]
     width: Annotated[int, Field(ge=1, le=512)]
     discriminator_outputs: Literal[1, 2]
-    loss: Literal["bce", "non_saturating", "minimax", "hinge", "lsgan", "wgan_gp"]
-    regularizer: Literal["none", "r1", "spectral_norm"]
+    loss: Literal["bce", "non_saturating", "minimax", "hinge", "lsgan", "wgan_gp", "relativistic"]
+    regularizer: Literal["none", "r1", "r1_r2", "spectral_norm"]
     r1_gamma: Rate | None
     r1_every: Positive
+    lecam: Rate | None
     learning_rate: Rate
     discriminator_learning_rate: Rate | None
     betas: list[Beta]
     ema: Positive | None
     diffaugment: str | None
+    ada_target: Annotated[float, Field(gt=-1.0, lt=1.0)] | None
+    transition: list[Share] | None
     random_flip: bool
 
     @field_validator("betas")
@@ -45,6 +50,13 @@ class GANConfig(GeneratorConfig):
             parse_policy(policy)
         return policy
 
+    @field_validator("transition")
+    @classmethod
+    def _check_transition(cls, transition: list[float] | None) -> list[float] | None:
+        if transition is not None and (len(transition) != 2 or transition[0] >= transition[1]):
+            raise ValueError("is the shares of the training at which it begins and ends, such as [0.2, 0.6]")
+        return transition
+
     @model_validator(mode="after")
     def _check_combinations(self) -> "GANConfig":
         if self.loss == "wgan_gp" and self.regularizer != "none":
@@ -52,15 +64,31 @@ class GANConfig(GeneratorConfig):
                 f"regularizer={self.regularizer}: loss=wgan_gp has its own gradient penalty; use gan.regularizer=none, "
                 "or another gan.loss"
             )
-        if self.r1_gamma is not None and self.regularizer != "r1":
+        if self.r1_gamma is not None and not self.has_r1:
             raise ValueError(
-                f"r1_gamma={self.r1_gamma}: is for regularizer=r1, not {self.regularizer}; use gan.r1_gamma=null, or "
-                "gan.regularizer=r1"
+                f"r1_gamma={self.r1_gamma}: is for regularizer=r1 and r1_r2, not {self.regularizer}; use "
+                "gan.r1_gamma=null, or gan.regularizer=r1"
+            )
+        if self.ada_target is not None and self.diffaugment is None:
+            raise ValueError(
+                f"ada_target={self.ada_target}: adapts the probability of the augmentations in gan.diffaugment, which "
+                "is null; set 'gan.diffaugment=\"color,translation\"', or gan.ada_target=null"
+            )
+        if self.ada_target is not None and self.loss in LOSSES_WITHOUT_ZERO:
+            raise ValueError(
+                f"ada_target={self.ada_target}: needs logits whose sign says real or generated, which those of "
+                f"loss={self.loss} do not; use gan.loss=bce or hinge, or gan.ada_target=null"
+            )
+        if self.transition is not None and not self.conditional:
+            raise ValueError(
+                f"transition={self.transition}: is from a GAN without classes to one of all classes; use "
+                "gan=conditional, or gan.transition=null"
             )
         for needs_one_output, setting in (
             (self.conditional, "conditional=true"),
-            (self.loss in ("hinge", "lsgan", "wgan_gp"), f"loss={self.loss}"),
-            (self.regularizer == "r1", "regularizer=r1"),
+            (self.loss in ("hinge", "lsgan", *LOSSES_WITHOUT_ZERO), f"loss={self.loss}"),
+            (self.has_r1, f"regularizer={self.regularizer}"),
+            (self.lecam is not None, f"lecam={self.lecam}"),
         ):
             if needs_one_output and self.discriminator_outputs != 1:
                 raise ValueError(
@@ -69,16 +97,21 @@ class GANConfig(GeneratorConfig):
         return self
 
     @property
+    def has_r1(self) -> bool:
+        """Whether the discriminator's loss has R1, alone or with R2."""
+        return self.regularizer in ("r1", "r1_r2")
+
+    @property
     def gamma(self) -> float | None:
-        """The weight of R1; None without R1."""
-        if self.regularizer != "r1":
+        """The weight of R1, and of R2; None without them."""
+        if not self.has_r1:
             return None
         return self.r1_gamma or default_gamma(self.image_size, self.batch_size)
 
     @property
     def penalty_every(self) -> int:
         """In every how many steps the discriminator's loss has its penalty on the gradient by its input."""
-        return self.r1_every if self.regularizer == "r1" else 1
+        return self.r1_every if self.has_r1 else 1
 
     @property
     def normalisation(self) -> Normalisation:
@@ -90,7 +123,7 @@ class GANConfig(GeneratorConfig):
     @property
     def has_r1_or_gradient_penalty(self) -> bool:
         """Whether the discriminator's loss has a penalty on the gradient by its input."""
-        return self.loss == "wgan_gp" or self.regularizer == "r1"
+        return self.loss == "wgan_gp" or self.has_r1
 
 
 def default_gamma(image_size: int, batch_size: int) -> float:

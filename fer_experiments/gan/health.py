@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from fer_experiments.enumeration import enumerate_names
 from fer_experiments.evaluation.generated.diversity import diversity
 from fer_experiments.evaluation.generated.nearest import pixel_features
+from fer_experiments.gan.config import LOSSES_WITHOUT_ZERO
 
 MIN_STEPS = 1000  # the paper's 246,000 images are 3,900 batches of 64
 MIN_DIVERSITY = 0.5  # m real images, repeated, have 1 - 1 / m of the diversity of their class: two of them have a half
@@ -20,7 +21,6 @@ MAX_SCORE_REAL, MIN_SCORE_GENERATED = 0.95, 0.05  # the discriminator has won if
 LAST_FRACTION = 0.1  # of the history, over which scores are averaged
 MAX_FLAT_DEVIATION = 0.03  # standard deviation of a flat square, for pixels in [0, 1]: eight grey levels
 MAX_EXCESS_FLAT = 0.1  # by how much the fraction of samples with a flat square may exceed that of real images
-LOSSES_WITH_SCORES = ("bce", "non_saturating", "minimax", "hinge", "lsgan")  # a Wasserstein critic has no zero point
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def detect_winning_discriminator(
     history: Sequence[dict[str, float]], loss: str | None, advice: Advice = GAN_ADVICE
 ) -> Alarm | None:
     """Return an alarm if the discriminator scores nearly all images right at the end of the training."""
-    if loss not in LOSSES_WITH_SCORES or not history:
+    if loss is None or loss in LOSSES_WITHOUT_ZERO or not history:
         return None
     real, generated = compute_last_scores(history)
     if real <= MAX_SCORE_REAL or generated >= MIN_SCORE_GENERATED:

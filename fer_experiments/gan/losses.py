@@ -17,12 +17,14 @@ class Loss(NamedTuple):
     """The losses of both networks, and the discriminator's score.
 
     discriminator(real logits, fake logits) and generator(fake logits) are scalars to minimize. score(logits) is (B,) in
-    [0, 1]: 1 if D takes an image for real without any doubt, 0 if it takes it for generated.
+    [0, 1]: 1 if D takes an image for real without any doubt, 0 if it takes it for generated. If is_relativistic, the
+    generator's loss is generator(fake logits, real logits).
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
+    generator: Callable[..., Tensor]
     score: Callable[[Tensor], Tensor]
+    is_relativistic: bool = False
 
 
 def cross_entropy(logits: Tensor, is_real: bool) -> Tensor:
@@ -70,13 +72,29 @@ def wasserstein_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tenso
     return fake_logits.mean() - real_logits.mean()
 
 
+def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-E[log sigmoid(D(x) - D(G(z)))] over pairs of a real and a generated image (Jolicoeur-Martineau 2019, RpGAN).
+
+    It needs R1 and R2 to converge (Huang et al. 2024, R3GAN).
+    """
+    return F.softplus(fake_logits - real_logits).mean()
+
+
+def relativistic_generator(fake_logits: Tensor, real_logits: Tensor) -> Tensor:
+    """-E[log sigmoid(D(G(z)) - D(x))] over the same pairs."""
+    return F.softplus(real_logits - fake_logits).mean()
+
+
 def negative_mean(fake_logits: Tensor) -> Tensor:
     """-E[D(G(z))]: what G minimizes against a hinge or a Wasserstein critic."""
     return -fake_logits.mean()
 
 
 def probability_of_real(logits: Tensor) -> Tensor:
-    """The sigmoid of the logit of "real". It means little for a Wasserstein critic, whose logits have no zero point."""
+    """The sigmoid of the logit of "real".
+
+    It means little for a Wasserstein critic or the relativistic loss, whose logits have no zero point.
+    """
     return torch.sigmoid(logits[:, 0])
 
 
@@ -97,5 +115,6 @@ LOSSES = {
     "minimax": Loss(discriminator_loss, minimax, probability_of_real),
     "hinge": Loss(hinge_discriminator, negative_mean, within_margins),
     "lsgan": Loss(least_squares_discriminator, least_squares_generator, between_targets),
+    "relativistic": Loss(relativistic_discriminator, relativistic_generator, probability_of_real, is_relativistic=True),
     "wgan_gp": Loss(wasserstein_discriminator, negative_mean, probability_of_real),
 }

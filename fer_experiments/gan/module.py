@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from fer_experiments.evaluation.step_means import StepMeans
+from fer_experiments.gan.adaptive_augmentation import AdaptiveAugmentation
 from fer_experiments.gan.averaging import AveragedGenerator, has_finite_weights
 from fer_experiments.gan.config import GANConfig
 from fer_experiments.gan.diffaugment import random_flip
@@ -47,13 +48,25 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         self.automatic_optimization = False
         self.gan, self.classes = gan, classes
         class_count = None if classes is None else len(classes)
-        self.generator = Generator(gan.latent_dim, gan.width, channels, gan.image_size, class_count)
+        has_transition = gan.transition is not None
+        self.generator = Generator(
+            gan.latent_dim, gan.width, channels, gan.image_size, class_count, transition=has_transition
+        )
         self.discriminator = Discriminator(
-            gan.width, channels, gan.image_size, gan.discriminator_outputs, class_count, gan.normalisation
+            gan.width,
+            channels,
+            gan.image_size,
+            gan.discriminator_outputs,
+            class_count,
+            gan.normalisation,
+            transition=has_transition,
         )
         self.to(memory_format=torch.channels_last)
         self.start_average(gan.ema)
         self.objective = AdversarialObjective.from_config(gan)
+        self.lecam = self.objective.lecam  # as attributes their state is in the checkpoint
+        augment = self.objective.augment
+        self.adaptive_augmentation = augment if isinstance(augment, AdaptiveAugmentation) else None
         self.history: list[dict[str, float]] = []
         self._step_means = StepMeans()
 
@@ -66,11 +79,33 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         ]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._step_means.add(self._update_networks(*batch))
+        self._set_class_influence()
+        measured = self._update_networks(*batch)
+        if self.adaptive_augmentation is not None:
+            sign_real = self.trainer.strategy.reduce(measured["gan/sign_real"], reduce_op="mean")
+            self.adaptive_augmentation.adapt(sign_real, self._count_all_steps())
+            measured["gan/augmentation_probability"] = self.adaptive_augmentation.probability.clone()
+        self._step_means.add(measured)
         batch_size = len(batch[0]) * self.trainer.world_size
         self.follow_generator(batch_size, self.global_step // 2 * batch_size)
         if is_row_due(self.trainer, self._step_means):
             append_row(self, self._step_means, "a loss of the GAN", self._remedy)
+
+    def _set_class_influence(self) -> None:
+        """Set how far the class counts in this step, in both networks (gan.transition)."""
+        if self.gan.transition is None:
+            return
+        begin, end = self.gan.transition
+        share = self.global_step // 2 / self._count_all_steps()
+        influence = min(max((share - begin) / (end - begin), 0.0), 1.0)
+        for network in (self.generator, self.discriminator):
+            assert network.class_influence is not None
+            network.class_influence.fill_(influence)
+
+    def _count_all_steps(self) -> int:
+        """Return how many batches the whole training has."""
+        assert self.trainer.max_epochs is not None
+        return self.trainer.max_epochs * int(self.trainer.num_training_batches)
 
     def _update_networks(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         real = images * 2 - 1

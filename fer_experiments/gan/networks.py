@@ -4,7 +4,8 @@ All convolutions have kernel 4, stride 2 and padding 1, except at the inner end,
 discriminator's first and the generator's last has a BatchNorm, and therefore no convolution has a bias (Radford et al.
 2016; the paper says only "convolution block").
 
-With `classes` both are conditional: the generator takes the class, one-hot, beside the noise (Mirza & Osindero 2014),
+With `classes` both are conditional, and with `transition` the class has an influence that grows from 0 to 1 while they
+are trained (Shahbazi et al. 2022): the generator takes the class, one-hot, beside the noise (Mirza & Osindero 2014),
 and its BatchNorm has a scale and a shift for each class (Dumoulin et al. 2017); the discriminator adds to its logit the
 product of its last features with a vector for each class (Miyato & Koyama 2018). Without `classes` they are the
 paper's networks, and labels are ignored.
@@ -44,9 +45,16 @@ class ConditionalBatchNorm2d(nn.Module):
         self.norm = nn.BatchNorm2d(features, affine=False)
         self.scale, self.shift = nn.Embedding(classes, features), nn.Embedding(classes, features)
 
-    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        """inputs (B, features, H, W), labels (B,) int64 -> (B, features, H, W)."""
-        return self.norm(inputs) * self.scale(labels)[:, :, None, None] + self.shift(labels)[:, :, None, None]
+    def forward(self, inputs: Tensor, labels: Tensor, influence: Tensor | None = None) -> Tensor:
+        """inputs (B, features, H, W), labels (B,) int64 -> (B, features, H, W).
+
+        influence: of the class, a scalar in [0, 1]; 0: scale and shift are their means over the classes. None: 1.
+        """
+        scale, shift = self.scale(labels), self.shift(labels)
+        if influence is not None:
+            scale = torch.lerp(self.scale.weight.mean(0), scale, influence)
+            shift = torch.lerp(self.shift.weight.mean(0), shift, influence)
+        return self.norm(inputs) * scale[:, :, None, None] + shift[:, :, None, None]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         for name in ("running_mean", "running_var", "num_batches_tracked"):  # until 0.1.0 this was a BatchNorm2d
@@ -71,7 +79,12 @@ class Generator(nn.Module):
     """z (B, latent_dim) standard normal -> images (B, channels, S, S) in [-1, 1]. Table 2; 3,576,704 parameters.
 
     With `classes`, each image is of its class in labels (B,) int64, which are then needed.
+
+    Attributes:
+        class_influence: a scalar in [0, 1], kept in checkpoints; None without `transition`, which is 1.
     """
+
+    class_influence: Tensor | None
 
     def __init__(
         self,
@@ -80,6 +93,7 @@ class Generator(nn.Module):
         channels: int = 3,
         image_size: int = 64,
         classes: int | None = None,
+        transition: bool = False,
     ) -> None:
         """Build the network with random weights.
 
@@ -89,9 +103,11 @@ class Generator(nn.Module):
             channels: of the images.
             image_size: S, one of 32, 64 and 128.
             classes: how many there are; None for a generator without classes.
+            transition: whether class_influence will be changed while it is trained.
         """
         super().__init__()
         self.latent_dim, self.classes = latent_dim, classes
+        self.register_buffer("class_influence", torch.ones(()) if transition else None)
         widths = _inner_widths(width, image_size)
         inputs = latent_dim + (classes or 0)
         blocks: list[nn.Module] = [self._block(inputs, widths[0], stride=1, padding=0)]  # 1 -> 4 pixels
@@ -112,10 +128,13 @@ class Generator(nn.Module):
         inputs = z.flatten(1)  # also takes (B, latent_dim, 1, 1)
         if self.classes is not None and labels is not None:
             # Scale and shift alone learn too slowly: 1,000 steps of Adam at 2e-4 move none of them by more than 0.2.
-            inputs = torch.cat([inputs, one_hot(labels, self.classes).to(inputs)], dim=1)
+            classes = one_hot(labels, self.classes).to(inputs)
+            if self.class_influence is not None:
+                classes = classes * self.class_influence
+            inputs = torch.cat([inputs, classes], dim=1)
         images = inputs[:, :, None, None]
         for block in self.blocks:
-            images = block(images, labels)
+            images = block(images, labels, self.class_influence)
         return torch.tanh(self.to_image(images))
 
     def sample(self, labels: Tensor | None, seeds: Sequence[int]) -> Tensor:
@@ -130,18 +149,22 @@ class Generator(nn.Module):
 class GeneratorBlock(nn.Sequential):
     """Convolution, BatchNorm and activation; a conditional BatchNorm also takes the labels."""
 
-    def forward(self, inputs: Tensor, labels: Tensor | None) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, inputs: Tensor, labels: Tensor | None, influence: Tensor | None = None
+    ) -> Tensor:
         convolution, norm, activation = self
         outputs = convolution(inputs)
         is_conditional = isinstance(norm, ConditionalBatchNorm2d)
-        return activation(norm(outputs, labels) if is_conditional else norm(outputs))
+        return activation(norm(outputs, labels, influence) if is_conditional else norm(outputs))
 
 
 class Discriminator(nn.Module):
     """images (B, channels, S, S) in [-1, 1] -> logits (B, outputs). Table 1.
 
-    The sigmoid is in the loss.
+    The sigmoid is in the loss. class_influence: as of Generator.
     """
+
+    class_influence: Tensor | None
 
     def __init__(
         self,
@@ -151,6 +174,7 @@ class Discriminator(nn.Module):
         outputs: int = 2,
         classes: int | None = None,
         normalisation: Normalisation = "batch",
+        transition: bool = False,
     ) -> None:
         """Build the network with random weights.
 
@@ -163,9 +187,11 @@ class Discriminator(nn.Module):
                 in labels (B,).
             normalisation: "batch"; "layer", over each image by itself, as a gradient penalty needs it (Gulrajani et al.
                 2017); "spectral", which makes 1 the largest singular value of every layer (Miyato et al. 2018).
+            transition: as of Generator.
         """
         super().__init__()
         assert outputs == 1 or classes is None
+        self.register_buffer("class_influence", torch.ones(()) if transition else None)
         widths = _inner_widths(width, image_size)[::-1]
         blocks: list[nn.Module] = [nn.Sequential(nn.Conv2d(channels, width, 4, 2, 1, bias=False), nn.GELU())]
         blocks += [self._block(a, b, normalisation) for a, b in pairwise(widths)]
@@ -191,4 +217,5 @@ class Discriminator(nn.Module):
         logits = self.to_logits(features).flatten(1)
         if self.class_vectors is None:
             return logits
-        return logits + (self.class_vectors(labels) * features.sum((2, 3))).sum(1, keepdim=True)
+        projection = (self.class_vectors(labels) * features.sum((2, 3))).sum(1, keepdim=True)
+        return logits + (projection if self.class_influence is None else self.class_influence * projection)

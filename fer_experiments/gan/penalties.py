@@ -10,6 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from fer_experiments.gan.config import GANConfig
+
 Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 GRADIENT_PENALTY_WEIGHT = 10.0  # Gulrajani et al. 2017, algorithm 1
 
@@ -17,6 +19,11 @@ GRADIENT_PENALTY_WEIGHT = 10.0  # Gulrajani et al. 2017, algorithm 1
 def r1(discriminator: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, gamma: float) -> Tensor:
     """gamma / 2 E[|grad_x D(x)|^2] at real images x (Mescheder et al. 2018, equation 9)."""
     return gamma / 2 * input_gradient(discriminator, real).square().sum(1).mean()
+
+
+def r1_r2(discriminator: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, gamma: float) -> Tensor:
+    """R1 plus R2, the same at generated images (Mescheder et al. 2018; Huang et al. 2024, equation 6)."""
+    return r1(discriminator, real, generated, gamma) + r1(discriminator, generated.to(real.dtype), real, gamma)
 
 
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor) -> Tensor:
@@ -36,10 +43,12 @@ def input_gradient(discriminator: Callable[[Tensor], Tensor], images: Tensor) ->
     return gradient.flatten(1)
 
 
-def build_penalty(loss: str, r1_gamma: float | None) -> Penalty | None:
-    """Return the penalty that `loss` (gan.loss) needs, else R1 with the weight r1_gamma, else None."""
-    if loss == "wgan_gp":
+def build_penalty(gan: GANConfig) -> Penalty | None:
+    """Return the penalty that gan.loss needs, else that of gan.regularizer, else None."""
+    if gan.loss == "wgan_gp":
         return lambda discriminator, real, generated: (
             GRADIENT_PENALTY_WEIGHT * gradient_penalty(discriminator, real, generated)
         )
-    return None if r1_gamma is None else partial(r1, gamma=r1_gamma)
+    if gan.gamma is None:
+        return None
+    return partial(r1_r2 if gan.regularizer == "r1_r2" else r1, gamma=gan.gamma)

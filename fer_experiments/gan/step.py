@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fer_experiments.gan.adaptive_augmentation import AdaptiveAugmentation
 from fer_experiments.gan.config import GANConfig
 from fer_experiments.gan.diffaugment import diffaugment
+from fer_experiments.gan.lecam import LeCam
 from fer_experiments.gan.losses import LOSSES, Loss
 from fer_experiments.gan.penalties import Penalty, build_penalty
 
@@ -31,18 +33,23 @@ class AdversarialObjective:
             each call.
         penalty_every: the penalty is in every so many-th step, as many times as large (lazy regularization, Karras et
             al. 2020, StyleGAN2, appendix B). Adam needs no correction, since the penalty is no step of its own here.
+        lecam: is added to the discriminator's loss, too.
     """
 
     loss: Loss
     penalty: Penalty | None = None
     augment: Callable[[Tensor], Tensor] = identity
     penalty_every: int = 1
+    lecam: LeCam | None = None
 
     @classmethod
     def from_config(cls, gan: GANConfig) -> "AdversarialObjective":
         """Build the objective of a configuration."""
-        augment = partial(diffaugment, policy=gan.diffaugment)
-        return cls(LOSSES[gan.loss], build_penalty(gan.loss, gan.gamma), augment, gan.penalty_every)
+        augment: Callable[[Tensor], Tensor] = partial(diffaugment, policy=gan.diffaugment)
+        if gan.diffaugment is not None and gan.ada_target is not None:
+            augment = AdaptiveAugmentation(gan.diffaugment, gan.ada_target)
+        lecam = None if gan.lecam is None else LeCam(gan.lecam)
+        return cls(LOSSES[gan.loss], build_penalty(gan), augment, gan.penalty_every, lecam)
 
     def at_step(self, step: int) -> "AdversarialObjective":
         """Return the objective of a step, counted from 0: without the penalty in most of them, if it is lazy."""
@@ -75,8 +82,9 @@ def adversarial_step(
         backward: computes the gradients of a scalar.
 
     Returns:
-        Scalars, detached: gan/loss_discriminator (without a penalty), gan/loss_generator, and the discriminator's mean
-        scores in [0, 1] before its update, gan/score_real and gan/score_generated.
+        Scalars, detached: gan/loss_discriminator (without penalties), gan/loss_generator, and from before the
+        discriminator's update its mean scores in [0, 1], gan/score_real and gan/score_generated; with adaptive
+        augmentation also the mean sign of its logits on real images, gan/sign_real.
     """
     fake_labels = labels if fake_labels is None else fake_labels
     loss, augment = objective.loss, objective.augment
@@ -89,22 +97,30 @@ def adversarial_step(
     if objective.penalty is not None:
         penalty = objective.penalty(lambda images: discriminator(images, labels), real, fake)
         total_d = loss_d + objective.penalty_every * penalty
+    if objective.lecam is not None:
+        total_d = total_d + objective.lecam(real_logits, fake_logits)
     optimizer_d.zero_grad()
     backward(total_d)
     optimizer_d.step()
 
     with frozen(discriminator):  # no gradients for D's weights, and autocast keeps no copy from before their update
-        loss_g = loss.generator(discriminator(augment(generated), fake_labels))
+        logits = [discriminator(augment(generated), fake_labels)]
+        if loss.is_relativistic:
+            logits.append(discriminator(real, labels))
+        loss_g = loss.generator(*logits)
         optimizer_g.zero_grad()
         backward(loss_g)
         optimizer_g.step()
 
-    return {
+    measured = {
         "gan/loss_discriminator": loss_d.detach(),
         "gan/loss_generator": loss_g.detach(),
         "gan/score_real": loss.score(real_logits).mean().detach(),
         "gan/score_generated": loss.score(fake_logits).mean().detach(),
     }
+    if isinstance(augment, AdaptiveAugmentation):
+        measured["gan/sign_real"] = real_logits[:, 0].sign().mean().detach()
+    return measured
 
 
 @contextmanager

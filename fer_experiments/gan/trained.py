@@ -104,7 +104,12 @@ def _restore_dcgan(
     """Return the generator of a DCGAN, of its averaged weights if there are any, and its weights."""
     names = settings.get("classes")
     sizes = {key: gan[key] for key in ("latent_dim", "width", "image_size")}
-    generator = Generator(**sizes, channels=settings["channels"], classes=None if names is None else len(names))
+    generator = Generator(
+        **sizes,
+        channels=settings["channels"],
+        classes=None if names is None else len(names),
+        transition=gan.get("transition") is not None,  # until 0.1.0 there was none
+    )
     prefix = "generator." if gan.get("ema") is None else "average."
     weights = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
     generator.load_state_dict(weights)

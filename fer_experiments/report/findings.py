@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.evaluation.arm_comparisons import ArmPredictions
@@ -19,6 +20,7 @@ from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.result import Result
 from fer_experiments.evaluation.scores import score
 from fer_experiments.evaluation.verdict import ArmVerdict, decide_verdicts
+from fer_experiments.report.hard_images import HardImage, find_hard_images
 from fer_experiments.report.study_record import StudyRecord, training_key
 from fer_experiments.runs.training_files import read_test_clusters
 
@@ -37,6 +39,8 @@ class Findings:
         best: {setting of the data: the verdict on the arm with generated images that is best on validation}, such as
             {"data.imbalance=10": …}; {"": …} if all arms have the same data.
         images: how many test images there are, the same for all arms.
+        classifiers: how many trainings have a part in all this.
+        hard_images: the test images that all of these get wrong.
         problems: sentences on the trainings that had to be left out.
     """
 
@@ -46,6 +50,8 @@ class Findings:
     more_images: list[MoreImages]
     best: dict[str, ArmVerdict]
     images: int
+    classifiers: int
+    hard_images: list[HardImage]
     problems: list[str]
 
     def save(self, folder: Path, question: Question) -> None:
@@ -53,6 +59,24 @@ class Findings:
         content = {"question": question.model_dump(), **asdict(self)}
         with atomic_write(folder / VERDICT_FILE) as temporary:
             temporary.write_text(json.dumps(content, indent=1))
+
+
+@dataclass(frozen=True)
+class SavedVerdicts:
+    """The fields of Findings that later versions read from verdict.json, whatever else stands in it."""
+
+    estimates: dict[str, Estimate]
+    arms: list[ArmVerdict]
+    images: int
+
+    @classmethod
+    def load(cls, folder: Path) -> "SavedVerdicts":
+        """Read them from the folder. Raises ValueError, which names the file, if it is missing or lacks any."""
+        file = folder / VERDICT_FILE
+        try:
+            return TypeAdapter(cls).validate_python(json.loads(file.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{file}: is not the verdict of a study: {error}") from None
 
 
 class _Training(NamedTuple):
@@ -75,7 +99,7 @@ def compute_findings(record: StudyRecord, folder: Path) -> Findings:
     """
     trainings, problems = _load_trainings(record, folder)
     if not trainings:
-        return Findings({}, [], [], [], {}, 0, problems)
+        return Findings({}, [], [], [], {}, 0, 0, [], problems)
     labels = trainings[0].test.labels
     clusters = read_test_clusters(record.folder_of(trainings[0].result, folder), trainings[0].test.content_hash)
     question = record.question
@@ -93,6 +117,8 @@ def compute_findings(record: StudyRecord, folder: Path) -> Findings:
         ),
         best=_choose_best(verdicts, {arm.name: arm for arm in arms}),
         images=len(labels),
+        classifiers=len(trainings),
+        hard_images=find_hard_images([training.test for training in trainings]),
         problems=problems,
     )
 

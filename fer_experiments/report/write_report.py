@@ -13,6 +13,7 @@ from fer_experiments.atomic_write import atomic_write
 from fer_experiments.progress import show_activity
 from fer_experiments.report.findings import Findings, compute_findings
 from fer_experiments.report.growth import describe_growth
+from fer_experiments.report.hard_images import HARD_IMAGES_FILE, build_hard_images_table
 from fer_experiments.report.page import write_page
 from fer_experiments.report.page_templates import REPORT_FILE
 from fer_experiments.report.sections.answer import describe_answer, describe_other_arms
@@ -36,7 +37,7 @@ def write_report(
 ) -> None:
     """Write comparison.csv, comparison.md, verdict.json and report.html; print the table and the answer.
 
-    If a number was swept, write curves.csv as well.
+    If a number was swept, write curves.csv as well; if no classifier gets some test images right, hard_images.csv.
 
     Args:
         record: the study.
@@ -56,27 +57,33 @@ def write_report(
         )
         answer = " ".join(filter(None, sentences))
         findings.save(out, record.question)
-        _write_tables(record, findings, out)
+        _write_tables(record, findings, folder, out)
         _write_markdown(answer, summary, findings, out / "comparison.md")
         write_page(record, findings, folder, out, sweeps)
     _print_table(build_console_table(record, findings), _describe_table(record), answer, out / REPORT_FILE)
 
 
-def _write_tables(record: StudyRecord, findings: Findings, out: Path) -> None:
+def _write_tables(record: StudyRecord, findings: Findings, folder: Path, out: Path) -> None:
     curves = build_curves_table(record, findings)
-    _write_csv(build_results_table(record), out / "comparison.csv")
+    write_csv(build_results_table(record), out / "comparison.csv")
+    if findings.hard_images:
+        training = record.folder_of(record.results[0], folder)
+        write_csv(build_hard_images_table(findings.hard_images, training), out / HARD_IMAGES_FILE)
+    else:  # a further seed may get the last of them right
+        (out / HARD_IMAGES_FILE).unlink(missing_ok=True)
     if len(curves):
-        _write_csv(curves, out / CURVES_FILE)
+        write_csv(curves, out / CURVES_FILE)
 
 
-def _write_csv(table: pd.DataFrame, file: Path) -> None:
+def write_csv(table: pd.DataFrame, file: Path) -> None:
+    """Write a table without its index. Raises StorageError."""
     with atomic_write(file) as temporary:
         table.to_csv(temporary, index=False, errors="surrogateescape")
 
 
 def _write_markdown(answer: str, summary: pd.DataFrame, findings: Findings, file: Path) -> None:
     """Write the answer, both tables, and a line for each verdict."""
-    parts = [answer, _format_markdown(summary), _format_markdown(build_comparisons_table(findings))]
+    parts = [answer, format_markdown(summary), format_markdown(build_comparisons_table(findings))]
     parts += [
         f"- {verdict.arm}: {verdict.verdict}. {verdict.explanation}" for verdict in sort_generated_first(findings.arms)
     ]
@@ -85,7 +92,8 @@ def _write_markdown(answer: str, summary: pd.DataFrame, findings: Findings, file
         temporary.write_text(markdown, encoding="utf-8", errors="surrogateescape")
 
 
-def _format_markdown(table: pd.DataFrame) -> str:
+def format_markdown(table: pd.DataFrame) -> str:
+    """Return a table without its index as Markdown; "" if it has no rows."""
     escaped = table.rename(columns=_escape_bars).map(lambda value: _escape_bars(str(value)))
     return escaped.to_markdown(index=False, disable_numparse=True) if len(escaped) else ""
 

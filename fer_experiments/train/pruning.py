@@ -38,8 +38,11 @@ class Pruning(lightning.Callback):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(direction="maximize" if self.mode == "max" else "minimize", pruner=self.pruner)
         for values in self._read_earlier_values(folder):
-            best = max(values.values()) if self.mode == "max" else min(values.values())
-            study.add_trial(optuna.trial.create_trial(value=best, intermediate_values=values))
+            earlier = study.ask()
+            for epoch, value in values.items():
+                earlier.report(value, epoch)
+                earlier.should_prune()  # successive halving notes here how far a trial got
+            study.tell(earlier, max(values.values()) if self.mode == "max" else min(values.values()))
         self.trial = study.ask()
         module: Any = pl_module
         for epoch, value in self._select_values(module.history).items():  # of a training that is continued

@@ -6,6 +6,7 @@ import numpy as np
 
 from fer_experiments.evaluation.confusion_figure import MAX_NUMBERED, draw_confusion_matrix
 from fer_experiments.report.figures.pictures import Picture, draw_picture
+from fer_experiments.report.findings import Findings
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.study_record import StudyRecord
 
@@ -18,7 +19,23 @@ def build_values(context: ReportContext) -> Values | None:
         return None
     class_count = max(len(result.classes) for result in context.record.results)
     is_large = class_count > MAX_NUMBERED  # the figure then grows no more
-    return {"confusions": pictures, "class_count": min(class_count, MAX_NUMBERED), "is_large": is_large}
+    return {
+        "confusions": pictures,
+        "class_count": min(class_count, MAX_NUMBERED),
+        "is_large": is_large,
+        "hard_images": describe_hard_images(context.findings),
+    }
+
+
+def describe_hard_images(findings: Findings) -> str:
+    """Return a sentence on the test images that every classifier gets wrong; "" if there are none."""
+    count = len(findings.hard_images)
+    if not count:
+        return ""
+    return (
+        f"{count:,} of {findings.images:,} test images ({count / findings.images:.1%}) are classified wrongly by all "
+        f"{findings.classifiers} classifiers. Look at them: some may have a wrong label, and no arm can gain by them."
+    )
 
 
 def draw_confusions(record: StudyRecord) -> list[Picture]:

@@ -15,6 +15,11 @@ def check_joint(settings: Settings, arm: Arm) -> None:
         raise ConfigError(
             f"gan: {arm.name}: only a DCGAN is trained together with a classifier; use gan=dcgan or gan=conditional"
         )
+    if keys := _keys_of_gans_alone(gan):
+        raise ConfigError(
+            f"gan: {arm.name}: {', '.join(keys)} are for a GAN that is trained alone; use gan.loss=bce, and null for "
+            "the others"
+        )
     if settings.classifier.freeze is not None:
         raise ConfigError(
             f"classifier.freeze={settings.classifier.freeze}: {arm.name} trains the whole classifier with its GAN; use "
@@ -40,3 +45,10 @@ def check_joint(settings: Settings, arm: Arm) -> None:
             f"classifier.batch_size={batch_size}: with joint.generated_fraction={arm.joint.generated_fraction} a batch "
             "has fewer than the two real images that BatchNorm needs"
         )
+
+
+def _keys_of_gans_alone(gan: GANConfig) -> list[str]:
+    """Return the settings, such as "lecam=0.1", that joint training does not have."""
+    values = {"lecam": gan.lecam, "ada_target": gan.ada_target, "transition": gan.transition}
+    loss = ["loss=relativistic"] if gan.loss == "relativistic" else []
+    return loss + [f"{key}={value}" for key, value in values.items() if value is not None]
