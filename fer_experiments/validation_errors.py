@@ -125,6 +125,8 @@ def _join_key(group: str, parts: Iterable[str | int]) -> str:
 
 
 def _message(item: ErrorDetails) -> str:
+    if item["type"] == "too_short":
+        return f"needs at least {item['ctx']['min_length']} item(s)"
     message = item["msg"].removeprefix("Value error, ")
     return f"{message[0].lower()}{message[1:]}"
 

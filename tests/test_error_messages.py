@@ -133,8 +133,33 @@ MISTAKES = [
     ("'train.arms=[none,dcgan [balance.add=200]]'", ["needs quotes: "], ARMS),
     ("'train.arms=dcgan [balance.add=200]'", ["needs quotes: "], ""),
     ("""'train.arms="none,dcgan [balance.add=200]"'""", ["input should be a valid list; write"], ARMS),
-    ("train.arms=[none,none]", ["train.arms=['none', 'none']: names something twice"], ""),
+    ("train.arms=[none,none]", ["train.arms=['none', 'none']: has none more than once; leave one out"], ""),
+    ("train.arms=[none,none+none]", ["train.arms: none is named twice; leave one out"], ""),
+    ("train.arms=[]", ["train.arms=[]: needs at least 1 item(s)"], ""),
     ("train.baseline=non", ["train.baseline: non: conf/balance/ has no non; did you mean none?"], ""),
+    (
+        "train.baseline=undersampl train.arms=[none,undersample]",
+        ["train.baseline: undersampl: conf/balance/ has no undersampl; did you mean undersample?"],
+        "",
+    ),
+    (
+        "train.arms=[none+traditional,dcgan+traditional]",
+        [
+            "train.baseline=none: is not among the arms of real images, none+traditional, so that no arm could be said "
+            "to help; did you mean train.baseline=none+traditional?"
+        ],
+        "train.arms=[none+traditional,dcgan+traditional] train.baseline=none+traditional",
+    ),
+    (
+        "train.arms=[oversample,real_images,dcgan]",
+        ["train.baseline=none: is not among the arms of real images, oversample, so", "add none to train.arms, or"],
+        "train.arms=[oversample,real_images,dcgan] train.baseline=oversample",
+    ),
+    (
+        "train.baseline=dcgan",
+        ["train.baseline=dcgan: is not among the arms of real images, none, oversample, undersample, so that"],
+        "",
+    ),
     # shell and grammar
     ("seed = 3", ["seed = 3: has spaces around =; write seed=3"], "seed=3"),
     ("gan.epochs=[", ["gan.epochs=[: can't be read: its brackets don't match"], ""),
@@ -158,10 +183,11 @@ MISTAKES = [
     ),
     ("'data.counts={angry: -1, happy: 9}'", ["data.counts.angry=-1: input should be greater than or equal to 1"], ""),
     ("train.seeds=0", ["fer_experiments: train.seeds=0: input should be greater than or equal to 1\n"], ""),
+    ("train.margin=-1", ["fer_experiments: train.margin=-1: input should be greater than or equal to 0\n"], ""),
     ("train.seeds=many", ["train.seeds='many': input should be a valid integer, a valid list or 'auto'\n"], ""),
     ("train.seeds=2.0", ["train.seeds=2.0: input should be a valid integer", "write train.seeds=2"], "train.seeds=2"),
     ("train.seeds=[1,-1]", ["fer_experiments: train.seeds[1]=-1: input should be greater than or equal to 0\n"], ""),
-    ("train.seeds=[1,1]", ["train.seeds=[1, 1]: names something twice"], ""),
+    ("train.seeds=[1,1]", ["train.seeds=[1, 1]: has 1 more than once; leave one out"], ""),
     ("seed=", ["seed='': input should be a valid integer"], ""),
     (
         "gan.epochs=1e3",

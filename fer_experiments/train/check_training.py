@@ -1,10 +1,14 @@
 """What the trainings of a job can't do, known before any of them begins."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def check_accumulation(settings: Settings, arms: Iterable[Arm]) -> None:
@@ -25,6 +29,31 @@ def check_accumulation_of_gan(settings: Settings, name: str) -> None:
             f"trainer.accumulate_grad_batches={count}: {name} trains a generator, and a GAN updates two networks in "
             "every batch; leave it out and use a larger gan.batch_size, or gan.pretrained for a trained one"
         )
+
+
+def check_baseline(name: str, arms: Sequence[Arm]) -> None:
+    """Raise ConfigError unless the baseline is one of the arms of real images; warn if there is no such arm at all.
+
+    A study of one arm compares nothing, and needs no baseline. name: of the baseline, with its augmentation.
+    """
+    if len(arms) == 1:
+        return
+    names = [ArmName.parse(arm.name).without_settings for arm in arms if _is_simple(arm)]
+    if not names:
+        log.warning("train.arms: no arm of real images, such as none, to compare with; every verdict will be undecided")
+    elif name not in names:
+        close = [each for each in names if ArmName.parse(each).balance == ArmName.parse(name).balance]
+        remedy = (
+            f"did you mean train.baseline={close[0]}?" if close else f"add {name} to train.arms, or name one of them"
+        )
+        raise ConfigError(
+            f"train.baseline={name}: is not among the arms of real images, {', '.join(names)}, so that no arm could be "
+            f"said to help; {remedy}"
+        )
+
+
+def _is_simple(arm: Arm) -> bool:
+    return not (arm.balance.needs_generated_images or arm.balance.is_control or arm.joint is not None)
 
 
 def check_generators(arms: Iterable[Arm]) -> None:
