@@ -60,7 +60,9 @@ def _run() -> None:
     sys.argv[1:] = complete_overrides(list(quote_paths(sys.argv[1:])))
     parser = get_args_parser()
     parser.usage = "python -m fer_experiments [OPTION ...] [KEY=VALUE ...]; --help lists options, groups and examples"
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
+    # Hydra's own parser takes no override behind an option that follows others: gan.epochs=3 -m seed=0,1
+    sys.argv[1:] = [*arguments.overrides, *(each for each in sys.argv[1:] if each not in arguments.overrides)]
     _check_arguments(arguments)
     if sys.argv[1:] in (["--help"], ["-h"]):  # Hydra's takes a second, and lists 200 lines of keys first
         print(build_help())
@@ -93,6 +95,8 @@ def _check_arguments(arguments: Namespace) -> None:
         return
     if arguments.multirun and (arguments.cfg or arguments.info):
         refuse("--cfg and --info show one job; leave out -m, and give each key one value")
+    if arguments.experimental_rerun:
+        refuse("--experimental-rerun: there is no pickled job; the command itself, given again, continues its run")
     has_foreign_files = any((arguments.config_dir, arguments.config_path, arguments.config_name)) or any(
         "hydra.searchpath" in override for override in arguments.overrides
     )

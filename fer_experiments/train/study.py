@@ -12,8 +12,8 @@ from fer_experiments.evaluation.question import Question
 from fer_experiments.report.study_record import Growth, StudyRecord
 from fer_experiments.train.arms.compose import baseline_name, compose_arms
 from fer_experiments.train.check_training import (
-    check_accumulation,
     check_baseline,
+    check_gan_trainings,
     check_generators,
     check_study_starts_anew,
 )
@@ -77,7 +77,7 @@ class Study(Job, Question):
         arms = compose_arms(self.arms, settings)
         check_baseline(baseline_name(self.baseline, settings), arms)
         check_study_starts_anew(settings)
-        check_accumulation(settings, arms)
+        check_gan_trainings(settings, arms)
 
     def check_with_torch(self, settings: Settings) -> None:
         from fer_experiments.train.equal_cost import check_equal_cost
