@@ -1,11 +1,9 @@
 """The command line. torch is imported only when a job begins its work, so that --help and errors come at once."""
 
-import os
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from io import StringIO
 from types import TracebackType
 from typing import NoReturn
@@ -22,6 +20,7 @@ import fer_experiments.run_naming  # noqa: F401 - registers the resolvers that c
 from fer_experiments.atomic_write import storage_error
 from fer_experiments.completed_overrides import complete_overrides
 from fer_experiments.conf_files import build_help
+from fer_experiments.environment import environment_variable
 from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.exit_status import INTERRUPTED_STATUS, refuse, run_command_line
 from fer_experiments.hydra_errors import describe_hydra_error, explain_unwritable_folder
@@ -29,7 +28,8 @@ from fer_experiments.override_keys import explain_wrong_overrides
 from fer_experiments.override_paths import quote_paths
 from fer_experiments.strict_config import CONF_DIR
 
-FULL_ERROR = "HYDRA_FULL_ERROR"  # an environment variable of Hydra
+# Lets Hydra raise its errors; it would print them with a traceback or a long list, and exit with status 1.
+FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
@@ -60,7 +60,9 @@ def _run() -> None:
     sys.argv[1:] = complete_overrides(list(quote_paths(sys.argv[1:])))
     parser = get_args_parser()
     parser.usage = "python -m fer_experiments [OPTION ...] [KEY=VALUE ...]; --help lists options, groups and examples"
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
+    # Hydra's own parser takes no override behind an option that follows others: gan.epochs=3 -m seed=0,1
+    sys.argv[1:] = [*arguments.overrides, *(each for each in sys.argv[1:] if each not in arguments.overrides)]
     _check_arguments(arguments)
     if sys.argv[1:] in (["--help"], ["-h"]):  # Hydra's takes a second, and lists 200 lines of keys first
         print(build_help())
@@ -68,7 +70,7 @@ def _run() -> None:
     is_query = arguments.shell_completion and arguments.overrides[0].startswith("query=")
     try:
         # A message of Hydra would stand in the line that a user is typing; it means that nothing completes it.
-        with redirect_stderr(StringIO()) if is_query else _raise_errors_of_hydra():
+        with redirect_stderr(StringIO()) if is_query else environment_variable(FULL_ERROR, "1"):
             job()
     except CompactHydraException as error:
         refuse(describe_hydra_error(error))
@@ -86,19 +88,6 @@ def _run() -> None:
         raise error.with_traceback(_cut_frames_of_hydra(error.__traceback__)) from error.__cause__
 
 
-@contextmanager
-def _raise_errors_of_hydra() -> Iterator[None]:
-    """Let Hydra raise its errors; it would print them with a traceback or a long list, and exit with status 1."""
-    before = os.environ.get(FULL_ERROR)
-    os.environ[FULL_ERROR] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(FULL_ERROR)
-        if before is not None:
-            os.environ[FULL_ERROR] = before
-
-
 def _check_arguments(arguments: Namespace) -> None:
     """Refuse what Hydra would answer by a traceback, or without saying what to do instead."""
     if arguments.shell_completion:
@@ -106,6 +95,8 @@ def _check_arguments(arguments: Namespace) -> None:
         return
     if arguments.multirun and (arguments.cfg or arguments.info):
         refuse("--cfg and --info show one job; leave out -m, and give each key one value")
+    if arguments.experimental_rerun:
+        refuse("--experimental-rerun: there is no pickled job; the command itself, given again, continues its run")
     has_foreign_files = any((arguments.config_dir, arguments.config_path, arguments.config_name)) or any(
         "hydra.searchpath" in override for override in arguments.overrides
     )

@@ -34,7 +34,6 @@ def complete_overrides(arguments: Sequence[str]) -> Iterator[str]:
         key, value = override_key(argument), argument.partition("=")[2]
         if argument.startswith("~"):
             continue
-        # Beside the argument, because argparse takes no override behind an option that follows others.
         if key == "data" and "faces" not in value.split(",") and not (is_experiment_chosen or has_other_root):
             yield "experiment=images"
         elif is_other_generator(argument) and has_faces and not (is_experiment_chosen or has_other_root):

@@ -67,12 +67,15 @@ def _format_group(group: str) -> str:
     return textwrap.fill(line, width=120, subsequent_indent=" " * 4, break_on_hyphens=False)
 
 
-def explain_unknown_option(group: str, name: str, is_override: bool = True) -> str:
+def explain_unknown_option(
+    group: str, name: str, is_override: bool = True, options: Sequence[str] | None = None
+) -> str:
     """Say which of the group's files was meant, or which group has a file of this name, and which files there are.
 
-    is_override: whether the user gave it as GROUP=NAME, and not in the name of an arm.
+    is_override: whether the user gave it as GROUP=NAME, and not in the name of an arm. options: the files, with those
+    of --config-dir; None: those of conf/.
     """
-    options = list_options(group)
+    options = list_options(group) if options is None else sorted(set(options) - {"base"})
     close = difflib.get_close_matches(name, options, n=1)
     groups = sorted(each for each in list_groups() | {"experiment"} if name in list_options(each))
     prefix = f"{group}=" if is_override else ""
@@ -81,7 +84,19 @@ def explain_unknown_option(group: str, name: str, is_override: bool = True) -> s
     if group == "data" and ("/" in name or (not choices and Path(name).is_dir())):
         suggestion = f"; images in a folder are data=folder {format_override(f'data.root={name}')}"
     folder = f"conf/{FOLDERS.get(group, group)}/"
+    suggestion = suggestion or _explain_file_of_user(group, name)
     return f"{folder} has no {name or 'file without a name'}{suggestion} (it has {', '.join(options)})"
+
+
+def _explain_file_of_user(group: str, name: str) -> str:
+    """Say how a file of the present folder is chosen, if it is the one that is meant; else return ""."""
+    stem = Path(name).stem
+    if Path(group, f"{stem}.yaml").is_file():
+        return f"; {group}/{stem}.yaml is chosen by --config-dir . {group}={stem}"
+    file = Path(f"{name.removesuffix('.yaml')}.yaml")
+    if not file.is_file():
+        return ""
+    return f"; put {file} into a folder {group}/ and choose it by --config-dir, the folder above, with {group}={stem}"
 
 
 @cache

@@ -12,6 +12,7 @@ from fer_experiments.override_syntax import format_override
 from fer_experiments.validation_errors import MAPPINGS, explain_unknown_key
 
 PACKAGE = "fer_experiments."
+EXPERIMENT_PACKAGE = "the file of an experiment begins with the line # @package _global_, since it sets keys of the run"
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
 EXISTING_KEY = re.compile(r"An item is already at '(.*)'")
 
@@ -28,10 +29,12 @@ def describe_hydra_error(error: HydraException) -> str:
         )
     if match := EXISTING_KEY.search(message):
         return f"+{match[1]}: the key exists already; leave out the +"
+    if "@experiment." in message:
+        return f"{message.partition(':')[0]}: {EXPERIMENT_PACKAGE}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         if group in list_groups() | {"experiment"}:
-            return f"{group}={name}: {explain_unknown_option(group, name)}"
+            return f"{group}={name}: {explain_unknown_option(group, name, options=error.options)}"
         if group:
             return f"{group}={name}: there is no such file (there are {', '.join(error.options or ()) or 'none'})"
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:

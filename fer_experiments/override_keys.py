@@ -16,10 +16,27 @@ from fer_experiments.conf_files import (
     list_root_keys,
     read_experiment,
 )
-from fer_experiments.override_syntax import explain_split, explain_syntax, join_split_overrides, override_key
+from fer_experiments.override_syntax import (
+    explain_split,
+    explain_syntax,
+    format_override,
+    join_split_overrides,
+    override_key,
+)
 from fer_experiments.renamed_keys import present_name
-from fer_experiments.trainer_arguments import ADDABLE
-from fer_experiments.validation_errors import explain_unknown_key
+from fer_experiments.strict_config import GROUPS_OF_OBJECTS
+from fer_experiments.trainer_arguments import ADDABLE, REFUSED
+from fer_experiments.validation_errors import MAPPINGS, explain_unknown_key
+
+# What Lightning's command line and lightning-hydra-template call keys and groups.
+KEY_SYNONYMS = {"lr": "learning_rate"}
+ROOT_SYNONYMS = {
+    "datamodule": ["data"],
+    "debug": ["trainer=debug"],
+    "hparams_search": ["experiment=optuna"],
+    "model": ["classifier", "gan"],
+    "seed_everything": ["seed"],
+}
 
 
 def explain_wrong_overrides(arguments: Sequence[str], has_foreign_files: bool = False) -> Iterator[str]:
@@ -75,7 +92,11 @@ def _explain_repetitions(overrides: Sequence[str]) -> Iterator[str]:
 
 
 def _explain_removal(key: str) -> Iterator[str]:
-    if key in list_groups():
+    parent = key.rpartition(".")[0]
+    if parent in MAPPINGS:
+        example = format_override(f"{parent}={MAPPINGS[parent]}")
+        yield f"~{key}: can't be removed by itself; write all of {parent}, such as {example}"
+    elif key in list_groups():
         yield f"~{key}: every run needs the group; choose another file of it, such as {key}={default_choices()[key]}"
 
 
@@ -96,7 +117,7 @@ def _explain_choice(override: str, has_foreign_files: bool) -> Iterator[str]:
 def _explain_key(key: str, overrides: Sequence[str]) -> Iterator[str]:
     group, _, rest = key.partition(".")
     if group not in list_root_keys():
-        close = list(_suggest_full_keys(group, rest))
+        close = _suggest_full_keys(group, rest)
         yield f"{key}: unknown key; " + (f"did you mean {' or '.join(close)}?" if close else "--help lists the groups")
     elif rest and group in list_groups():
         name = rest.partition(".")[0]
@@ -110,7 +131,9 @@ def _explain_key_of_group(group: str, name: str, overrides: Sequence[str]) -> It
     options = {option for option in list_options(group) if name in _keys_of(group, option)}
     possible = _possible_options(group, overrides)
     if not options:
-        yield f"{group}.{name}: {explain_unknown_key(f'{group}.{name}', _all_keys(group))}"
+        close = _suggest_keys(name, group)
+        explanation = f"unknown key; did you mean {' or '.join(close)}?" if close else None
+        yield f"{group}.{name}: {explanation or explain_unknown_key(f'{group}.{name}', _all_keys(group))}"
     elif possible and not possible & options:
         yield f"{group}.{name}: there is no such key in {_join(group, possible)}; it is in {_join(group, options)}"
 
@@ -138,14 +161,21 @@ def _possible_options(group: str, overrides: Sequence[str]) -> set[str]:
     return set(possible) if set(possible) <= set(list_options(group)) else set()
 
 
-def _suggest_full_keys(name: str, rest: str) -> Iterator[str]:
-    """Suggest every group that has a key of this name, or the root key that is closest to it."""
-    groups = [group for group in sorted(list_groups()) if not rest and name in _all_keys(group)]
-    if groups:
-        yield from (f"{group}.{name}" for group in groups)
-    else:
-        close = difflib.get_close_matches(name, list_root_keys(), n=1)
-        yield from (f"{match}.{rest}" if rest else match for match in close)
+def _suggest_full_keys(name: str, rest: str) -> list[str]:
+    """Return what was meant by NAME.REST, or NAME without a rest, which begins with no root key."""
+    close = difflib.get_close_matches(name, list_root_keys(), n=1)
+    if rest and close:
+        return [f"{close[0]}.{rest}"]
+    return _suggest_keys(rest.rpartition(".")[2] or name) or ROOT_SYNONYMS.get(name, close)
+
+
+def _suggest_keys(name: str, group: str = "") -> list[str]:
+    """Return every key of this name, or of the name that it has here; that of the group alone, if there is one."""
+    if group == "trainer" and name in REFUSED:
+        return []
+    present = KEY_SYNONYMS.get(name, name)
+    groups = [each for each in sorted(list_groups() - set(GROUPS_OF_OBJECTS)) if present in _all_keys(each)]
+    return [f"{each}.{present}" for each in ([group] if group in groups else groups)]
 
 
 def _keys_of(group: str, option: str) -> set[str]:

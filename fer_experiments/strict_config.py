@@ -99,6 +99,8 @@ def instantiate_node(key: str, node: Mapping[str, Any], expected: Any) -> Any:
 
 def locate_target(key: str, name: Any) -> Any:
     """Return the callable that `name` ("package.module.Class") names. Raises ConfigError if there is none."""
+    if isinstance(name, str) and "." not in name:
+        raise ConfigError(f"{key}={name}: needs its package as well, as lightning.pytorch.callbacks.EarlyStopping has")
     try:
         target = get_object(name)
     except Exception as error:  # Hydra raises whatever the import raises

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from fer_experiments.override_syntax import format_override
 from fer_experiments.renamed_keys import present_name
-from fer_experiments.trainer_arguments import REFUSED
+from fer_experiments.trainer_arguments import ADDABLE, REFUSED
 
 EXPECTED = "input should be "
 SEPARATORS = re.compile(r"[,\s]+(?![^\[]*\])(?!\[)")  # of names; a name may have settings, "dcgan [balance.add=200]"
@@ -60,6 +60,8 @@ def explain_unknown_key(key: str, fields: Iterable[str]) -> str:
     group, dot, name = key.rpartition(".")
     if group == "trainer" and name in REFUSED:
         return f"can't be set here: {REFUSED[name]}"
+    if group == "trainer" and name in set(ADDABLE) - set(names):
+        return f"has no value in conf/trainer, and is added by +{key}=VALUE"
     close = difflib.get_close_matches(name, names, n=1)
     suggestion = f"; did you mean {group}{dot}{close[0]}?" if close else ""
     return f"unknown key{suggestion} (keys here: {', '.join(names) or 'none'})"
@@ -125,6 +127,8 @@ def _join_key(group: str, parts: Iterable[str | int]) -> str:
 
 
 def _message(item: ErrorDetails) -> str:
+    if item["type"] == "too_short":
+        return f"needs at least {item['ctx']['min_length']} item(s)"
     message = item["msg"].removeprefix("Value error, ")
     return f"{message[0].lower()}{message[1:]}"
 

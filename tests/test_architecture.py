@@ -31,6 +31,7 @@ GROUND_FLOOR = {
     "conf_files",
     "distributed",
     "enumeration",
+    "environment",
     "errors",
     "exit_status",
     "hydra_errors",

@@ -74,6 +74,12 @@ def test_the_configuration_of_one_job_is_shown(tmp_path, option):
     assert sweep.stderr == "fer_experiments: --cfg and --info show one job; leave out -m, and give each key one value\n"
 
 
+def test_options_may_stand_between_overrides(tmp_path):
+    assert command("train=cnn", "--cfg=job", "-p", "seed", "seed=3", where=tmp_path).stdout == "3\n"
+    done = command("train=cnn", "-m", "seed=0,1", "plan_only=true", *TINY_FACES, where=tmp_path)
+    assert (done.returncode, done.stdout.count("[sweep] \t#")) == (0, 2)
+
+
 @pytest.fixture
 def checkpoint(run):
     return run("train=dcgan") / "checkpoints" / "last.ckpt"

@@ -91,8 +91,21 @@ def test_a_path_with_an_at_is_no_suffix(composed):
 
 
 @pytest.mark.parametrize(
-    "names", [["dcgan", "dcgan+none"], ["dcgan [balance.synthetic=a/b]", "dcgan [balance.synthetic=a b]"]]
+    ("names", "message"),
+    [
+        (["dcgan", "dcgan+none"], r"train\.arms: dcgan is named twice; leave one out"),
+        (
+            ["dcgan [balance.synthetic=a/b]", "dcgan [balance.synthetic=a b]"],
+            r"train\.arms: .* and .* would share the folder dcgan.*; leave one out",
+        ),
+    ],
 )
-def test_two_names_of_one_folder_are_refused(composed, names):
-    with pytest.raises(ConfigError, match=r"train\.arms: .* and .* would share the folder dcgan.*; leave one out"):
+def test_two_names_of_one_folder_are_refused(composed, names, message):
+    with pytest.raises(ConfigError, match=message):
         composed(names)
+
+
+def test_arms_of_generated_images_alone_are_warned_of(read, caplog):
+    config = read("train.arms=[dcgan,joint]")
+    config.train.check(config)
+    assert "train.arms: no arm of real images, such as none, to compare with" in caplog.text

@@ -92,7 +92,7 @@ def test_conf_and_package_have_the_same_rooms():
         ("balance.sampling_strategy=often", r"balance\.sampling_strategy.*'often'"),
         ("balance.sampling_strategy=1.5", r"balance\.sampling_strategy.*1\.5"),
         ("train.seeds=0", r"train\.seeds.*0"),
-        ("train.seeds=[1,1]", r"train\.seeds.*names something twice"),
+        ("train.seeds=[1,1]", r"train\.seeds.*has 1 more than once"),
         ("train.arms=[]", r"train\.arms"),
         ("data=folder", r"data\.root: .*give it as data\.root=VALUE"),
         ("data=mma", r"data: root=null: give data\.root=PATH/MMAFEDB, or data\.download=true"),

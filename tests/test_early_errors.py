@@ -62,6 +62,14 @@ CASES = {
     "it yourself",
     "train=evaluate": "checkpoint=null: train=evaluate measures a trained classifier; give "
     "checkpoint=multirun/RUN/checkpoints/best.ckpt",
+    "train=cnn ckpt_path=last": "ckpt_path=last: there is no such file; give multirun/RUN/checkpoints/last.ckpt of "
+    "another run, or leave it out: the same command continues its own run",
+    "trainer.strategy=ddp_spawn": "trainer: strategy=ddp_spawn: models are trained on one device (auto) or by DDP "
+    "(ddp, ddp_find_unused_parameters_true), since every checkpoint holds the whole model; use strategy=auto or "
+    "trainer=ddp",
+    "train=dcgan trainer.strategy=ddp": "trainer.strategy=ddp: train=dcgan trains a generator, and "
+    "the discriminator's step gives the generator no gradient, for which plain DDP waits; use trainer=ddp, which sets "
+    "trainer.strategy=ddp_find_unused_parameters_true",
     "train=dcgan +trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches=2: train=dcgan trains a "
     "generator, and a GAN updates two networks in every batch; leave it out and use a larger gan.batch_size, or "
     "gan.pretrained for a trained one",

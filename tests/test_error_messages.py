@@ -75,6 +75,31 @@ MISTAKES = [
         "'data.counts={angry: 60, happy: 600}'",
     ),
     ("hydra.run.dirr=x", ["hydra.run.dirr: unknown key; did you mean hydra.run.dir?"], "hydra.run.dir=x"),
+    ("seed_everything=3", ["seed_everything: unknown key; did you mean seed?"], "seed=3"),
+    ("debug=fdr", ["debug: unknown key; did you mean trainer=debug?"], "trainer=debug"),
+    ("train=cnn classifier.lr=0.1", ["classifier.lr: unknown key; did you mean classifier.learning_rate?\n"], ""),
+    (
+        "optimizer.lr=1",
+        ["optimizer.lr: unknown key; did you mean classifier.learning_rate or gan.learning_rate or"],
+        "",
+    ),
+    ("data.batch_size=8", ["data.batch_size: unknown key; did you mean classifier.batch_size or gan.batch_size"], ""),
+    (
+        "trainer.profiler=simple",
+        ["trainer.profiler: has no value in conf/trainer, and is added by +trainer.profiler=VALUE"],
+        "+trainer.profiler=simple",
+    ),
+    (
+        "~data.counts.angry",
+        ["~data.counts.angry: can't be removed by itself; write all of data.counts, such as 'data.counts={angry"],
+        "'data.counts={angry: 60, happy: 600}'",
+    ),
+    (
+        "train=cnn +callbacks.mine._target_=EarlyStopping",
+        ["callbacks.mine._target_=EarlyStopping: needs its package as well, as lightning.pytorch.callbacks.EarlySto"],
+        "train=cnn +callbacks.a._target_=lightning.pytorch.callbacks.EarlyStopping +callbacks.a.monitor=valid/loss",
+    ),
+    ("--experimental-rerun note.txt", ["--experimental-rerun: there is no pickled job; the command itself"], ""),
     ("--epochs", ["usage:", "unrecognized arguments: --epochs"], ""),
     ("--config-name=nothing", ["Cannot find primary config 'nothing'"], ""),
     # names of files
@@ -133,8 +158,33 @@ MISTAKES = [
     ("'train.arms=[none,dcgan [balance.add=200]]'", ["needs quotes: "], ARMS),
     ("'train.arms=dcgan [balance.add=200]'", ["needs quotes: "], ""),
     ("""'train.arms="none,dcgan [balance.add=200]"'""", ["input should be a valid list; write"], ARMS),
-    ("train.arms=[none,none]", ["train.arms=['none', 'none']: names something twice"], ""),
+    ("train.arms=[none,none]", ["train.arms=['none', 'none']: has none more than once; leave one out"], ""),
+    ("train.arms=[none,none+none]", ["train.arms: none is named twice; leave one out"], ""),
+    ("train.arms=[]", ["train.arms=[]: needs at least 1 item(s)"], ""),
     ("train.baseline=non", ["train.baseline: non: conf/balance/ has no non; did you mean none?"], ""),
+    (
+        "train.baseline=undersampl train.arms=[none,undersample]",
+        ["train.baseline: undersampl: conf/balance/ has no undersampl; did you mean undersample?"],
+        "",
+    ),
+    (
+        "train.arms=[none+traditional,dcgan+traditional]",
+        [
+            "train.baseline=none: is not among the arms of real images, none+traditional, so that no arm could be said "
+            "to help; did you mean train.baseline=none+traditional?"
+        ],
+        "train.arms=[none+traditional,dcgan+traditional] train.baseline=none+traditional",
+    ),
+    (
+        "train.arms=[oversample,real_images,dcgan]",
+        ["train.baseline=none: is not among the arms of real images, oversample, so", "add none to train.arms, or"],
+        "train.arms=[oversample,real_images,dcgan] train.baseline=oversample",
+    ),
+    (
+        "train.baseline=dcgan",
+        ["train.baseline=dcgan: is not among the arms of real images, none, oversample, undersample, so that"],
+        "",
+    ),
     # shell and grammar
     ("seed = 3", ["seed = 3: has spaces around =; write seed=3"], "seed=3"),
     ("gan.epochs=[", ["gan.epochs=[: can't be read: its brackets don't match"], ""),
@@ -158,10 +208,11 @@ MISTAKES = [
     ),
     ("'data.counts={angry: -1, happy: 9}'", ["data.counts.angry=-1: input should be greater than or equal to 1"], ""),
     ("train.seeds=0", ["fer_experiments: train.seeds=0: input should be greater than or equal to 1\n"], ""),
+    ("train.margin=-1", ["fer_experiments: train.margin=-1: input should be greater than or equal to 0\n"], ""),
     ("train.seeds=many", ["train.seeds='many': input should be a valid integer, a valid list or 'auto'\n"], ""),
     ("train.seeds=2.0", ["train.seeds=2.0: input should be a valid integer", "write train.seeds=2"], "train.seeds=2"),
     ("train.seeds=[1,-1]", ["fer_experiments: train.seeds[1]=-1: input should be greater than or equal to 0\n"], ""),
-    ("train.seeds=[1,1]", ["train.seeds=[1, 1]: names something twice"], ""),
+    ("train.seeds=[1,1]", ["train.seeds=[1, 1]: has 1 more than once; leave one out"], ""),
     ("seed=", ["seed='': input should be a valid integer"], ""),
     (
         "gan.epochs=1e3",
@@ -288,6 +339,36 @@ def test_a_mistake_ends_with_status_2_and_a_short_message(answer, tmp_path, comm
     assert "Traceback" not in message
     assert len(message.splitlines()) <= MAX_LINES, message
     assert not list(tmp_path.glob("multirun/*/*/checkpoints"))
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("experiment=mine", "; experiment/mine.yaml is chosen by --config-dir . experiment=mine (it has "),
+        ("experiment=mine.yaml", "; experiment/mine.yaml is chosen by --config-dir . experiment=mine (it has "),
+        (
+            "classifier=net.yaml",
+            "; put net.yaml into a folder classifier/ and choose it by --config-dir, the folder above, with classif",
+        ),
+        ("--config-dir . experiment=minne", "; did you mean experiment=mine? (it has cifar10_lt, "),
+        (
+            "--config-dir . experiment=mine",
+            "experiment=mine: the file of an experiment begins with the line # @package",
+        ),
+        (
+            "--config-dir . experiment=job",
+            "'experiment/job': the file of an experiment begins with the line # @package",
+        ),
+    ],
+)
+def test_files_of_the_user_are_named_with_the_way_to_choose_them(answer, tmp_path, command, message):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("classifier: {epochs: 3}\n")
+    (tmp_path / "experiment" / "job.yaml").write_text("defaults: [override /train: cnn]\n")
+    (tmp_path / "net.yaml").write_text("defaults: [cnn]\n")
+    status, text = answer(command)
+    assert status == 2
+    assert message in text
 
 
 @pytest.mark.parametrize("remedy", sorted({remedy for _, _, remedy in MISTAKES if remedy}))

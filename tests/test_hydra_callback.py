@@ -31,11 +31,26 @@ def test_a_failed_job_costs_no_other_and_the_sweep_tells_of_it(tmp_path):
     assert list(tmp_path.glob("multirun/cnn-faces/*")) == [report.parent]
 
 
+def test_a_sweep_that_only_plans_counts_and_reports_no_jobs(tmp_path):
+    done = command("-m", "train=cnn", "seed=0,1", "plan_only=true", *TINY_NETWORKS, *TINY_FACES, where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("to train: classifier of none") == 2
+    assert "jobs done" not in done.stdout
+    assert "report" not in done.stdout.replace("warnings of the report", "")
+    assert not list(tmp_path.glob("multirun/**/sweep.json"))
+
+
+def test_one_value_for_the_key_that_an_experiment_sweeps_leaves_one_job(tmp_path):
+    done = command("experiment=imbalance_sweep", "data.imbalance=10", "plan_only=true", "trainer=smoke", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:2] for line in done.stdout.splitlines() if "#" in line] == [["[sweep]", "#0"]]
+
+
 def test_the_report_is_written_at_exit_into_the_sweep_s_folder(tmp_path, monkeypatch):
     called = []
     monkeypatch.setattr(atexit, "register", lambda *call: called.append(call))
     hydra = {"sweep": {"dir": str(tmp_path)}, "sweeper": {"_target_": "some.Sweeper", "n_trials": 3}}
-    SweepReport().on_multirun_start(OmegaConf.create({"hydra": hydra}), config_name="config")
+    SweepReport().on_multirun_start(OmegaConf.create({"plan_only": False, "hydra": hydra}), config_name="config")
     assert called == [(write_sweep_report, Path(tmp_path))]
 
 

@@ -374,7 +374,8 @@ def test_every_way_of_injection_is_an_arm_of_as_many_steps(run):
         "inject=pretrain",
     ]
     names = ["oversample", *(f"dcgan [balance.{settings}]" for settings in ways)]
-    study = run("train.arms=[" + ",".join(f'"{name}"' for name in names) + "]", "gan.epochs=1")
+    arms = ",".join(f'"{name}"' for name in names)
+    study = run(f"train.arms=[{arms}]", "train.baseline=oversample", "gan.epochs=1")
     record = StudyRecord.load(study)
     assert not record.failed
     assert [result.arm for result in record.results] == names

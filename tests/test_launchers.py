@@ -59,6 +59,29 @@ def test_optuna_maximizes_the_validation_score_and_keeps_its_trials(tmp_path):
     assert set(trials[0].params) == {"classifier.learning_rate", "classifier.network.dropout", "augment"}
     assert OmegaConf.load(sweep / "optimization_results.yaml").best_value == max(scores)
     assert (sweep / "report.html").is_file()
+    assert "alembic" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["classifier.learning_rate=0.001", "classifier.network.dropout=0.3", "augment=none"],
+            "hydra/sweeper=optuna: has nothing to search, because classifier.learning_rate, classifier.network."
+            "dropout, augment have one value each; leave one of them out",
+        ),
+        (
+            ["plan_only=true"],
+            "plan_only=true: hydra/sweeper=optuna chooses the values of each job as it goes; with hydra",
+        ),
+    ],
+)
+def test_a_search_without_anything_to_choose_is_refused(tmp_path, overrides, message):
+    pytest.importorskip("optuna", reason="pip install 'fer-experiments[optuna]'")
+    done = command("experiment=optuna", *overrides, *TINY, where=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"fer_experiments: {message}")
+    assert not (tmp_path / "multirun").exists()
 
 
 # What a job returns

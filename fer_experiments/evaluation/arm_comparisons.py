@@ -1,7 +1,7 @@
 """The comparisons of each arm with its rivals, the arms that show what its way of balancing does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class ArmPredictions:
 
     @property
     def name_without_settings(self) -> str:
-        return str(replace(self.parsed_name, settings=""))
+        return self.parsed_name.without_settings
 
     @property
     def settings(self) -> set[str]:

@@ -43,6 +43,11 @@ class ArmName:
         return {key.strip(): value.strip() for key, _, value in pairs}
 
     @property
+    def without_settings(self) -> str:
+        """The name without its settings: dcgan+traditional@leak."""
+        return str(replace(self, settings=""))
+
+    @property
     def data(self) -> str:
         """The settings that change the data: "data.imbalance=10"."""
         return ", ".join(f"{key}={value}" for key, value in self.values.items() if key.split(".")[0] == "data")

@@ -26,10 +26,12 @@ class SweepReport(Callback):
     """Write the plan of a sweep, log its progress after each job, and report it at the end.
 
     conf/config.yaml names this callback. The report is registered with atexit, because Hydra skips on_multirun_end if
-    the sweep itself raises.
+    the sweep itself raises. With plan_only=true it does nothing: such jobs leave nothing to report.
     """
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        if config.plan_only:
+            return
         folder = Path(config.hydra.sweep.dir)
         try:
             SweepPlan.from_config(config).save(folder)
@@ -44,7 +46,7 @@ class SweepReport(Callback):
         A failed job is reported to Hydra's own sweeper as completed: that would otherwise stop the sweep at the end of
         a batch of jobs, and show the traceback of the first failure alone.
         """
-        if config.hydra.mode != RunMode.MULTIRUN:
+        if config.hydra.mode != RunMode.MULTIRUN or config.plan_only:
             return
         if job_return.status == JobStatus.FAILED:
             error = job_return._return_value
@@ -54,7 +56,7 @@ class SweepReport(Callback):
         log.info("sweep: %s", read_sweep_progress(Path(config.hydra.sweep.dir)).describe(is_running=True))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        if read_sweep_progress(Path(config.hydra.sweep.dir)).failed:
+        if not config.plan_only and read_sweep_progress(Path(config.hydra.sweep.dir)).failed:
             sys.exit(1)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
@@ -11,6 +12,7 @@ import fer_experiments.run_naming  # noqa: F401 - launchers pickle this callback
 from fer_experiments.errors import ConfigError
 from fer_experiments.exit_status import refuse
 from fer_experiments.hydra_errors import describe_hydra_error
+from fer_experiments.run_naming import list_overrides
 from fer_experiments.runs.sweep_progress import BASIC_SWEEPER, list_sweep_jobs
 from fer_experiments.train.run import check_without_torch
 
@@ -20,11 +22,13 @@ MAX_SHOWN = 5  # messages
 class CheckSweep(Callback):
     """End the command with status 2 if a job of the sweep has a wrong value. conf/config.yaml names this callback.
 
-    Other sweepers than Hydra's own choose values as they go, and theirs are checked by each job.
+    Other sweepers than Hydra's own choose values as they go, and theirs are checked by each job; here it is checked
+    that there is something to choose.
     """
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         if config.hydra.sweeper._target_ != BASIC_SWEEPER:
+            _check_search(config)
             return
         try:
             jobs = list_sweep_jobs(config)
@@ -34,6 +38,24 @@ class CheckSweep(Callback):
         if messages:
             more = [f"and {len(messages) - MAX_SHOWN} more"] if len(messages) > MAX_SHOWN else []
             refuse(*messages[:MAX_SHOWN], *more)
+
+
+def _check_search(config: DictConfig) -> None:
+    """Refuse a search whose plan is wanted, and one that has a single value for each key of hydra.sweeper.params."""
+    sweeper = f"hydra/sweeper={config.hydra.runtime.choices['hydra/sweeper']}"
+    if config.plan_only:
+        refuse(
+            f"plan_only=true: {sweeper} chooses the values of each job as it goes; with hydra.mode=RUN as well it "
+            "plans a job with the values that the command gives"
+        )
+    params = config.hydra.sweeper.get("params") or {}
+    parsed = OverridesParser.create().parse_overrides(list_overrides(config))
+    values = dict.fromkeys(params, True) | {each.key_or_group: each.is_sweep_override() for each in parsed}
+    if params and not any(values.values()):
+        refuse(
+            f"{sweeper}: has nothing to search, because {', '.join(params)} have one value each; leave one of them "
+            "out, or run a single job with hydra.mode=RUN"
+        )
 
 
 def _explain(sweep: DictConfig, overrides: list[str]) -> str | None:

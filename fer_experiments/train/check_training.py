@@ -1,30 +1,65 @@
 """What the trainings of a job can't do, known before any of them begins."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.settings import Settings
 
+log = logging.getLogger(__name__)
 
-def check_accumulation(settings: Settings, arms: Iterable[Arm]) -> None:
-    """Raise ConfigError if gradients are to be accumulated, and one of the arms needs a GAN to be trained."""
+
+def check_gan_trainings(settings: Settings, arms: Iterable[Arm]) -> None:
+    """Raise ConfigError if an arm needs a GAN, which the trainer's settings can't train."""
     for arm in arms:
         trains_gan = arm.joint is not None or (
             arm.balance.needs_generated_images and settings.with_gan(arm.gan).gan.pretrained is None
         )
         if trains_gan:
-            check_accumulation_of_gan(settings, arm.name)
+            check_gan_training(settings, arm.name)
 
 
-def check_accumulation_of_gan(settings: Settings, name: str) -> None:
-    """Raise ConfigError if gradients are to be accumulated where a GAN is trained. name: what needs the GAN."""
+def check_gan_training(settings: Settings, name: str) -> None:
+    """Raise ConfigError for settings of the trainer with which a GAN can't be trained. name: what needs the GAN."""
     count = settings.trainer.accumulate_grad_batches
     if count is not None and count > 1:
         raise ConfigError(
             f"trainer.accumulate_grad_batches={count}: {name} trains a generator, and a GAN updates two networks in "
             "every batch; leave it out and use a larger gan.batch_size, or gan.pretrained for a trained one"
         )
+    if settings.trainer.strategy == "ddp":
+        raise ConfigError(
+            f"trainer.strategy=ddp: {name} trains a generator, and the discriminator's step gives the generator no "
+            "gradient, for which plain DDP waits; use trainer=ddp, which sets "
+            "trainer.strategy=ddp_find_unused_parameters_true"
+        )
+
+
+def check_baseline(name: str, arms: Sequence[Arm]) -> None:
+    """Raise ConfigError unless the baseline is one of the arms of real images; warn if there is no such arm at all.
+
+    A study of one arm compares nothing, and needs no baseline. name: of the baseline, with its augmentation.
+    """
+    if len(arms) == 1:
+        return
+    names = [ArmName.parse(arm.name).without_settings for arm in arms if _is_simple(arm)]
+    if not names:
+        log.warning("train.arms: no arm of real images, such as none, to compare with; every verdict will be undecided")
+    elif name not in names:
+        close = [each for each in names if ArmName.parse(each).balance == ArmName.parse(name).balance]
+        remedy = (
+            f"did you mean train.baseline={close[0]}?" if close else f"add {name} to train.arms, or name one of them"
+        )
+        raise ConfigError(
+            f"train.baseline={name}: is not among the arms of real images, {', '.join(names)}, so that no arm could be "
+            f"said to help; {remedy}"
+        )
+
+
+def _is_simple(arm: Arm) -> bool:
+    return not (arm.balance.needs_generated_images or arm.balance.is_control or arm.joint is not None)
 
 
 def check_generators(arms: Iterable[Arm]) -> None:
@@ -35,6 +70,15 @@ def check_generators(arms: Iterable[Arm]) -> None:
                 arm.gan.check_with_torch()
             except ConfigError as error:
                 raise ConfigError(f"{arm.name}: {error}") from None
+
+
+def check_ckpt_path(settings: Settings) -> None:
+    """Raise ConfigError if the checkpoint from which a training is to begin does not exist."""
+    if settings.ckpt_path is not None and not settings.ckpt_path.is_file():
+        raise ConfigError(
+            f"ckpt_path={settings.ckpt_path}: there is no such file; give multirun/RUN/checkpoints/last.ckpt of "
+            "another run, or leave it out: the same command continues its own run"
+        )
 
 
 def check_study_starts_anew(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.check_external import check_external
 from fer_experiments.train.arms.check_joint import check_joint
 from fer_experiments.train.arms.generator import with_generator
-from fer_experiments.train.check_training import check_accumulation, check_generators
+from fer_experiments.train.check_training import check_ckpt_path, check_gan_trainings, check_generators
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
@@ -23,10 +23,11 @@ class TrainCNN(Job):
     """Train the classifier once. Under balance=joint a GAN is trained together with it."""
 
     def check(self, settings: Settings) -> None:
+        check_ckpt_path(settings)
         arm = arm_of_run(settings)
         check_joint(settings, arm)
         check_external(arm)
-        check_accumulation(settings, [arm])
+        check_gan_trainings(settings, [arm])
 
     def check_with_torch(self, settings: Settings) -> None:
         check_generators([arm_of_run(settings)])

@@ -9,6 +9,7 @@ from yaml import YAMLError
 
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.errors import ConfigError
+from fer_experiments.hydra_errors import EXPERIMENT_PACKAGE
 from fer_experiments.runs.start import CONFIG_FILE
 from fer_experiments.strict_config import CONF_DIR, GROUPS_OF_OBJECTS, build_config, check_targets_are_known
 from fer_experiments.train.job import Job
@@ -45,6 +46,8 @@ class Config(Settings):
         for key in ("rerun", "plan_only"):  # they concern the start of the job alone (train/run.py)
             node.pop(key, None)
         errors: list[str] = []
+        if isinstance(node.pop("experiment", None), dict):
+            errors.append(f"experiment={context.choices.get('experiment')}: {EXPERIMENT_PACKAGE}")
         objects: dict[str, Any] = {}
         for group in GROUPS:
             try:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
-from fer_experiments.train.check_training import check_accumulation_of_gan
+from fer_experiments.train.check_training import check_ckpt_path, check_gan_training
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import negative_kid
@@ -18,7 +18,8 @@ class TrainGenerator(Job):
     """Train the generator, write its images and audit them."""
 
     def check(self, settings: Settings) -> None:
-        check_accumulation_of_gan(settings, f"train={settings.context.choices['train']}")
+        check_ckpt_path(settings)
+        check_gan_training(settings, f"train={settings.context.choices['train']}")
         if settings.ckpt_path is not None and settings.gan.pretrained is not None:
             raise ConfigError(
                 f"ckpt_path={settings.ckpt_path}: with gan.pretrained={settings.gan.pretrained} nothing is trained; "

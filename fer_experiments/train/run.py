@@ -114,9 +114,11 @@ def _check_with_torch(config: Config) -> None:
         import lightning  # noqa: F401 - every job needs it, and with torch it takes seconds
 
         from fer_experiments.train.torch_checks import check_with_torch
+        from fer_experiments.trainer.loggers.services import check_services
     ignore_expected_warnings()
     check_with_torch(config)
     config.train.check_with_torch(config)
+    check_services(config.logger)
 
 
 @on_rank_zero

@@ -1,6 +1,7 @@
 """train=study: every arm on the same splits with as many optimizer steps, one GAN for each seed, one table."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +11,12 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.question import Question
 from fer_experiments.report.study_record import Growth, StudyRecord
 from fer_experiments.train.arms.compose import baseline_name, compose_arms
-from fer_experiments.train.check_training import check_accumulation, check_generators, check_study_starts_anew
+from fer_experiments.train.check_training import (
+    check_baseline,
+    check_gan_trainings,
+    check_generators,
+    check_study_starts_anew,
+)
 from fer_experiments.train.job import Job
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
@@ -58,8 +64,9 @@ class Study(Job, Question):
     @field_validator("arms", "seeds")
     @classmethod
     def _check_each_once(cls, values: list | int | str) -> list | int | str:
-        if isinstance(values, list) and len(set(values)) < len(values):
-            raise ValueError(f"names something twice: {values}")
+        repeated = [value for value, count in Counter(values).items() if count > 1] if isinstance(values, list) else []
+        if repeated:
+            raise ValueError(f"has {', '.join(map(str, repeated))} more than once; leave one out")
         return values
 
     def check(self, settings: Settings) -> None:
@@ -67,9 +74,10 @@ class Study(Job, Question):
             raise ConfigError(
                 f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
             )
-        baseline_name(self.baseline, settings)
+        arms = compose_arms(self.arms, settings)
+        check_baseline(baseline_name(self.baseline, settings), arms)
         check_study_starts_anew(settings)
-        check_accumulation(settings, compose_arms(self.arms, settings))
+        check_gan_trainings(settings, arms)
 
     def check_with_torch(self, settings: Settings) -> None:
         from fer_experiments.train.equal_cost import check_equal_cost

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 Positive = Annotated[int, Field(ge=1)]
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 # These don't change what a training computes, and so have no part in its fingerprint.
 WITHOUT_EFFECT = {"detect_anomaly", "enable_model_summary", "inference_mode", "profiler"}
 
@@ -51,10 +52,11 @@ class TrainerConfig(StrictConfig):
 
     @model_validator(mode="after")
     def _check_strategy(self) -> "TrainerConfig":
-        if self.strategy != "auto" and not self.strategy.startswith("ddp"):
+        if self.strategy not in STRATEGIES:
             raise ValueError(
-                f"strategy={self.strategy}: models are trained on one device (auto) or by DDP (ddp...), since every "
-                "checkpoint holds the whole model; use strategy=auto or trainer=ddp"
+                f"strategy={self.strategy}: models are trained on one device (auto) or by DDP "
+                f"({', '.join(STRATEGIES[1:])}), since every checkpoint holds the whole model; use strategy=auto or "
+                "trainer=ddp"
             )
         return self
 

@@ -152,6 +152,8 @@ def _check_folders_differ(arms: list[Arm]) -> None:
     names: dict[str, str] = {}
     for arm in arms:
         if arm.folder in names:
+            if names[arm.folder] == arm.name:
+                raise ConfigError(f"train.arms: {arm.name} is named twice; leave one out")
             both = f"{names[arm.folder]} and {arm.name}"
             raise ConfigError(f"train.arms: {both} would share the folder {arm.folder}; leave one out")
         names[arm.folder] = arm.name

@@ -11,6 +11,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from fer_experiments.atomic_write import atomic_write
 
+REMOTE_SCHEMES = ("http://", "https://", "databricks")  # of MLflow's stores; the others are files and databases
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
@@ -35,11 +37,26 @@ class ResumableWandbLogger(WandbLogger):
 class ResumableMLFlowLogger(MLFlowLogger):
     """Continue the MLflow run whose id is in the folder of a training, or keep the id of a new run there."""
 
-    def __init__(self, folder: str, tags: Mapping[str, str | list[str]] | None = None, **arguments: Any) -> None:
-        """Take the folder of the training, {tag: its words}, and MLFlowLogger's other arguments."""
+    def __init__(
+        self,
+        folder: str,
+        tags: Mapping[str, str | list[str]] | None = None,
+        artifact_location: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        """Take the folder of the training and MLFlowLogger's arguments.
+
+        Args:
+            folder: of the training.
+            tags: {tag: its words}.
+            artifact_location: where pictures are written; a server is given no folder of this machine.
+            arguments: MLFlowLogger's others.
+        """
         self._file = Path(folder, "mlflow_run_id.txt")
         texts = {name: words if isinstance(words, str) else ", ".join(words) for name, words in (tags or {}).items()}
-        super().__init__(run_id=_read(self._file), tags=texts, **arguments)
+        if str(arguments.get("tracking_uri")).startswith(REMOTE_SCHEMES) and "://" not in str(artifact_location):
+            artifact_location = None
+        super().__init__(run_id=_read(self._file), tags=texts, artifact_location=artifact_location, **arguments)
 
     @property
     @rank_zero_experiment
