@@ -127,7 +127,8 @@ def test_a_server_that_refuses_is_an_error(server):
         (CLOSED, "s3://bucket", "s3://bucket"),
     ],
 )
-def test_a_server_is_given_no_folder_of_this_machine(tmp_path: Path, address, location, kept):
+def test_a_server_is_given_no_folder_of_this_machine(tmp_path: Path, monkeypatch, address, location, kept):
+    monkeypatch.chdir(tmp_path)  # MLflow creates x.db at once
     logger = ResumableMLFlowLogger(str(tmp_path), artifact_location=location, tracking_uri=address)
     assert logger._artifact_location == kept
 
