@@ -128,7 +128,7 @@ def test_a_server_that_refuses_is_an_error(server):
     ],
 )
 def test_a_server_is_given_no_folder_of_this_machine(tmp_path: Path, monkeypatch, address, location, kept):
-    monkeypatch.chdir(tmp_path)  # where a file of MLflow is written
+    monkeypatch.chdir(tmp_path)  # MLflow creates x.db at once
     logger = ResumableMLFlowLogger(str(tmp_path), artifact_location=location, tracking_uri=address)
     assert logger._artifact_location == kept
 
