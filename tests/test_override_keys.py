@@ -10,7 +10,7 @@ from fer_experiments.strict_config import CONF_DIR
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("gan.epoch=5", "gan.epoch: unknown key; did you mean gan.epochs? (keys here: batch_size, betas, "),
+        ("gan.epoch=5", "gan.epoch: unknown key; did you mean gan.epochs? (keys here: ada_target, batch_size, betas, "),
         ("+gan.epoch=5", "gan.epoch: unknown key; did you mean gan.epochs?"),
         ("++classifier.netwerk.dropout=0", "classifier.netwerk: unknown key; did you mean classifier.network?"),
         (

@@ -134,6 +134,7 @@ def test_a_server_is_given_no_folder_of_this_machine(tmp_path: Path, monkeypatch
 
 
 def test_variables_of_wandb_and_mlflow_are_respected(compose, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it where a test logs to a file
     assert compose("logger=many").logger.mlflow.tracking_uri == "sqlite:///multirun/mlflow.db"
     monkeypatch.setenv("WANDB_PROJECT", "faces")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", CLOSED)

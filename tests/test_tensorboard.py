@@ -110,7 +110,7 @@ def test_it_shows_all_that_a_study_has_logged(ask):
         count, dimensions = embedding["tensorShape"]
         parts = ask("projector", "metadata", **identity).decode().split()
         assert len(parts) == count
-        assert set(parts) == {"train", "valid", "generated"}
+        assert set(parts) == {"train", "held_out", "generated"}
         assert len(ask("projector", "tensor", **identity)) == count * dimensions * 4  # float32
         assert ask("projector", "sprite_image", **identity).startswith(b"\x89PNG")
 
