@@ -258,8 +258,11 @@ def small_gan(classes: list[str] | None = None, provenance: dict[str, Any] = PRO
     return DCGAN(gan, channels=1, provenance=provenance, classes=classes)
 
 
-def fit(model: DCGAN, folder: Path, epochs: int = 2, callbacks=(), precision: str = "32-true") -> lightning.Trainer:
-    data = [(torch.rand(4, 1, 32, 32), torch.zeros(4)) for _ in range(3)]
+def fit(
+    model: DCGAN, folder: Path, epochs: int = 2, callbacks=(), precision: str = "32-true", data=None
+) -> lightning.Trainer:
+    """Train on three batches of noise an epoch, or on the batches `data`."""
+    data = data or [(torch.rand(4, 1, 32, 32), torch.zeros(4)) for _ in range(3)]
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=epochs,

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
 
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.prepared import PreparedData
@@ -26,7 +25,7 @@ from fer_experiments.generate import main as generate
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.gan.fit import count_real, training_places
 from fer_experiments.trainer.callbacks.sample_grid import sample_grid
-from tests.test_gan import BCE, count_parameters, small_gan
+from tests.test_gan import BCE, count_parameters, fit, small_gan
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
 SEVEN = "data.counts={angry: 3, disgust: 4, fear: 5, happy: 12, neutral: 6, sad: 7, surprise: 8}"
@@ -142,17 +141,7 @@ def test_a_step_gives_the_real_images_labels_to_generated_ones():
 
 def fit_classes(model: DCGAN, folder: Path) -> lightning.Trainer:
     data = [(torch.rand(6, 1, 32, 32), torch.arange(6) % 3) for _ in range(3)]
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        default_root_dir=folder,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(model, DataLoader(data, batch_size=None))
-    return trainer
+    return fit(model, folder, epochs=1, data=data)
 
 
 @pytest.mark.parametrize(

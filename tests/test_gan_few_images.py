@@ -5,7 +5,6 @@ from pathlib import Path
 import lightning
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan.adaptive_augmentation import AdaptiveAugmentation
@@ -13,27 +12,17 @@ from fer_experiments.gan.lecam import LeCam
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import ConditionalBatchNorm2d, Discriminator, Generator
 from fer_experiments.gan.trained import TrainedGenerator
-from tests.test_gan import small_gan
+from tests.test_gan import fit, small_gan
 
 ADA = {"diffaugment": "color,translation,cutout", "ada_target": 0.0}
 TRANSITION = {"conditional": True, "discriminator_outputs": 1, "transition": [0.25, 0.75]}
 
 
-def fit(model: DCGAN, folder: Path, epochs: int, checkpoint: Path | None = None) -> lightning.Trainer:
+def fit_classes(model: DCGAN, folder: Path, epochs: int) -> lightning.Trainer:
     """Train on four batches an epoch of images of two classes."""
     torch.manual_seed(0)
     data = [(torch.rand(4, 1, 32, 32), torch.tensor([0, 1, 1, 0])) for _ in range(4)]
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        max_epochs=epochs,
-        default_root_dir=folder,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-    trainer.fit(model, DataLoader(data, batch_size=None), ckpt_path=checkpoint)
-    return trainer
+    return fit(model, folder, epochs, data=data)
 
 
 # Adaptive augmentation
@@ -70,7 +59,7 @@ def test_the_probability_rises_from_0_to_1_in_a_quarter_of_the_training_and_fall
 
 def test_a_training_adapts_its_probability_logs_it_and_keeps_it(tmp_path):
     model = small_gan(**ADA | {"ada_target": -0.99})  # the discriminator is surer of real images than that
-    trainer = fit(model, tmp_path, epochs=1)
+    trainer = fit_classes(model, tmp_path, epochs=1)
     assert model.adaptive_augmentation.probability.item() == 1  # four steps, of which a quarter is one
     assert model.history[0]["gan/augmentation_probability"] == 1
     trainer.save_checkpoint(tmp_path / "last.ckpt")
@@ -103,7 +92,7 @@ def test_lecam_is_a_part_of_the_discriminators_loss_but_of_no_metric(tmp_path):
     for weight in (None, 0.3):
         torch.manual_seed(1)
         model = small_gan(discriminator_outputs=1, lecam=weight)
-        fit(model, tmp_path, epochs=1)
+        fit_classes(model, tmp_path, epochs=1)
         trained.append(model)
     plain, regularized = trained
     assert plain.history[0].keys() == regularized.history[0].keys()
@@ -144,11 +133,11 @@ def test_the_influence_grows_over_the_training_and_is_kept(tmp_path):
     influences = []
     update = model._update_networks
     model._update_networks = lambda *batch: influences.append(model.generator.class_influence.item()) or update(*batch)
-    fit(model, tmp_path, epochs=1)
+    fit_classes(model, tmp_path, epochs=1)
     assert influences == pytest.approx([0, 0, 0.5, 1])  # at 0, 1/4, 1/2 and 3/4 of the training
     torch.manual_seed(0)
     model = small_gan(["cat", "dog"], **TRANSITION, ema=10)
-    trainer = fit(model, tmp_path, epochs=2)
+    trainer = fit_classes(model, tmp_path, epochs=2)
     model.generator.class_influence.fill_(0.5)
     model.average.class_influence.fill_(0.5)
     trainer.save_checkpoint(tmp_path / "last.ckpt")
@@ -158,7 +147,7 @@ def test_the_influence_grows_over_the_training_and_is_kept(tmp_path):
 
 def test_the_average_has_the_influence_of_the_generator(tmp_path):
     model = small_gan(["cat", "dog"], **TRANSITION | {"transition": [0.0, 1.0]}, ema=10)
-    fit(model, tmp_path, epochs=1)
+    fit_classes(model, tmp_path, epochs=1)
     assert model.average.class_influence.item() == model.generator.class_influence.item() == 0.75
 
 

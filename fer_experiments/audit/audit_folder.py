@@ -1,6 +1,7 @@
 """The audit of any folder of generated images, against the split of a run."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.audit.class_audit import ClassAudit, complete_audit, warn_about_foreign_splits
-from fer_experiments.audit.class_images import HELD_OUT, ClassImages
+from fer_experiments.audit.class_images import HELD_OUT, NO_IMAGES, ClassImages
 from fer_experiments.audit.finding import Finding, worst_finding
 from fer_experiments.audit.measures import HEADLINE
 from fer_experiments.audit.nearest_images import NEAREST_PICTURE
@@ -68,8 +69,9 @@ def audit_folder(
         classes[label] = warn_about_foreign_splits(audit, foreign_splits, data.split.hash)
     learned, learned_from_real = NOT_REQUESTED, NOT_REQUESTED
     if measure_usefulness:
-        learned = measure_on_held_out(train_reference_classifier(settings, data, generated), data)
-        learned_from_real = measure_on_held_out(reference, data)
+        real = [ClassImages(data, label, NO_IMAGES) for label in data.classes]
+        learned = measure_on_held_out(train_reference_classifier(settings, data, generated), real)
+        learned_from_real = measure_on_held_out(reference, real)
     for label, audit in classes.items():
         audit.headline[USEFULNESS] = learned.get("recall", {}).get(label)
     headline: Headline = {name: _mean_over_classes(classes, name) for name in HEADLINE}
@@ -90,13 +92,11 @@ def audit_folder(
     return audit_of_all
 
 
-def measure_on_held_out(classifier: ReferenceClassifier, data: PreparedData) -> dict[str, Any]:
+def measure_on_held_out(classifier: ReferenceClassifier, classes: Sequence[ClassImages]) -> dict[str, Any]:
     """Return the REPORTED_METRICS on the held-out images of all classes, and how many of each class these are."""
-    no_images = np.empty((0, *data.cache.images.shape[1:]), dtype=np.uint8)
-    classes = [ClassImages(data, label, no_images) for label in data.classes]
     logits = [images.map(HELD_OUT, classifier.image_size, classifier.logits) for images in classes]
     labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(values) for values in logits]))
-    metrics = classification_metrics(torch.cat(logits), labels, data.classes)
+    metrics = classification_metrics(torch.cat(logits), labels, [images.label for images in classes])
     held_out = {
         images.label: {"images": len(images.held_out.table), "source": images.held_out.source} for images in classes
     }

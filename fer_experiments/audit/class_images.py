@@ -15,6 +15,7 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.samplers import SequentialBatches
 from fer_experiments.evaluation.generated.nearest import CHUNK, PixelFeatures, References, pixel_features
 
+NO_IMAGES = np.empty((0, 1, 1, 1), dtype=np.uint8)  # generated ones of a class whose real images alone are read
 MAX_IMAGES = 5000  # of a part of a class, whose features are kept in memory
 # Parts of a class's images. The held-out ones are those of audit/held_out.py, by which generated images are measured;
 # what is chosen, such as an epoch, is chosen by validation. The unseen ones are held-out, validation and test images.

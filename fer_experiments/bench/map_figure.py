@@ -13,7 +13,7 @@ from fer_experiments.bench.map_points import MapPoint
 from fer_experiments.evaluation.confusion_figure import escape_text
 from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.scores import METRIC_TITLES
-from fer_experiments.report.figures.style import draw_grid
+from fer_experiments.report.figures.style import draw_grid, draw_margin
 
 # Colour and how a marker is filled. Okabe and Ito's colours differ for colour-blind readers, the fills in print.
 VERDICT_STYLES = {
@@ -77,8 +77,7 @@ def _draw_panel(axes: Axes, points: Sequence[MapPoint], arms: Sequence[str]) -> 
 
 def _set_scale(axes: Axes, points: Sequence[MapPoint], margin: float) -> None:
     """Make room for the points of a data set, with a tick at each of its sizes, and draw the band +-margin."""
-    axes.axhspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
-    axes.axhline(0, color="#374151", linewidth=1, zorder=1)
+    draw_margin(axes, margin)
     sizes = sorted({point.training_images for point in points})
     room = max(1.2, (sizes[-1] / sizes[0]) ** 0.09)
     axes.set_xscale("log")

@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from fer_experiments.evaluation.step_means import StepMeans
-from fer_experiments.gan.adaptive_augmentation import AdaptiveAugmentation
 from fer_experiments.gan.averaging import AveragedGenerator, has_finite_weights
 from fer_experiments.gan.config import GANConfig
 from fer_experiments.gan.diffaugment import random_flip
@@ -65,8 +64,7 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         self.start_average(gan.ema)
         self.objective = AdversarialObjective.from_config(gan)
         self.lecam = self.objective.lecam  # as attributes their state is in the checkpoint
-        augment = self.objective.augment
-        self.adaptive_augmentation = augment if isinstance(augment, AdaptiveAugmentation) else None
+        self.adaptive_augmentation = self.objective.adaptive_augmentation
         self.history: list[dict[str, float]] = []
         self._step_means = StepMeans()
 
@@ -83,7 +81,7 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         measured = self._update_networks(*batch)
         if self.adaptive_augmentation is not None:
             sign_real = self.trainer.strategy.reduce(measured["gan/sign_real"], reduce_op="mean")
-            self.adaptive_augmentation.adapt(sign_real, self._count_all_steps())
+            self.adaptive_augmentation.adapt(sign_real, int(self.trainer.estimated_stepping_batches))
             measured["gan/augmentation_probability"] = self.adaptive_augmentation.probability.clone()
         self._step_means.add(measured)
         batch_size = len(batch[0]) * self.trainer.world_size
@@ -96,16 +94,11 @@ class DCGAN(lightning.LightningModule, AveragedGenerator):
         if self.gan.transition is None:
             return
         begin, end = self.gan.transition
-        share = self.global_step // 2 / self._count_all_steps()
+        share = self.global_step // 2 / self.trainer.estimated_stepping_batches
         influence = min(max((share - begin) / (end - begin), 0.0), 1.0)
         for network in (self.generator, self.discriminator):
             assert network.class_influence is not None
             network.class_influence.fill_(influence)
-
-    def _count_all_steps(self) -> int:
-        """Return how many batches the whole training has."""
-        assert self.trainer.max_epochs is not None
-        return self.trainer.max_epochs * int(self.trainer.num_training_batches)
 
     def _update_networks(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         real = images * 2 - 1

@@ -51,6 +51,11 @@ class AdversarialObjective:
         lecam = None if gan.lecam is None else LeCam(gan.lecam)
         return cls(LOSSES[gan.loss], build_penalty(gan), augment, gan.penalty_every, lecam)
 
+    @property
+    def adaptive_augmentation(self) -> AdaptiveAugmentation | None:
+        """`augment`, if its probability is adapted."""
+        return self.augment if isinstance(self.augment, AdaptiveAugmentation) else None
+
     def at_step(self, step: int) -> "AdversarialObjective":
         """Return the objective of a step, counted from 0: without the penalty in most of them, if it is lazy."""
         return self if step % self.penalty_every == 0 else replace(self, penalty=None)
@@ -118,7 +123,7 @@ def adversarial_step(
         "gan/score_real": loss.score(real_logits).mean().detach(),
         "gan/score_generated": loss.score(fake_logits).mean().detach(),
     }
-    if isinstance(augment, AdaptiveAugmentation):
+    if objective.adaptive_augmentation is not None:
         measured["gan/sign_real"] = real_logits[:, 0].sign().mean().detach()
     return measured
 

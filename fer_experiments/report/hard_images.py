@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fer_experiments.evaluation.predictions import Predictions
-from fer_experiments.report.leakage import find_training_file, read_text_table
+from fer_experiments.runs.training_files import find_training_file, read_text_table
 
 HARD_IMAGES_FILE = "hard_images.csv"
 MIN_CLASSIFIERS = 3  # with fewer, mistakes in common say little about the images

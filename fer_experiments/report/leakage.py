@@ -3,12 +3,13 @@
 from functools import lru_cache
 from pathlib import Path
 
-import pandas as pd
-
 from fer_experiments.data.synthetic import MANIFEST
 from fer_experiments.evaluation.predictions import Predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.gan_files import find_audits_of_arm
+from fer_experiments.runs.training_files import find_training_file, read_text_table
+
+_read_csv = lru_cache(maxsize=64)(read_text_table)
 
 
 def find_leaks(result: Result, folder: Path) -> list[str]:
@@ -16,8 +17,8 @@ def find_leaks(result: Result, folder: Path) -> list[str]:
 
     Raises OSError, ValueError or KeyError if its files can't be read.
     """
-    split = read_text_table(find_training_file(folder, "split.csv"))
-    training = read_text_table(folder / "training.csv")
+    split = _read_csv(find_training_file(folder, "split.csv"))
+    training = _read_csv(folder / "training.csv")
     paths = training.loc[training["origin"] == "real", "path"]
     real = split[split["path"].isin(paths)]
     held_out = split[split["split"] != "train"]
@@ -37,17 +38,6 @@ def find_leaks(result: Result, folder: Path) -> list[str]:
     for manifest in {Path(file).parent.parent / MANIFEST for file in files}:
         if has_audit and not manifest.is_file():
             continue  # images of balance=external, of which that audit says whether their generator saw test images
-        if set(read_text_table(manifest)["split_hash"]) != {result.split_hash}:
+        if set(_read_csv(manifest)["split_hash"]) != {result.split_hash}:
             leaks.append(f"its generated images come from another split ({manifest})")
     return leaks
-
-
-def find_training_file(folder: Path, name: str) -> Path:
-    """Return the training's own file, or the one that all arms of its seed share."""
-    return folder / name if (folder / name).is_file() else folder.parent / name
-
-
-@lru_cache(maxsize=64)
-def read_text_table(path: Path) -> pd.DataFrame:
-    """Return a CSV file whose cells are all text."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")

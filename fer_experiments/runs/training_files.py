@@ -13,6 +13,16 @@ from fer_experiments.evaluation.result import Result
 TEST_CLUSTERS_FILE = "test_clusters.csv"  # the test images that are alike: content_hash, cluster
 
 
+def find_training_file(training: Path, name: str) -> Path:
+    """Return the file in the folder of a training, or the one in that of its seed, which all arms share."""
+    return training / name if (training / name).is_file() else training.parent / name
+
+
+def read_text_table(path: Path) -> pd.DataFrame:
+    """Return a CSV file whose cells are all text."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+
+
 def read_test_clusters(training: Path, hashes: np.ndarray) -> np.ndarray:
     """Return the cluster (N,) of each test image: copies of an image and its near-duplicates have the same.
 
@@ -40,7 +50,7 @@ def find_parts(checkpoint: Path, split_hash: str) -> dict[str, str] | None:
     for folder in checkpoint.resolve().parents:
         file = folder / "split.csv"
         if file.is_file() and hash_split(file.read_bytes()) == clean_hash:
-            table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+            table = read_text_table(file)
             parts = table["split"] if split_hash == clean_hash else table["split"].replace("test", "valid")
             return dict(zip(table["content_hash"], parts, strict=True)) | _find_added_images(checkpoint)
     return None
@@ -51,7 +61,7 @@ def _find_added_images(checkpoint: Path) -> dict[str, str]:
     file = checkpoint.resolve().parent.parent / "training.csv"
     if not file.is_file():
         return {}
-    table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+    table = read_text_table(file)
     return dict.fromkeys(table.loc[table["origin"] == ADDED_REAL, "content_hash"], "train")
 
 

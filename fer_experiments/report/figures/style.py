@@ -21,6 +21,12 @@ def draw_grid(axes: Axes) -> None:
     axes.spines[["right", "top"]].set_visible(False)
 
 
+def draw_margin(axes: Axes, margin: float) -> None:
+    """Draw the band from -margin to margin, within which a difference counts as none, and a line at 0."""
+    axes.axhspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
+    axes.axhline(0, color="#374151", linewidth=1, zorder=1)
+
+
 def render_svg(figure: Figure) -> bytes:
     """Return the same bytes for the same figure. Text stays text, so that the reader's fonts draw what ours lack."""
     buffer = io.BytesIO()

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from fer_experiments.evaluation.confusion_figure import escape_text
-from fer_experiments.report.figures.style import GENERATED, PERCENT, SIMPLE, draw_grid
+from fer_experiments.report.figures.style import GENERATED, PERCENT, SIMPLE, draw_grid, draw_margin
 
 # Colour, marker and dashes: blues against oranges, dark and light, so that they differ without colour too.
 SIMPLE_LINES = [(SIMPLE, "o", "-"), ("#0f2747", "s", "-."), ("#4a9fd8", "^", ":"), ("#64748b", "v", "--")]
@@ -42,8 +42,7 @@ def sweep_plot(lines: Mapping[str, Line], xlabel: str, ylabel: str, margin: floa
     figure = Figure(figsize=(4.4, 2.6 + 0.19 * len(lines)), layout="constrained")
     axes = figure.subplots()
     if margin is not None:
-        axes.axhspan(-margin, margin, color="#94a3b8", alpha=0.3, linewidth=0, zorder=0)
-        axes.axhline(0, color="#374151", linewidth=1, zorder=1)
+        draw_margin(axes, margin)
     counts = {True: 0, False: 0}
     for number, (name, line) in enumerate(lines.items()):
         styles = GENERATED_LINES if line.is_generated else SIMPLE_LINES

@@ -6,7 +6,7 @@ import lightning
 import numpy as np
 from torch import Tensor, nn
 
-from fer_experiments.audit.class_images import GENERATED, VALID, ClassImages
+from fer_experiments.audit.class_images import GENERATED, NO_IMAGES, VALID, ClassImages
 from fer_experiments.audit.feature_extractor import FeatureExtractor
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
@@ -17,7 +17,6 @@ from fer_experiments.gan.sampling import sample
 
 FIRST_LATENT_SEED = 10**6  # of seeds from which no training image is generated
 SAMPLES = 200  # of each class
-NO_IMAGES = np.empty((0, 1, 1, 1), dtype=np.uint8)
 
 
 class KIDToValidation:
