@@ -99,6 +99,11 @@ MISTAKES = [
         ["callbacks.mine._target_=EarlyStopping: needs its package as well, as lightning.pytorch.callbacks.EarlySto"],
         "train=cnn +callbacks.a._target_=lightning.pytorch.callbacks.EarlyStopping +callbacks.a.monitor=valid/loss",
     ),
+    (
+        "train=cnn callbacks=early_stopping callbacks.early_stopping.mode=smallest",
+        ["callbacks.early_stopping: can't be built: MisconfigurationException: `mode` can be min, max, got smallest"],
+        "train=cnn callbacks=early_stopping callbacks.early_stopping.mode=min",
+    ),
     ("--experimental-rerun note.txt", ["--experimental-rerun: there is no pickled job; the command itself"], ""),
     ("--epochs", ["usage:", "unrecognized arguments: --epochs"], ""),
     ("--config-name=nothing", ["Cannot find primary config 'nothing'"], ""),

@@ -116,6 +116,16 @@ def test_timing_steps_leaves_the_random_numbers_as_they_were(read, monkeypatch, 
     assert torch.rand(1) == expected
 
 
+def test_an_arm_for_which_real_images_are_missing_is_named_before_any_training(read, timed, tmp_path, caplog):
+    keys = ("trainer=smoke", *TINY_NETWORKS, "data=digits", "data.counts={3: 20, 8: 40}", "augment=none")
+    for add, is_named in ((20, False), (4000, True)):
+        caplog.clear()
+        config = read(*keys, f"train.arms=[none,'real_images [balance.add={add}]']")
+        config.train.plan(config)
+        text = "real_images [balance.add=4000] will fail: balance=real_images: 4000 more images of 3 are needed"
+        assert (text in caplog.text) == is_named
+
+
 def test_a_conditional_gan_is_advised_where_it_is_faster(read, timed, tmp_path):
     faces = [text for text in TINY_FACES if not text.startswith("data.counts")]
     keys = ("data.classes=[angry,happy,sad,fear]", "data.counts={angry: 12, sad: 12, fear: 12, happy: 20}")

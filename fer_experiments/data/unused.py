@@ -21,21 +21,28 @@ def list_unused_images(data: PreparedData) -> pd.DataFrame:
     return table[is_unused].drop_duplicates("content_hash")
 
 
+def find_unused_rows(data: PreparedData, counts: dict[str, int]) -> dict[str, np.ndarray]:
+    """Return {class: rows in the cache of its unused images}. counts: {class: how many are needed}.
+
+    Raises ConfigError if there are fewer.
+    """
+    unused = list_unused_images(data)
+    rows = {label: unused.index[unused["label"] == label].to_numpy() for label in sorted(counts)}
+    for label, available in rows.items():
+        if len(available) < counts[label]:
+            raise ConfigError(
+                f"balance=real_images: {counts[label]} more images of {label} are needed, and the split leaves "
+                f"{len(available)} of the source unused; train on fewer with data.counts or data.imbalance, ask for "
+                "fewer with balance.add, or use balance=fewer_images, for an estimate from a learning curve"
+            )
+    return rows
+
+
 def draw_unused_images(data: PreparedData, counts: dict[str, int], seed: int) -> np.ndarray:
     """Return the rows in the cache of counts = {class: number} unused images, class by class, drawn by seed.
 
     Raises ConfigError if there are fewer.
     """
-    unused = list_unused_images(data)
     rng = np.random.default_rng([seed, RandomStream.UNUSED_IMAGES])
-    rows = []
-    for label, count in sorted(counts.items()):
-        available = unused.index[unused["label"] == label].to_numpy()
-        if len(available) < count:
-            raise ConfigError(
-                f"balance=real_images: {count} more images of {label} are needed, and the split leaves "
-                f"{len(available)} of the source unused; train on fewer with data.counts or data.imbalance, ask for "
-                "fewer with balance.add, or use balance=fewer_images, for an estimate from a learning curve"
-            )
-        rows.append(rng.permutation(available)[:count])
-    return np.concatenate(rows)
+    rows = find_unused_rows(data, counts)
+    return np.concatenate([rng.permutation(available)[: counts[label]] for label, available in rows.items()])

@@ -20,6 +20,7 @@ from fer_experiments.gan import GeneratorConfig
 from fer_experiments.joint import JointConfig
 from fer_experiments.strict_config import ObjectNodes, StrictConfig, UserPath, check_signature
 from fer_experiments.trainer import TrainerConfig
+from fer_experiments.trainer.callbacks.build import build_callbacks
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -90,10 +91,11 @@ class Settings(StrictConfig):
         )
 
     def check_objects(self) -> None:
-        """Raise ConfigError for a callback or logger whose class does not exist or takes other keys."""
+        """Raise ConfigError for a callback that can't be built, and for a logger whose class takes other keys."""
         for group, nodes in (("callbacks", self.callbacks), ("logger", self.logger)):
             for name, node in nodes.items():
                 check_signature(f"{group}.{name}", node)
+        build_callbacks(self.callbacks, ())  # a logger isn't built, which may open a connection
 
     def check_accelerator(self) -> None:
         """Raise ConfigError if trainer=cpu or trainer=gpu contradicts `accelerator`, which would have no effect."""

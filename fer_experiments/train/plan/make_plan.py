@@ -1,12 +1,16 @@
 """The plan of a job: what it will train on the first seed's split, and how long that takes on this machine."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from fer_experiments.balance import TrainingPlan
+from fer_experiments.data.injection import ADDED_REAL
 from fer_experiments.data.prepared import PreparedData
+from fer_experiments.data.unused import find_unused_rows
+from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig
 from fer_experiments.train.arms.arm import Arm, group_by_generator
 from fer_experiments.train.arms.joint import classifier_image_size
@@ -25,6 +29,8 @@ from fer_experiments.train.gan.run_gan import choose_images
 from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration
 from fer_experiments.train.plan.step_seconds import Build, get_or_measure_step_seconds
 from fer_experiments.train.settings import Settings
+
+log = logging.getLogger(__name__)
 
 CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md, size.md)
 MIN_GAN_STEPS = 1000  # fewer are not advised: a GAN that starts from noise is not trained then (gan/health.py)
@@ -50,11 +56,22 @@ def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
         advice += _advise_conditional(of_group, data, needed, several)
         gans += several
     classifiers = [_plan_classifier(settings, data, arm) for arm in arms]
+    _warn_of_missing_images(settings, data, arms)
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
         trainings=[*gans, *_join_alike(classifiers)],
         advice=(*_advise_sizes(settings, data, bool(gans)), *advice),
     )
+
+
+def _warn_of_missing_images(settings: Settings, data: PreparedData, arms: Sequence[Arm]) -> None:
+    """Warn of the arms that add real images of which the split leaves too few unused. The other arms can be trained."""
+    for arm in arms:
+        added = arm.balance.plan(data.split.labels("train"), settings.seed).added_from(ADDED_REAL)
+        try:
+            find_unused_rows(data, added)
+        except ConfigError as error:
+            log.warning("%s will fail: %s", arm.name, error)
 
 
 def plan_study(
