@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from fer_experiments.errors import ConfigError
+from fer_experiments.errors import ConfigError, NonFiniteError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.runs.sweep_progress import SweepPlan
 from fer_experiments.train.gan.sharing import gan_fingerprint
@@ -151,6 +151,21 @@ def test_the_last_samples_of_a_gan_that_stops_early_are_drawn_and_the_last_gener
     assert Result.load(folder).selected_epoch == 1
 
 
+class SpoilWeights(lightning.Callback):
+    """Make the last update of a training one that diverges, which no training loss shows."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if (batch_idx + 1, trainer.current_epoch + 1) == (trainer.num_training_batches, trainer.max_epochs):
+            for weight in pl_module.network.parameters():
+                weight.data.fill_(torch.nan)
+
+
+def test_predictions_that_are_not_finite_fail_the_training(run):
+    keys = [f"+callbacks.spoil._target_={__name__}.SpoilWeights", "classifier.checkpoint=last", "classifier.ema=null"]
+    with pytest.raises(NonFiniteError, match=r"last\.ckpt: predicts values that are not finite; try a smaller classif"):
+        run("train=cnn", *keys)
+
+
 def test_a_gan_with_callbacks_is_kept_for_no_other_run(run, noted, tmp_path):
     for name in ("a", "b"):
         run("train=dcgan", f"{TARGET}.NoteMetrics", folder=tmp_path / name)
@@ -229,9 +244,43 @@ def test_successive_halving_stops_a_job_in_the_worse_half_at_a_rung(run, tmp_pat
     pytest.importorskip("optuna")
     (tmp_path / "sweep").mkdir()
     write_sweep(tmp_path / "sweep", [[earlier] * 4] * 4)
-    keys = ["callbacks.pruning.pruner.min_resource=2", "trainer.max_epochs=4"]
+    keys = ["callbacks.pruning.first_epoch=2", "trainer.max_epochs=4"]
     result = Result.load(run(*HALVING, *keys, folder=tmp_path / "sweep" / "job"))
     assert len(result.history) == epochs
+
+
+def halve(tmp_path, curves, history, epochs):
+    """Return what would prune a training with this history in a sweep of these curves, and its trainer and module."""
+    from optuna.pruners import SuccessiveHalvingPruner
+
+    write_sweep(tmp_path, curves)
+    pruning = Pruning("valid/loss", "min", 2, SuccessiveHalvingPruner(min_resource=2, reduction_factor=2))
+    module = SimpleNamespace(history=[{"epoch": epoch + 1, "valid/loss": value} for epoch, value in enumerate(history)])
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+    trainer = SimpleNamespace(
+        default_root_dir=tmp_path / "job",
+        max_epochs=epochs,
+        current_epoch=len(history),
+        strategy=strategy,
+        should_stop=False,
+    )
+    pruning.on_train_start(trainer, module)
+    return pruning, trainer, module
+
+
+def test_a_continued_training_was_compared_at_its_rungs_before(tmp_path):
+    pytest.importorskip("optuna")
+    pruning, trainer, module = halve(tmp_path, [[1.0] * 4] * 4, [0.5] * 2, epochs=4)
+    module.history.append({"epoch": 3, "valid/loss": 5.0})  # worse than the others were at the first rung
+    pruning.on_train_epoch_end(trainer, module)
+    assert not trainer.should_stop
+
+
+@pytest.mark.parametrize(("epochs", "is_warned"), [(2, True), (3, False)])
+def test_a_search_of_trainings_too_short_to_be_stopped_says_so(tmp_path, caplog, epochs, is_warned):
+    pytest.importorskip("optuna")
+    halve(tmp_path, [], [], epochs)
+    assert (f"first_epoch=2: this training has {epochs} epochs" in caplog.text) == is_warned
 
 
 def test_the_search_of_a_gan_compares_trainings_by_kid(compose):
@@ -256,7 +305,7 @@ def test_a_study_refuses_pruning(read):
 
 def test_an_epoch_without_a_measurement_is_not_reported_to_the_pruner():
     reports = []
-    pruning = Pruning("gan/kid", "min", None)
+    pruning = Pruning("gan/kid", "min", 1, None)
     pruning.trial = SimpleNamespace(report=lambda value, epoch: reports.append((value, epoch)), should_prune=bool)
     strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
     module = SimpleNamespace(history=[{"epoch": 1, "gan/kid": 0.1}, {"epoch": 2}])

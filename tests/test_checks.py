@@ -98,6 +98,20 @@ def test_few_seeds_are_a_warning(tmp_path, count, status):
     assert run_all(record, tmp_path)["enough seeds"].status == status
 
 
+def test_the_seeds_that_count_are_those_of_the_comparison(tmp_path):
+    record = write_study(tmp_path, {"none": dict.fromkeys(range(6), 0.7), "dcgan": {0: 0.8}}, list(range(6)))
+    check = run_all(record, tmp_path)["enough seeds"]
+    assert (check.status, check.message.startswith("One seed: ")) == ("warn", True)
+
+
+def test_seeds_of_one_split_say_nothing_about_another(tmp_path):
+    record = write_study(tmp_path, {"none": dict.fromkeys(range(5), 0.7)}, list(range(5)))
+    assert "its own subset of the images" in run_all(record, tmp_path)["enough seeds"].message
+    for result in record.results:
+        result.split_hash = "split"
+    assert "5 seeds of one split (data.split_seed)" in run_all(record, tmp_path)["enough seeds"].message
+
+
 def test_unequal_steps_and_different_splits_fail(good, tmp_path):
     good.results[-1] = build_result("dcgan", 4, 0.8, optimizer_steps=9, split_hash="another")
     checks = run_all(good, tmp_path)

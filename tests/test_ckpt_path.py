@@ -72,6 +72,14 @@ def test_a_schedule_ends_with_the_training_of_its_checkpoint(run, tmp_path):
             run(*job, start, *keys, folder=tmp_path / str(number))
 
 
+def test_a_transition_ends_with_the_training_of_its_checkpoint(run, tmp_path):
+    job = ["train=dcgan", "gan=conditional", "gan.transition=[0.2,0.6]"]
+    folder = run(*job, "trainer.max_epochs=2", folder=tmp_path / "first")
+    start = f"ckpt_path={folder / 'checkpoints' / 'last.ckpt'}"
+    with pytest.raises(ConfigError, match=r"^ckpt_path=\S+: its gan\.transition would begin anew[^\n]*$"):
+        run(*job, start, "trainer.max_epochs=4", folder=tmp_path / "second")
+
+
 @pytest.mark.parametrize("balance", [["balance=none"], ["balance=logit_adjustment", "balance.tau=2.0"]])
 def test_classes_that_are_weighted_otherwise_are_refused(run, tmp_path, balance):
     folder = run("train=cnn", "balance=logit_adjustment", CONSTANT, folder=tmp_path / "first")

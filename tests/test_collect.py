@@ -10,7 +10,7 @@ import yaml
 
 from fer_experiments.report.__main__ import main
 from fer_experiments.report.collect import collect
-from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.report.study_record import Growth, StudyRecord
 from fer_experiments.report.write_report import write_report
 from tests.results import build_result, build_study, save_study, write_gan, write_job, write_result, write_sweep
 
@@ -264,6 +264,38 @@ def test_studies_of_other_seeds_are_joined(tmp_path):
     record = collect([tmp_path / "4", tmp_path / "2"])
     assert arms_and_seeds(record) == [("none", 2), ("dcgan", 2), ("none", 4), ("dcgan", 4)]
     assert (record.seeds, record.seconds, record.unfinished_trainings()) == ([2, 4], 4.0, [])
+
+
+@pytest.mark.parametrize("stops", [("budget", "settled"), ("settled", "budget")])
+def test_joined_studies_that_grew_expect_only_what_each_of_them_planned(tmp_path, stops):
+    for name, epochs, stop, seeds in zip("ab", (100, 300), stops, (3, 5), strict=True):
+        write_job(tmp_path / name, f"gan.epochs={epochs}", train="study", gan={"epochs": epochs})
+        record = build_study({arm: dict.fromkeys(range(seeds), 0.7) for arm in ("none", "dcgan")}, [*range(seeds)])
+        record.growth = Growth(level=0.95, looks=[3, 5], budget=60.0, stop=stop)
+        save_study(tmp_path / name, record)
+    record = collect([tmp_path])
+    assert record.seeds == [0, 1, 2, 3, 4]
+    assert (record.growth, record.unfinished_trainings(), len(record.planned)) == (None, [], 5 + 3 + 5)
+    write_report(record, tmp_path)
+    assert "It stopped" not in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("arm", "key", "is_named"), [
+    ("focal", "balance.gamma", True),
+    ("copies", "balance.add", True),
+    ("copies", "gan.image_size", True),
+    ("copies", "gan.epochs", False),
+    ("none", "balance.add", False),
+    ("mine", "balance.add", True),
+])  # fmt: skip
+def test_a_setting_separates_the_arms_to_whose_strategy_it_belongs(tmp_path, arm, key, is_named):
+    group, _, name = key.partition(".")
+    for value in (1, 2):
+        folder = tmp_path / f"{value}"
+        write_job(folder, f"{key}={value}", **{group: {name: value}})
+        write_result(folder, build_result(arm, 0, 0.7, copied={"angry": 5} if arm == "copies" else {}))
+    expected = [f"{arm} [{key}=1]", f"{arm} [{key}=2]"] if is_named else [arm]
+    assert collect([tmp_path]).arms == expected
 
 
 def test_of_two_results_with_the_same_settings_the_newer_counts(tmp_path):

@@ -44,7 +44,7 @@ def configuration(folder, *arguments: str) -> str:
 
 
 def test_real_images_are_not_trained_as_briefly_as_the_drawn_faces(tmp_path):
-    assert "\n  epochs: null\n  images_seen: 61440\n" in configuration(tmp_path, "data=folder", f"data.root={tmp_path}")
+    assert "\n  epochs: null\n  images_seen: 64000\n" in configuration(tmp_path, "data=folder", f"data.root={tmp_path}")
 
 
 def test_a_typed_length_wins_over_that_of_the_experiment(tmp_path):

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import lightning
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
@@ -16,7 +18,7 @@ from fer_experiments.report.study_record import StudyRecord
 
 pytest.importorskip("diffusers")
 pytestmark = pytest.mark.usefixtures("blank_figures")
-SMALL = {"width": 8, "layers": 1, "learning_rate": 1e-3, "ema": 500, "label_dropout": 0.1}
+SMALL = {"width": 8, "layers": 1, "learning_rate": 1e-3, "max_gradient_norm": 1.0, "ema": 500, "label_dropout": 0.1}
 ARGUMENTS = {**SMALL, "guidance": 1.0, "sampling_steps": 2, "random_flip": False}
 TINY = [
     "gan.image_size=16",
@@ -54,6 +56,34 @@ def test_the_network_is_deepest_at_eight_pixels(size, levels):
 def test_arguments_out_of_their_range_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         small(**arguments)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_in_every_precision(precision, tmp_path):
+    model = small(max_gradient_norm=0.01)
+    norms = []
+
+    class NoteNorm(lightning.Callback):
+        def on_before_zero_grad(self, trainer, pl_module, optimizer):
+            gradients = [weight.grad for weight in pl_module.network.parameters() if weight.grad is not None]
+            if gradients:
+                norms.append(torch.cat([each.flatten() for each in gradients]).norm().item())
+
+    images = DataLoader(TensorDataset(torch.rand(8, 1, 16, 16), torch.arange(8) % 2), batch_size=4)
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        precision=precision,
+        logger=False,
+        callbacks=[NoteNorm()],
+        default_root_dir=tmp_path,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(model, images)
+    assert norms == pytest.approx([0.01] * len(norms), rel=1e-2)
+    assert norms
 
 
 def test_a_network_that_predicts_the_noise_has_no_loss(monkeypatch):

@@ -186,6 +186,11 @@ MISTAKES = [
         "train.arms=[oversample,real_images,dcgan] train.baseline=oversample",
     ),
     (
+        "train.baseline=external 'train.arms=[none,\"external [balance.synthetic=.]\"]'",
+        ["train.baseline=external: is not among the arms of real images, none, so that"],
+        "",
+    ),
+    (
         "train.baseline=dcgan",
         ["train.baseline=dcgan: is not among the arms of real images, none, oversample, undersample, so that"],
         "",

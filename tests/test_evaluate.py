@@ -232,6 +232,17 @@ def test_the_answer_says_how_far_it_is_from_the_test_of_the_training(reference, 
     ]
 
 
+def test_near_duplicates_count_as_one_image_in_the_intervals():
+    labels = np.arange(40) % 2
+    predicted = np.where(np.arange(40) < 30, labels, 1 - labels)
+    alone, copied, clustered = (
+        compute_intervals(np.repeat(predicted, times), np.repeat(labels, times), 0.95, clusters)["balanced_accuracy"]
+        for times, clusters in ((1, None), (4, None), (4, np.repeat(np.arange(40), 4)))
+    )
+    assert clustered == pytest.approx(alone, abs=0.02)
+    assert copied[1] - copied[0] < 0.6 * (alone[1] - alone[0])
+
+
 def test_a_report_of_other_runs_leaves_evaluations_out(train, evaluate, tmp_path, capsys):
     evaluate(train())
     record = collect([tmp_path])

@@ -239,6 +239,14 @@ def test_of_several_seeds_the_images_are_written_that_all_of_them_train_on(patte
     assert len(read_hashes(tmp_path / "one")) == 1
 
 
+def test_a_class_may_be_named_by_bytes_that_are_not_text(tmp_path):
+    for label, seed in (("caf\udce9", 0), ("tea", 1)):
+        write_class(tmp_path / "drinks" / label, draw_many("flat", 20, seed))
+    out = tmp_path / "out"
+    assert command_line.main([f"data.root={tmp_path / 'drinks'}", "data=folder", "--out", str(out)]) == 0
+    assert "caf\udce9" in (out / "README.txt").read_text(errors="surrogateescape")
+
+
 def test_all_seeds_have_the_split_of_split_seed(read, patterns, tmp_path):
     keys = carved(patterns, tmp_path / "whole")
 

@@ -37,6 +37,12 @@ def test_a_probe_that_tells_generated_images_is_a_shortcut(auroc, status):
     assert finding("shortcut", auroc=auroc).status == status
 
 
+def test_one_identical_image_is_a_leak():
+    leakage = finding("leakage", share=0.01, identical=1)
+    assert leakage.status == "fail"
+    assert leakage.message.endswith(" The pixels of 1 of them are those of such an image.")
+
+
 @pytest.mark.parametrize(("share", "status"), [(0.09, "pass"), (0.1, "warn"), (0.49, "warn"), (0.5, "fail")])
 def test_more_near_images_than_chance_brings_are_memorised(share, status):
     assert finding("memorisation", share=share, chance=0.001).status == status

@@ -12,6 +12,7 @@ from fer_experiments.gan.lecam import LeCam
 from fer_experiments.gan.module import DCGAN
 from fer_experiments.gan.networks import ConditionalBatchNorm2d, Discriminator, Generator
 from fer_experiments.gan.trained import TrainedGenerator
+from fer_experiments.trainer import TrainerConfig
 from tests.test_gan import fit, small_gan
 
 ADA = {"diffaugment": "color,translation,cutout", "ada_target": 0.0}
@@ -151,10 +152,21 @@ def test_the_average_has_the_influence_of_the_generator(tmp_path):
     assert model.average.class_influence.item() == model.generator.class_influence.item() == 0.75
 
 
+def test_r1_is_refused_on_several_gpus(read, monkeypatch):
+    monkeypatch.setattr(TrainerConfig, "synchronises_batch_norm", True)
+    plain = read("train=dcgan", "gan=conditional")
+    plain.train.check(plain)
+    for keys in (["train=dcgan", "gan=recipe"], ["train.arms=[none,'dcgan [balance.gan=recipe]']"]):
+        config = read(*keys)
+        with pytest.raises(ConfigError, match=r"gan\.regularizer=r1: .* several GPUs"):
+            config.train.check(config)
+
+
 @pytest.mark.parametrize(
     "keys",
     [
-        ["gan.loss=relativistic", "gan.regularizer=r1_r2"],
+        ["gan.loss=relativistic", "gan.regularizer=r1_r2", "gan.r1_gamma=0.3"],
+        ["gan.regularizer=r1_r2"],
         ["gan.lecam=0.1"],
         ["gan.ada_target=0.6", "gan.diffaugment=color"],
         ["gan.transition=[0.2,0.6]"],

@@ -77,7 +77,7 @@ def test_collapse_names_its_classes_and_the_keys_to_change():
     assert alarm.name == "mode collapse"
     assert "angry 0.31; under 0.5" in alarm.message
     assert "happy" not in alarm.message
-    assert "gan.diffaugment=color,translation,cutout" in alarm.message
+    assert "'gan.diffaugment=\"color,translation,cutout\"'" in alarm.message
     assert detect_mode_collapse({"happy": 0.8}) is None
     assert detect_mode_collapse({}) is None
 
@@ -142,7 +142,7 @@ def test_cutout_leaks_if_samples_have_more_squares_than_real_images():
     alarm = detect_cutout_leak(0.4, 0.05, "color,translation,cutout")
     assert alarm.name == "cutout leaks"
     assert "40% of the samples" in alarm.message
-    assert "gan.diffaugment=color,translation" in alarm.message
+    assert "'gan.diffaugment=\"color,translation\"'" in alarm.message
     assert detect_cutout_leak(0.1, 0.05, "color,cutout") is None
     assert detect_cutout_leak(0.9, 0.85, "cutout") is None  # dark backgrounds, in both
     assert detect_cutout_leak(0.4, 0.05, "color,translation") is None

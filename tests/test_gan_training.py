@@ -440,10 +440,15 @@ def test_the_weight_of_r1_is_the_default_gamma_or_r1_gamma(read):
         ),
         (["gan.r1_gamma=0.1"], r"r1_gamma=0\.1: is for regularizer=r1 and r1_r2, not none; use gan\.r1_g"),
         (["gan.lecam=0.1"], r"lecam=0\.1: needs gan\.discriminator_outputs=1, not 2"),
-        (["gan.loss=relativistic"], r"loss=relativistic: needs gan\.discriminator_outputs=1, not 2"),
+        (
+            ["gan.loss=relativistic", "gan.regularizer=r1_r2", "gan.r1_gamma=0.3"],
+            r"loss=relativistic: needs gan\.discriminator_outputs=1, not 2",
+        ),
+        (["gan.loss=relativistic"], r"loss=relativistic: needs both penalties .*; use gan\.regularizer=r1_r2 and"),
+        (["gan.loss=relativistic", "gan.regularizer=r1_r2"], r"here regularizer=r1_r2 and r1_gamma=None; use gan\.r"),
         (["gan.ada_target=0.6"], r"ada_target=0\.6: adapts the probability .* in gan\.diffaugment, which is null"),
         (
-            ["gan=conditional", "gan.ada_target=0.6", "gan.diffaugment=color", "gan.loss=relativistic"],
+            ["gan=conditional", "gan.ada_target=0.6", "gan.diffaugment=color", "gan.loss=lsgan"],
             r"ada_target=0\.6: needs logits whose sign says .* use gan\.loss=bce or hinge",
         ),
         (

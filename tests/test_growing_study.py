@@ -42,6 +42,12 @@ def test_looks_have_a_level_between_the_one_that_was_asked_for_and_bonferronis()
     assert all(level <= 1 - 0.05 / count + 0.001 for level, count in zip(levels, (2, 3, 4, 5, 10), strict=True))
 
 
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99, 0.998, 0.9999])
+def test_every_level_is_corrected(level):
+    corrected = look_level((3, 5, 8, 12, 20), level)
+    assert level < corrected <= 1 - (1 - level) / 5 + (1 - level) / 10
+
+
 EVEN = np.arange(1400) % 2
 
 
@@ -167,6 +173,32 @@ class TestGrowingStudy:
             grow([0.70, 0.76, 0.73], "train.budget=35s", killed_before=2, seconds=10.0)
         record = grow([0.70, 0.76, 0.73], "train.budget=1s", seconds=10.0)
         assert (record.growth.stop, record.seeds) == ("budget", [0, 1])
+
+    def test_killed_again_while_it_reads_its_finished_seeds_it_still_gets_them_back(self, grow):
+        keys = "train.budget=35s", "train.max_seeds=8"
+        for killed_before in (2, 1):
+            with pytest.raises(KeyboardInterrupt):
+                grow([0.70, 0.76, 0.73], *keys, killed_before=killed_before, seconds=10.0)
+        record = grow([0.70, 0.76, 0.73], *keys, seconds=10.0)
+        assert (record.growth.stop, record.seeds) == ("budget", [0, 1])
+
+    def test_it_stops_if_no_generated_images_could_be_made(self, run, monkeypatch, tmp_path):
+        def run_seed(settings, arms, folder):
+            outcome = SeedOutcome(folder / f"seed_{settings.seed}", work={"classifiers": 1.0})
+            for arm in ("none", "oversample"):
+                result = build_result(arm, settings.seed, 0.7)
+                write_training(result, outcome.folder / arm, 0.7)
+                outcome.results.append(result)
+            outcome.failed[f"seed {settings.seed}, dcgan"] = "RuntimeError: no GAN"
+            (outcome.folder / "data.json").write_text("{}")
+            return outcome
+
+        monkeypatch.setattr(seeds_module, "_run_seed", run_seed)
+        with pytest.raises(RuntimeError, match="3 of 9 trainings failed"):
+            run("train.arms=[none,oversample,dcgan]", "train.seeds=auto", "train.workers=1", folder=tmp_path / "study")
+        folder = tmp_path / "study"
+        assert StudyRecord.load(folder).growth.stop == "failed"
+        assert "because every arm with generated images has failed" in (folder / "report.html").read_text()
 
 
 def test_real_trainings_grow_by_two_seeds_side_by_side(run):

@@ -90,6 +90,27 @@ def test_the_ceiling_is_the_difference_of_means_from_the_best_simple_arm(tmp_pat
     assert (ceiling.low, ceiling.high, ceiling.verdict) == (None, None, None)
 
 
+def test_each_ceiling_is_that_of_its_augmentation_and_of_common_seeds(tmp_path):
+    record = write_map_study(tmp_path)
+    scores = {"none+traditional": 0.9, "dcgan+traditional": 0.85, "real_images+traditional": 0.95}
+    more = write_study(tmp_path, {arm: dict.fromkeys(range(3), score) for arm, score in scores.items()}, [0, 1, 2])
+    for result in more.results:
+        if "real_images" in result.arm:
+            result.added_real, result.is_control = {"angry": 5}, True
+    record.arms += more.arms
+    record.results += more.results[:-1]  # the ceiling with augmentation lacks a seed
+    record.failed = {"seed 2, real_images+traditional": "OSError: full"}
+    record.results[0].metrics["test"]["balanced_accuracy"] = 0.3  # of none, with which no ceiling is compared
+    record.save(tmp_path)
+    compute_findings(record, tmp_path).save(tmp_path, record.question)
+    ceilings = {point.augmentation: point for point in read_points([tmp_path])[0] if point.kind == "ceiling"}
+    assert {name: (point.best_simple_arm, point.seeds) for name, point in ceilings.items()} == {
+        "none": ("oversample", 3),
+        "traditional": ("none", 2),
+    }
+    assert ceilings["traditional"].difference == pytest.approx(5)
+
+
 def test_the_command_writes_table_figures_and_page(tmp_path, capsys):
     for augment in ("traditional", "none"):
         for images in (8, 5):

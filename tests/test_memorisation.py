@@ -84,6 +84,22 @@ def test_copies_of_held_out_images_are_noticed_and_fresh_or_training_images_are_
         held_out_copies(fresh, train[:19], held_out)
 
 
+def test_identical_images_are_counted_however_few_they_are():
+    train, held_out, fresh = (gaussians(count, seed) for seed, count in enumerate((100, 80, 100)))
+    few = PixelFeatures(
+        *(torch.cat([a, b[:2]]) for a, b in zip(vars(fresh).values(), vars(held_out).values(), strict=True))
+    )
+    assert held_out_copies(few, train, held_out).identical == 2
+    assert held_out_copies(few, train[:5], held_out).identical == 2  # too few for a threshold of nearness
+    assert held_out_copies(fresh, train, held_out).identical == 0
+    both = PixelFeatures(
+        *(torch.cat([a, b]) for a, b in zip(vars(train).values(), vars(held_out).values(), strict=True))
+    )
+    assert held_out_copies(few, both, held_out).identical == 0  # a training image has these pixels, too
+    blank = PixelFeatures(torch.zeros(3, 6).double(), torch.full((3, 6), 100.0).double())
+    assert held_out_copies(blank, train, blank).identical == 0
+
+
 def noise(count: int, side: int = 64, seed: int = 0) -> torch.Tensor:
     return torch.randint(0, 256, (count, 1, side, side), generator=torch.Generator().manual_seed(seed)).byte()
 

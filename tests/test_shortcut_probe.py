@@ -42,6 +42,11 @@ def test_probe_of_few_images_says_why_there_is_no_number():
         shortcut_probe(noise(40), noise(7), seed=0)
 
 
+def test_probe_takes_a_last_batch_of_one_image():
+    images = noise(34, side=28)  # each of the two folds has 17 of them, a batch of 16 and one of 1
+    assert 0 <= shortcut_probe(images[:17], images[17:], seed=0).auroc <= 1
+
+
 def test_probe_of_images_that_its_layers_would_use_up_is_not_measured():
     with pytest.raises(ValueError, match=r"^images of 16 pixels; 22 are needed$"):
         shortcut_probe(noise(20, side=16), noise(20, side=16), seed=0)

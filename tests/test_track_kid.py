@@ -68,6 +68,16 @@ def test_a_later_worse_epoch_does_not_replace_the_best(run, monkeypatch):
     assert Result.load(folder).selected_epoch == 2
 
 
+def test_the_chosen_epoch_knows_the_classes(run, monkeypatch):
+    planned = PlannedKID(0.1, 0.2, 0.3, 0.5, 0.4)
+    monkeypatch.setattr("fer_experiments.train.gan.fit.KIDToValidation", lambda *arguments: planned)
+    keys = ["gan=conditional", "gan.transition=[0.2,0.6]", "gan.kid_every=1", "gan.checkpoint=best_kid"]
+    folder = run("train=dcgan", MORE_VALIDATION, *keys, "trainer.max_epochs=5")
+    assert len(kid_rows(folder)) == 5  # the pruner compares all
+    assert Result.load(folder).selected_epoch == 5
+    assert TrainedGenerator.load(folder / "checkpoints" / "best.ckpt").generator.class_influence == 1
+
+
 def test_real_images_have_a_smaller_kid_than_noise(read, monkeypatch):
     config = read("train=dcgan", *FACES, MORE_VALIDATION, "classifier.image_size=32", "gan.image_size=32")
     data = PreparedData.prepare(config.data, 0)

@@ -222,6 +222,20 @@ def test_margin_level_and_metric_reach_the_comparison():
     assert "macro F1" in verdicts(*arms, metric="macro_f1")["oversample"].explanation
 
 
+def test_a_control_needs_only_the_baseline_of_its_augmentation():
+    control = replace(make_arm("real_images+traditional", 0.9), control=True)
+    verdict = verdicts(make_arm("none", 0.6), make_arm("none+traditional", 0.7), control)["real_images+traditional"]
+    assert (verdict.verdict, verdict.against) == ("helps", "none+traditional")
+
+
+def test_an_arm_with_one_seed_takes_no_part_in_the_correction():
+    arms = make_arm("none", 0.7), make_arm("dcgan", 0.72, seeds=range(5))
+    alone = verdicts(*arms)["dcgan"].p_value
+    corrected = verdicts(*arms, make_arm("dcgan [gan.epochs=9]", 0.9, seeds=[0]))
+    assert corrected["dcgan"].p_value == min(1.0, 2 * alone)
+    assert corrected["dcgan [gan.epochs=9]"].p_value == 1
+
+
 def test_one_seed_is_undecided_whatever_the_difference():
     verdict = verdicts(make_arm("none", 0.5, seeds=[0]), make_arm("dcgan", 0.9, seeds=[0]))["dcgan"]
     assert verdict.verdict == "undecided"

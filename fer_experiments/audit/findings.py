@@ -52,6 +52,8 @@ def _check_leakage(measure: HeldOutCopies) -> Finding:
         f"{measure.share:.0%} of them are nearer to one of {measure.images} held-out, validation and test "
         f"images than {measure.expected:.0%} of the training images are, and nearer to it than to any training image."
     )
+    if measure.identical:
+        return Finding("fail", f"{message} The pixels of {measure.identical} of them are those of such an image.")
     return Finding(_grade_share(measure, LEAKED_WARN, LEAKED_FAIL), message)
 
 

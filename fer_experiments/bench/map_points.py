@@ -129,12 +129,12 @@ def _load_study(folder: Path, record: StudyRecord, config: RunConfig | None) -> 
 
 def list_points(study: FinishedStudy) -> Iterator[MapPoint]:
     """Give a point for each arm with generated images that is compared with a simple arm, then for each ceiling."""
-    best_simple_arm = None
+    best_simple_arms: dict[str, str] = {}  # by augmentation
     for verdict in study.verdicts.arms:
         if not verdict.generated or not verdict.pairs:
             continue
         pair = verdict.pairs[0]
-        best_simple_arm = best_simple_arm or pair.against
+        best_simple_arms.setdefault(ArmName.parse(verdict.arm).augment, pair.against)
         comparison = pair.comparison
         yield replace(
             _describe_arm(study, verdict.arm, pair.against, comparison.difference),
@@ -143,13 +143,14 @@ def list_points(study: FinishedStudy) -> Iterator[MapPoint]:
             high=100 * comparison.high,
             verdict=verdict.verdict,
         )
-    if best_simple_arm is None:
-        return
-    means = {arm: estimate.mean for arm, estimate in study.verdicts.estimates.items()}
-    for arm in means:
-        if any(result.added_real for result in study.record.results_of(arm)):
-            difference = means[arm] - means[best_simple_arm]
-            yield replace(_describe_arm(study, arm, best_simple_arm, difference), kind="ceiling")
+    for arm in study.record.arms:
+        rival = best_simple_arms.get(ArmName.parse(arm).augment)
+        if rival is None or not any(result.added_real for result in study.record.results_of(arm)):
+            continue
+        scores, scores_of_rival = study.record.scores(arm), study.record.scores(rival)
+        if common := scores.keys() & scores_of_rival.keys():
+            difference = sum(scores[seed] - scores_of_rival[seed] for seed in common) / len(common)
+            yield replace(_describe_arm(study, arm, rival, difference), kind="ceiling", seeds=len(common))
 
 
 def _describe_arm(study: FinishedStudy, arm: str, best_simple_arm: str, difference: float) -> MapPoint:

@@ -87,5 +87,5 @@ def export_training_images(
     )
     for name, text in {SPLIT_HASH_FILE: "\n".join(sorted(distinct)) + "\n", "README.txt": readme}.items():
         with atomic_write(folder / name) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
     return counts

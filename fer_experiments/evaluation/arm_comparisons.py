@@ -104,8 +104,10 @@ class ArmComparisons:
 
     @property
     def p_value(self) -> float:
-        """The p-value of "helps" if the arm is better than the best rival, else that of "hurts"."""
+        """The p-value of "helps" if the arm is better than the best rival, else that of "hurts"; 1 with one seed."""
         best = self.deciding[0].comparison
+        if best.seeds == 1:
+            return 1.0
         if best.difference > 0:
             comparisons = [pair.comparison for pair in self.pairs]
             return max(each.interval_p_value if each.difference > 0 else 1.0 for each in comparisons)

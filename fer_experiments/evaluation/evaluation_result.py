@@ -118,7 +118,12 @@ class EvaluationResult(JSONRecord):
         return self.overlap is not None and self.overlap["test"] == self.test["images"]
 
 
-def compute_intervals(predicted: Array, labels: Array, level: float) -> dict[str, tuple[float, float]]:
-    """predicted (N,), labels (N,) class indices -> {metric: (low, high)} of every metric of METRIC_NAMES."""
-    estimates = {metric: estimate(predicted[None], labels, metric, level) for metric in METRIC_NAMES}
+def compute_intervals(
+    predicted: Array, labels: Array, level: float, clusters: Array | None = None
+) -> dict[str, tuple[float, float]]:
+    """predicted (N,), labels (N,) class indices -> {metric: (low, high)} of every metric of METRIC_NAMES.
+
+    clusters: (N,) of the images that are alike, as `compare` takes them.
+    """
+    estimates = {metric: estimate(predicted[None], labels, metric, level, clusters) for metric in METRIC_NAMES}
     return {metric: (each.low, each.high) for metric, each in estimates.items()}

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from fer_experiments.evaluation.intervals import Variance
 
 
-Stop = Literal["settled", "hopeless", "max_seeds", "budget"]
+Stop = Literal["settled", "hopeless", "max_seeds", "budget", "failed"]
 """Why a study that grows by itself stops: every verdict that it is about is reached; more seeds would most likely reach
-no further one; its seeds or its time are used up."""
+no further one; its seeds or its time are used up; every arm with generated images has failed."""
 
 
 class Question(StrictConfig):

@@ -34,7 +34,7 @@ def plan_looks(max_seeds: int | None) -> tuple[int, ...]:
 def look_level(looks: tuple[int, ...], level: float) -> float:
     """Return the level of the intervals at each look with which they hold at all `looks` together with `level`.
 
-    It is rounded up to three digits. For five looks from 3 to 20 seeds and a level of 0.95 it is 0.986.
+    It is rounded up, to three digits or more. For five looks from 3 to 20 seeds and a level of 0.95 it is 0.986.
     """
     if len(looks) == 1:
         return level
@@ -49,7 +49,8 @@ def look_level(looks: tuple[int, ...], level: float) -> float:
 
     alone, bonferroni = stats.norm.isf(miss), stats.norm.isf(miss / len(looks))
     boundary = optimize.brentq(excess, alone - 0.01, bonferroni + 0.01, xtol=1e-4)
-    return min(math.ceil(1000 * (1 - 2 * float(stats.norm.sf(boundary)))) / 1000, 0.999)
+    digits = 10 ** max(3, 1 - math.floor(math.log10(1 - level)))
+    return min(math.ceil(digits * (1 - 2 * float(stats.norm.sf(boundary)))), digits - 1) / digits
 
 
 def select_open_arms(verdicts: Sequence[ArmVerdict]) -> list[ArmVerdict]:

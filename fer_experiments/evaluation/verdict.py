@@ -139,7 +139,7 @@ def _find_obstacle(comparisons: ArmComparisons, question: Question) -> str | Non
         if pair.comparison.verdict != "helps":
             rival, reason = pair.against, pair.comparison.explanation
             return f"Better than {best.against}, but not shown to be better than {rival}: {reason}"
-    if comparisons.pair_with(question.baseline) is not None:
+    if comparisons.arm.control or comparisons.pair_with(question.baseline) is not None:
         return None
     if any(rival.name_without_settings == question.baseline for rival in comparisons.rivals):
         return f"{best.comparison.explanation} But it has no finished seed in common with {question.baseline}."

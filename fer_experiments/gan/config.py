@@ -64,6 +64,11 @@ class GANConfig(GeneratorConfig):
                 f"regularizer={self.regularizer}: loss=wgan_gp has its own gradient penalty; use gan.regularizer=none, "
                 "or another gan.loss"
             )
+        if self.loss == "relativistic" and (self.regularizer != "r1_r2" or self.r1_gamma is None):
+            raise ValueError(
+                f"loss=relativistic: needs both penalties and their weight, here regularizer={self.regularizer} and "
+                f"r1_gamma={self.r1_gamma}; use gan.regularizer=r1_r2 and, such as, gan.r1_gamma=0.3, or gan.loss=bce"
+            )
         if self.r1_gamma is not None and not self.has_r1:
             raise ValueError(
                 f"r1_gamma={self.r1_gamma}: is for regularizer=r1 and r1_r2, not {self.regularizer}; use "
@@ -74,7 +79,7 @@ class GANConfig(GeneratorConfig):
                 f"ada_target={self.ada_target}: adapts the probability of the augmentations in gan.diffaugment, which "
                 "is null; set 'gan.diffaugment=\"color,translation\"', or gan.ada_target=null"
             )
-        if self.ada_target is not None and self.loss in LOSSES_WITHOUT_ZERO:
+        if self.ada_target is not None and self.loss in ("lsgan", *LOSSES_WITHOUT_ZERO):
             raise ValueError(
                 f"ada_target={self.ada_target}: needs logits whose sign says real or generated, which those of "
                 f"loss={self.loss} do not; use gan.loss=bce or hinge, or gan.ada_target=null"

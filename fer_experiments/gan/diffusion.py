@@ -19,7 +19,6 @@ from fer_experiments.gan.latents import draw_latents
 
 INNER_SIZE = 8  # the side at which the network is deepest, and has attention
 NORM_GROUPS = 8
-MAX_GRADIENT_NORM = 1.0
 
 
 class Diffusion(lightning.LightningModule):
@@ -39,6 +38,7 @@ class Diffusion(lightning.LightningModule):
         width: int,
         layers: int,
         learning_rate: float,
+        max_gradient_norm: float,
         ema: int,
         label_dropout: float,
         guidance: float,
@@ -54,6 +54,7 @@ class Diffusion(lightning.LightningModule):
             width: channels at the full size, a multiple of 8; at each half of the size there are twice as many.
             layers: residual blocks at each size.
             learning_rate: of AdamW.
+            max_gradient_norm: the norm of all gradients together, to which larger ones are clipped.
             ema: half-life, in images, of the moving average of the weights.
             label_dropout: the probability with which a training image has no label.
             guidance: 1 for the prediction with the label; more goes beyond it, away from that without.
@@ -71,7 +72,8 @@ class Diffusion(lightning.LightningModule):
         except ImportError:
             raise ConfigError("needs diffusers; run pip install 'fer-experiments[diffusion]'") from None
         self.num_classes, self.shape = num_classes, (channels, image_size, image_size)
-        self.learning_rate, self.ema, self.label_dropout = learning_rate, ema, label_dropout
+        self.learning_rate, self.max_gradient_norm = learning_rate, max_gradient_norm
+        self.ema, self.label_dropout = ema, label_dropout
         self.guidance, self.sampling_steps, self.random_flip = guidance, sampling_steps, random_flip
         steps_down = int(math.log2(image_size / INNER_SIZE))
         network: Any = UNet2DModel(
@@ -95,11 +97,9 @@ class Diffusion(lightning.LightningModule):
     def configure_optimizers(self) -> Optimizer:
         return AdamW(self.network.parameters(), self.learning_rate, fused=True)
 
-    def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
-    ) -> None:
-        value = MAX_GRADIENT_NORM if gradient_clip_val is None else gradient_clip_val
-        self.clip_gradients(optimizer, value, gradient_clip_algorithm)
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # Lightning's clip_gradients refuses fused optimizers under bf16-mixed.
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.max_gradient_norm)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch

@@ -20,6 +20,7 @@ MIN_REAL_DIVERSITY = 1e-6  # below this, real images are copies of each other; r
 MAX_SCORE_REAL, MIN_SCORE_GENERATED = 0.95, 0.05  # the discriminator has won if its scores are beyond both
 LAST_FRACTION = 0.1  # of the history, over which scores are averaged
 MAX_FLAT_DEVIATION = 0.03  # standard deviation of a flat square, for pixels in [0, 1]: eight grey levels
+AUGMENTED = "'gan.diffaugment=\"color,translation,cutout\"'"  # as it is typed
 MAX_EXCESS_FLAT = 0.1  # by how much the fraction of samples with a flat square may exceed that of real images
 
 
@@ -127,7 +128,7 @@ def detect_mode_collapse(diversities: dict[str, float], advice: Advice = GAN_ADV
     return Alarm(
         "mode collapse",
         f"samples are alike: their mean distance as a fraction of that of real images is {listed}; under "
-        f"{MIN_DIVERSITY} they vary less than two real images repeated. Try gan.diffaugment=color,translation,cutout, "
+        f"{MIN_DIVERSITY} they vary less than two real images repeated. Try {AUGMENTED}, "
         f"gan.ema=5000, or {advice.shorter}",
     )
 
@@ -144,8 +145,7 @@ def detect_winning_discriminator(
     return Alarm(
         "discriminator has won",
         f"its score is {real:.2f} on real and {generated:.2f} on generated images in the last tenth of training, so "
-        "that the generator learns nothing more. Try gan.diffaugment=color,translation,cutout, "
-        f"{advice.slower}, or {advice.shorter}",
+        f"that the generator learns nothing more. Try {AUGMENTED}, {advice.slower}, or {advice.shorter}",
     )
 
 
@@ -166,5 +166,5 @@ def detect_cutout_leak(generated: float, real: float, policy: str | None) -> Ala
     return Alarm(
         "cutout leaks",
         f"{generated:.0%} of the samples have a flat square of half the side, and {real:.0%} of the real images: the "
-        "generator draws what the augmentation cuts out. Use gan.diffaugment=color,translation",
+        "generator draws what the augmentation cuts out. Use 'gan.diffaugment=\"color,translation\"'",
     )

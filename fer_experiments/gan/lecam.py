@@ -11,7 +11,7 @@ class LeCam(nn.Module):
 
     Attributes:
         real, generated: moving averages of D's mean logits, scalars, kept in checkpoints as `steps` is. On several
-            devices each has its own.
+            devices DDP gives all of them those of the first.
     """
 
     real: Tensor
@@ -28,7 +28,8 @@ class LeCam(nn.Module):
     def forward(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Update the averages; return weight (E[(D(x) - generated)^2] + E[(D(G(z)) - real)^2]), a scalar.
 
-        real_logits, fake_logits: (B, 1). Source: Tseng et al. 2021, equation 5.
+        real_logits, fake_logits: (B, 1). Source: Tseng et al. 2021, section 3.2, whose code also sets to zero the
+        differences of logits on real images below the average and of generated ones above it.
         """
         self.steps += 1
         rate = torch.clamp(1 / self.steps, min=1 - DECAY)  # at first the mean of all steps so far

@@ -7,8 +7,9 @@ discriminator's first and the generator's last has a BatchNorm, and therefore no
 With `classes` both are conditional, and with `transition` the class has an influence that grows from 0 to 1 while they
 are trained (Shahbazi et al. 2022): the generator takes the class, one-hot, beside the noise (Mirza & Osindero 2014),
 and its BatchNorm has a scale and a shift for each class (Dumoulin et al. 2017); the discriminator adds to its logit the
-product of its last features with a vector for each class (Miyato & Koyama 2018). Without `classes` they are the
-paper's networks, and labels are ignored.
+product of its last features with a vector for each class (Miyato & Koyama 2018). During the transition this product
+grows in the one logit that there is; Shahbazi et al. have a second logit and loss without classes, which stay to the
+end. Without `classes` they are the paper's networks, and labels are ignored.
 """
 
 import math
@@ -54,7 +55,9 @@ class ConditionalBatchNorm2d(nn.Module):
         if influence is not None:
             scale = torch.lerp(self.scale.weight.mean(0), scale, influence)
             shift = torch.lerp(self.shift.weight.mean(0), shift, influence)
-        return self.norm(inputs) * scale[:, :, None, None] + shift[:, :, None, None]
+        normalised = self.norm(inputs)
+        scale, shift = (values.to(normalised.dtype)[:, :, None, None] for values in (scale, shift))
+        return normalised * scale + shift
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         for name in ("running_mean", "running_var", "num_batches_tracked"):  # until 0.1.0 this was a BatchNorm2d

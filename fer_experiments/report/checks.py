@@ -58,7 +58,7 @@ def run_checks(record: StudyRecord, findings: Findings, facts: DataFacts, folder
 def check_all_finished(study: StudyFiles) -> Check:
     record = study.record
     missing = record.unfinished_trainings()
-    total = len(record.arms) * len(record.seeds)
+    total = len(record.planned)
     problems = [f"{len(missing)} of {total} trainings did not finish; they are listed below."] if missing else []
     problems += [*record.problems, *study.findings.problems]
     source = "study.json, seed_*/ARM/predictions.npz"
@@ -71,7 +71,10 @@ def check_all_finished(study: StudyFiles) -> Check:
 
 
 def check_seeds(study: StudyFiles) -> Check:
-    count = len({result.seed for result in study.record.results})
+    compared = [verdict.pairs[0].comparison.seeds for verdict in study.findings.arms if verdict.pairs]
+    count = min(compared, default=len({result.seed for result in study.record.results}))
+    splits = {(ArmName.parse(result.arm).data, result.split_hash) for result in study.record.results}
+    has_one_split = len(splits) == len({data for data, _ in splits})
     if count == 1:
         message = (
             "One seed: the comparison is of these trained networks alone and says nothing about the luck of another "
@@ -79,9 +82,14 @@ def check_seeds(study: StudyFiles) -> Check:
         )
     elif count < MIN_SEEDS:
         message = f"{count} seeds say little about the luck of training; use {MIN_SEEDS} or more."
+    elif has_one_split:
+        message = (
+            f"{count} seeds of one split (data.split_seed), each with its own initialisation, order and GAN: the "
+            "intervals do not cover another split."
+        )
     else:
         message = f"{count} seeds, each with its own subset of the images, initialisation, order and GAN."
-    return Check("enough seeds", "pass" if count >= MIN_SEEDS else "warn", message, "study.json")
+    return Check("enough seeds", "pass" if count >= MIN_SEEDS else "warn", message, "study.json, verdict.json")
 
 
 def check_same_split(study: StudyFiles) -> Check:

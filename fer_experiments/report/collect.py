@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from fer_experiments.conf_files import list_keys, list_options
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.run_scan import (
@@ -48,10 +49,10 @@ def collect(folders: Sequence[Path]) -> StudyRecord:
         results = [training.result for training in trainings if training.result]
         record = _join_studies(list(scan.studies.values()), results)
     record.arms, record.seeds = _unique(training.arm for training in trainings), seeds
-    record.results, record.failed, record.folders = [], {}, {}
+    record.results, record.failed, record.folders, record.unplanned = [], {}, {}, []
     for seed in record.seeds:
         for arm in record.arms:
-            _add_newest(record, [each for each in trainings if (each.arm, each.seed) == (arm, seed)], scan)
+            _add_newest(record, seed, arm, [each for each in trainings if (each.arm, each.seed) == (arm, seed)], scan)
     record.problems += scan.problems
     return record
 
@@ -59,7 +60,8 @@ def collect(folders: Sequence[Path]) -> StudyRecord:
 def _join_studies(studies: Sequence[StudyRecord], results: Sequence[Result]) -> StudyRecord:
     """Return a record of several sources without their results. Its question is the first study's."""
     record = studies[0].model_copy(deep=True) if studies else StudyRecord(arms=[], seeds=[])
-    record.work, record.overhead = {}, None
+    record.work, record.finished_seeds, record.overhead = {}, [], None
+    record.growth = None  # each source stopped by itself
     record.seconds = sum(result.seconds for result in results)
     record.versions = results[0].versions if results else record.versions
     record.problems = _unique(problem for study in studies for problem in study.problems)
@@ -75,18 +77,23 @@ def _name_arms(trainings: Sequence[Training]) -> list[Training]:
 
 def _find_different_keys(trainings: Sequence[Training]) -> list[str]:
     """Return the settings in which one arm's trainings differ, without those that can't matter to it."""
-    results = [training.result for training in trainings if training.result]
-    is_generated = not results or any(sum(result.generated.values()) for result in results)
-    is_resampled = is_generated or any(sum(result.repeated.values()) for result in results)
-    irrelevant = (() if is_generated else ("gan.",)) + (() if is_resampled else ("balance.",))
-    keys = _unique(
-        key
-        for training in trainings
-        if training.config
-        for key in training.config.settings
-        if not key.startswith(irrelevant)
-    )
+    keys = _unique(key for training in trainings if training.config for key in training.config.settings)
+    keys = [key for key in keys if _can_matter(key, trainings)]
     return [key for key in keys if len({_value(training, key) for training in trainings}) > 1]
+
+
+def _can_matter(key: str, trainings: Sequence[Training]) -> bool:
+    """Whether a setting may change one arm's trainings: a generator's if there is one, its own strategy's."""
+    group, _, name = key.partition(".")
+    results = [training.result for training in trainings if training.result]
+    if group == "gan" and results:
+        is_generated = any(sum(result.generated.values()) for result in results)
+        is_copied = any(sum(result.copied.values()) for result in results)  # at the generator's size
+        return is_generated or (is_copied and name == "image_size")
+    strategy = ArmName.parse(trainings[0].arm).balance
+    if group == "balance" and strategy in list_options("balance"):
+        return name.split(".")[0] in list_keys("balance", strategy)
+    return True
 
 
 def _full_name(training: Training, keys: Sequence[str]) -> str:
@@ -116,11 +123,12 @@ def _drop_other_classes(trainings: Sequence[Training], scan: RunScan) -> list[Tr
     return kept
 
 
-def _add_newest(record: StudyRecord, trainings: Sequence[Training], scan: RunScan) -> None:
+def _add_newest(record: StudyRecord, seed: int, arm: str, trainings: Sequence[Training], scan: RunScan) -> None:
     """Add the newest result of one arm and seed to the record, or the reasons why there is none."""
+    key = training_key(seed, arm)
     if not trainings:
+        record.unplanned.append(key)
         return
-    arm, key = trainings[0].arm, training_key(trainings[0].seed, trainings[0].arm)
     finished = sorted((training for training in trainings if training.result), key=lambda training: training.written)
     if not finished:
         reasons = _unique(training.reason for training in trainings if training.reason)

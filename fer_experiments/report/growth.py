@@ -23,6 +23,8 @@ def describe_growth(record: StudyRecord, verdicts: list[ArmVerdict]) -> str:
             return f"The study goes on: its next look is at {seeds}{rest}."
         case "settled":
             return f"It stopped after {seeds}, because every verdict that it was about is reached."
+        case "failed":
+            return f"It stopped after {seeds}, because every arm with generated images has failed."
         case "hopeless":
             return (
                 f"It stopped after {seeds}, because up to {growth.looks[-1]} (train.max_seeds) would most likely leave "

@@ -37,10 +37,13 @@ class StudyRecord(JSONRecord):
 
     Attributes:
         arms, seeds: all that the study should train, finished or not; of a growing study the seeds up to the next look.
+        unplanned: the training_keys among these that no source of a joined record was to train.
         growth: how the study grows; None if its seeds are fixed.
         failed: {training_key: error}.
         seconds: how long the study took so far.
         work: seconds of each part (data, gan, audit, classifiers), summed over the seeds.
+        finished_seeds: those whose seconds are in `work`. After a restart their results are in `results` only when they
+            were read again.
         overhead: the share by which the study took longer than its parts (0.05: 5 %); below zero if seeds ran side by
             side.
         folders: {training_key: folder} of the trainings that are not in seed_N/ARM of the study.
@@ -52,12 +55,14 @@ class StudyRecord(JSONRecord):
 
     arms: list[str]
     seeds: list[int]
+    unplanned: list[str] = Field(default_factory=list)
     question: Question = Field(default_factory=Question)
     growth: Growth | None = None
     results: list[Result] = Field(default_factory=list)
     failed: dict[str, str] = Field(default_factory=dict)
     seconds: float = 0.0
     work: dict[str, float] = Field(default_factory=dict)
+    finished_seeds: list[int] = Field(default_factory=list)
     overhead: float | None = None
     versions: dict[str, str] = Field(default_factory=versions)
     folders: dict[str, str] = Field(default_factory=dict)
@@ -68,8 +73,12 @@ class StudyRecord(JSONRecord):
         default = f"seed_{result.seed}/{ArmName.parse(result.arm).folder}"
         return study / self.folders.get(training_key(result.seed, result.arm), default)
 
-    def add(self, results: list[Result], failed: dict[str, str], work: dict[str, float], seconds: float) -> None:
+    def add(
+        self, seed: int, results: list[Result], failed: dict[str, str], work: dict[str, float], seconds: float
+    ) -> None:
         """Add one more seed, which was done `seconds` after the study began."""
+        if seed not in self.finished_seeds:
+            self.finished_seeds.append(seed)
         self.results += results
         self.failed |= failed
         self.work = {part: self.work.get(part, 0.0) + spent for part, spent in work.items()}
@@ -91,10 +100,16 @@ class StudyRecord(JSONRecord):
         """
         return [arm for arm in self.arms if any(sum(result.generated.values()) for result in self.results_of(arm))]
 
+    @property
+    def planned(self) -> list[str]:
+        """The training_keys of all that should be trained."""
+        keys = [training_key(seed, arm) for seed in self.seeds for arm in self.arms]
+        return [key for key in keys if key not in self.unplanned]
+
     def unfinished_trainings(self) -> list[tuple[str, str]]:
         """Return (training_key, reason) of every training without a result: the failed ones, then those not run."""
-        finished = {(result.seed, result.arm) for result in self.results}
-        missing = [training_key(seed, arm) for seed in self.seeds for arm in self.arms if (seed, arm) not in finished]
+        finished = {training_key(result.seed, result.arm) for result in self.results}
+        missing = [key for key in self.planned if key not in finished]
         return [
             *self.failed.items(),
             *((training, "not run yet") for training in missing if training not in self.failed),

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Iterable, Sequence
 
+from fer_experiments.balance import InjectGenerated
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arm_name import ArmName
+from fer_experiments.gan import GANConfig
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.settings import Settings
 
@@ -18,7 +20,7 @@ def check_gan_trainings(settings: Settings, arms: Iterable[Arm]) -> None:
             arm.balance.needs_generated_images and settings.with_gan(arm.gan).gan.pretrained is None
         )
         if trains_gan:
-            check_gan_training(settings, arm.name)
+            check_gan_training(settings.with_gan(arm.gan), arm.name)
 
 
 def check_gan_training(settings: Settings, name: str) -> None:
@@ -34,6 +36,11 @@ def check_gan_training(settings: Settings, name: str) -> None:
             f"trainer.strategy=ddp: {name} trains a generator, and the discriminator's step gives the generator no "
             "gradient, for which plain DDP waits; use trainer=ddp, which sets "
             "trainer.strategy=ddp_find_unused_parameters_true"
+        )
+    if isinstance(settings.gan, GANConfig) and settings.gan.has_r1 and settings.trainer.synchronises_batch_norm:
+        raise ConfigError(
+            f"gan.regularizer={settings.gan.regularizer}: {name} would train on several GPUs, whose common BatchNorm "
+            "has no second derivative, as the penalty needs it; use trainer.devices=1, or another gan.regularizer"
         )
 
 
@@ -59,7 +66,8 @@ def check_baseline(name: str, arms: Sequence[Arm]) -> None:
 
 
 def _is_simple(arm: Arm) -> bool:
-    return not (arm.balance.needs_generated_images or arm.balance.is_control or arm.joint is not None)
+    is_generated = isinstance(arm.balance, InjectGenerated) and arm.balance.add != 0
+    return not (is_generated or arm.balance.is_control or arm.joint is not None)
 
 
 def check_generators(arms: Iterable[Arm]) -> None:

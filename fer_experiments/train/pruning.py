@@ -26,14 +26,28 @@ class Pruning(lightning.Callback):
     measured as any other, and the sweeper gets its value.
     """
 
-    def __init__(self, monitor: str, mode: str, pruner: "BasePruner") -> None:
-        """mode: "max" if more of `monitor` is better, else "min"."""
-        self.monitor, self.mode, self.pruner = monitor, mode, pruner
+    def __init__(self, monitor: str, mode: str, first_epoch: int, pruner: "BasePruner") -> None:
+        """Compare a metric.
+
+        Args:
+            monitor: the metric.
+            mode: "max" if more of it is better, else "min".
+            first_epoch: at which the pruner can stop a training.
+            pruner: decides.
+        """
+        self.monitor, self.mode, self.first_epoch, self.pruner = monitor, mode, first_epoch, pruner
         self.trial: Trial | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         import optuna
 
+        if (trainer.max_epochs or 0) <= self.first_epoch:
+            log.warning(
+                "callbacks.pruning.first_epoch=%d: this training has %s epochs, so that it can't be stopped earlier; "
+                "choose a smaller one, or train longer",
+                self.first_epoch,
+                trainer.max_epochs,
+            )
         folder = Path(trainer.default_root_dir)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(direction="maximize" if self.mode == "max" else "minimize", pruner=self.pruner)
@@ -47,6 +61,7 @@ class Pruning(lightning.Callback):
         module: Any = pl_module
         for epoch, value in self._select_values(module.history).items():  # of a training that is continued
             self.trial.report(value, epoch)
+            self.trial.should_prune()
 
     def _read_earlier_values(self, folder: Path) -> Iterator[dict[int, float]]:
         """Give {epoch: value} of the same training in each other job of the sweep, if it has ended."""

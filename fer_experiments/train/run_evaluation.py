@@ -30,7 +30,7 @@ from fer_experiments.evaluation.predictions import Predictions, save_predictions
 from fer_experiments.progress import show_activity
 from fer_experiments.report.evaluation_page import describe_evaluation, write_evaluation_page
 from fer_experiments.runs.data_files import write_data_files
-from fer_experiments.runs.training_files import find_parts, find_result
+from fer_experiments.runs.training_files import find_parts, find_result, read_test_clusters
 from fer_experiments.train.arms.train_classifier import join_batches, with_content_hashes
 from fer_experiments.train.open_trainer import Training, open_trainer
 from fer_experiments.train.settings import Settings
@@ -63,6 +63,8 @@ def run_evaluation(settings: Settings, level: float, folder: Path) -> None:
         for logger in trainer.loggers:
             logger.log_metrics({f"test/{name}": metrics[name] for name in LOGGED_METRICS})
     predictions = with_content_hashes(data, {"test": (logits, labels)})
+    test = predictions["test"]
+    clusters = read_test_clusters(folder, test.content_hash)
     result = EvaluationResult(
         checkpoint=str(checkpoint.resolve()),
         checkpoint_sha256=hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
@@ -70,7 +72,7 @@ def run_evaluation(settings: Settings, level: float, folder: Path) -> None:
         classes=list(data.classes),
         metrics={"test": metrics},
         level=level,
-        intervals=compute_intervals(predictions["test"].predicted, predictions["test"].labels, level),
+        intervals=compute_intervals(test.predicted, test.labels, level, clusters),
         overlap=overlap,
         split_hash=data.split.hash,
         training_split_hash=trained.split_hash,

@@ -88,13 +88,17 @@ class StudyRun:
         """
         self._progress = None if plan is None or plan.seconds_of_seed is None else StudyProgress(plan, arms, folder)
         self.settings, self.arms, self.workers, self.folder = settings, arms, workers, folder
-        earlier = _load_earlier(folder)
-        seconds, work = (0.0, {}) if earlier is None else (earlier.seconds, earlier.work)
-        self.finished_before = set() if earlier is None else {result.seed for result in earlier.results}
+        earlier = _load_earlier(folder) or StudyRecord(arms=[], seeds=[])
+        self.finished_before = set(earlier.finished_seeds)
         self.trained: list[int] = []
-        self._started = time.monotonic() - seconds
+        self._started = time.monotonic() - earlier.seconds
         self.record = StudyRecord(
-            arms=[arm.name for arm in arms], seeds=[], question=question, seconds=seconds, work=work
+            arms=[arm.name for arm in arms],
+            seeds=[],
+            question=question,
+            seconds=earlier.seconds,
+            work=earlier.work,
+            finished_seeds=earlier.finished_seeds,
         )
 
     @property
@@ -105,8 +109,8 @@ class StudyRun:
     @property
     def seconds_of_seed(self) -> float | None:
         """How long a seed takes in the mean, beside others that run at the same time; None before the first one."""
-        finished = {result.seed for result in self.record.results} | self.finished_before
-        return sum(self.record.work.values()) / len(finished) if finished else None
+        finished = len(self.record.finished_seeds)
+        return sum(self.record.work.values()) / finished if finished else None
 
     def plan(self, seeds: list[int]) -> None:
         """Say which seeds the study should train in all, as far as that is known."""
@@ -127,7 +131,7 @@ class StudyRun:
         # for the last seed of a look, which runs alone.
         outcomes = joblib.Parallel(self.workers, backend="loky", return_as="generator")(calls)
         for seed, outcome in zip(seeds, outcomes, strict=True):
-            self.record.add(outcome.results, outcome.failed, outcome.work, self.seconds)
+            self.record.add(seed, outcome.results, outcome.failed, outcome.work, self.seconds)
             self.trained.append(seed)
             if before_report is not None:
                 before_report()
@@ -152,7 +156,7 @@ class StudyRun:
         failed = self.record.failed
         if failed:
             lines = "\n".join(f"  {training}: {error}" for training, error in failed.items())
-            count = len(self.record.arms) * len(self.record.seeds)
+            count = len(self.record.planned)
             raise RuntimeError(f"{len(failed)} of {count} trainings failed:\n{lines}")
 
 

@@ -62,7 +62,7 @@ def build_trainer(
         limit_val_batches=config.limit_batches if validate else 0,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # the data module gives each rank its share; all validate on all images
-        sync_batchnorm=config.is_distributed and config.uses_cuda,
+        sync_batchnorm=config.synchronises_batch_norm,
         callbacks=[*first, *callbacks, *last],
         logger=list(loggers),
         plugins=[AtomicCheckpointIO()],

@@ -163,6 +163,11 @@ class TrainerConfig(StrictConfig):
         """Whether a training runs on more than one device."""
         return self.world_size > 1
 
+    @property
+    def synchronises_batch_norm(self) -> bool:
+        """Whether BatchNorm normalises by the batches of all devices together (torch's SyncBatchNorm)."""
+        return self.is_distributed and self.uses_cuda
+
     def arithmetic(self, device: "torch.device") -> str:
         """Return what a training on `device` computes in: "fp32", "fp32 (TF32)", "bf16-mixed" or "16-mixed"."""
         if self.chosen_precision != "32-true":

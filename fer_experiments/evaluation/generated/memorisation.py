@@ -19,6 +19,7 @@ from fer_experiments.evaluation.generated.nearest import (
 
 EXPECTED_SHARE = 0.05  # of real images that are nearer than the threshold
 MIN_REAL_IMAGES = 20  # fewer images have no 5 % quantile
+IDENTICAL = 1e-6  # two images have the same pixels if their distance is less; this is above rounding
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class HeldOutCopies:
         threshold: the distance that counts as near.
         chance: the probability of such a share or a larger one if the GAN draws from the real distribution.
         images: how many held-out images there are.
+        identical: how many of the generated images have the pixels of a held-out image, and of no training image.
     """
 
     share: float
@@ -68,6 +70,7 @@ class HeldOutCopies:
     threshold: float
     chance: float
     images: int
+    identical: int = 0
 
 
 def memorisation(generated: PixelFeatures, train: References, held_out: PixelFeatures) -> Memorisation:
@@ -95,19 +98,25 @@ def memorisation(generated: PixelFeatures, train: References, held_out: PixelFea
 def held_out_copies(generated: PixelFeatures, train: References, held_out: PixelFeatures) -> HeldOutCopies:
     """Compare the distances of generated and training images to the held-out images, all of one class.
 
-    Raises ValueError if there are fewer than MIN_REAL_IMAGES training images.
+    Raises ValueError if there are fewer than MIN_REAL_IMAGES training images and no generated one is identical to a
+    held-out one.
     """
-    if len(train) < MIN_REAL_IMAGES:
-        raise ValueError(f"{len(train)} training images of the class; {MIN_REAL_IMAGES} are needed")
-    threshold = low_quantile(torch.cat([find_nearest(block.plain, held_out)[0] for block in train.blocks()]))
     distances = find_nearest(generated.plain, held_out)[0]
-    is_near = (distances < threshold) & (distances < find_nearest(generated.plain, train)[0])
+    is_nearer = distances < find_nearest(generated.plain, train)[0]
+    is_identical = is_nearer & (distances < IDENTICAL) & generated.plain.any(1)  # an image without contrast is no copy
+    threshold = IDENTICAL
+    if len(train) >= MIN_REAL_IMAGES:
+        threshold = low_quantile(torch.cat([find_nearest(block.plain, held_out)[0] for block in train.blocks()]))
+    elif not is_identical.any():
+        raise ValueError(f"{len(train)} training images of the class; {MIN_REAL_IMAGES} are needed")
+    is_near = is_nearer & (distances < threshold)
     return HeldOutCopies(
         share=_share(is_near),
         expected=EXPECTED_SHARE,
         threshold=threshold,
         chance=probability_of_share(is_near, len(train)),
         images=len(held_out),
+        identical=int(is_identical.sum()),
     )
 
 

@@ -16,7 +16,7 @@ from fer_experiments.report.growth import describe_growth
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.sections.differences import draw_differences
 from fer_experiments.report.sections.plain_answer import describe_plainly
-from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.report.study_record import StudyRecord, training_key
 from fer_experiments.runs.start import CONFIG_FILE
 from fer_experiments.runs.status import format_duration
 
@@ -53,7 +53,7 @@ def describe_answer(record: StudyRecord, findings: Findings) -> str:
     With several settings of the data, say which of them had which verdict.
     """
     if not record.results:
-        all_failed = len(record.failed) >= len(record.arms) * len(record.seeds)
+        all_failed = len(record.failed) >= len(record.planned)
         return f"No answer: {'every training failed' if all_failed else 'no training has finished'}."
     if len(findings.best) > 1:
         return _describe_by_data(findings)
@@ -61,7 +61,9 @@ def describe_answer(record: StudyRecord, findings: Findings) -> str:
         return _describe_verdict(verdict, record.question)
     generated = record.generated_arms()
     failed = [
-        arm for arm in record.arms if not record.results_of(arm) and any(arm in training for training in record.failed)
+        arm
+        for arm in record.arms
+        if not record.results_of(arm) and any(training_key(seed, arm) in record.failed for seed in record.seeds)
     ]
     failures = f" (failed: {', '.join(failed)})" if failed else ""
     if not generated:

@@ -17,8 +17,8 @@ def check_joint(settings: Settings, arm: Arm) -> None:
         )
     if keys := _keys_of_gans_alone(gan):
         raise ConfigError(
-            f"gan: {arm.name}: {', '.join(keys)} are for a GAN that is trained alone; use gan.loss=bce, and null for "
-            "the others"
+            f"gan: {arm.name}: {', '.join(keys)} are for a GAN that is trained alone; use gan.loss=bce, "
+            "gan.regularizer=r1 or none, and null for the others"
         )
     if settings.classifier.freeze is not None:
         raise ConfigError(
@@ -50,5 +50,7 @@ def check_joint(settings: Settings, arm: Arm) -> None:
 def _keys_of_gans_alone(gan: GANConfig) -> list[str]:
     """Return the settings, such as "lecam=0.1", that joint training does not have."""
     values = {"lecam": gan.lecam, "ada_target": gan.ada_target, "transition": gan.transition}
-    loss = ["loss=relativistic"] if gan.loss == "relativistic" else []
-    return loss + [f"{key}={value}" for key, value in values.items() if value is not None]
+    choices = [("loss", gan.loss, "relativistic"), ("regularizer", gan.regularizer, "r1_r2")]
+    return [f"{key}={value}" for key, value, refused in choices if value == refused] + [
+        f"{key}={value}" for key, value in values.items() if value is not None
+    ]

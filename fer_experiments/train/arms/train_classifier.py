@@ -18,6 +18,7 @@ from fer_experiments.data.injection import GENERATED, ORIGIN_TITLES
 from fer_experiments.data.leak import leak_to_selection
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
+from fer_experiments.errors import NonFiniteError
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.predictions import PREDICTIONS_FILE, Predictions, save_predictions
 from fer_experiments.evaluation.result import Result, Trained
@@ -154,11 +155,16 @@ def _predict(trainer: lightning.Trainer, model: Classifier, images: ImageDataMod
     """Predict validation and test images with the weights of a checkpoint.
 
     With classifier.threshold those of test are shifted, and those of validation, on which the shift was chosen, are
-    cross-fitted.
+    cross-fitted. Raises NonFiniteError for logits that are not finite: the loss does not show the last update.
     """
     predictions = trainer.predict(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
     assert predictions is not None
     outputs = {part: join_batches(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
+    if not all(logits.isfinite().all() for logits, _ in outputs.values()):
+        raise NonFiniteError(
+            f"{checkpoint}: predicts values that are not finite; try a smaller classifier.learning_rate (now "
+            f"{model.config.learning_rate}), or classifier.checkpoint=best"
+        )
     if model.threshold_shift is not None:  # the checkpoint's
         (valid, valid_labels), (test, test_labels) = outputs["valid"], outputs["test"]
         cross_fitted = torch.from_numpy(cross_fit(valid.numpy(), valid_labels.numpy())).float()

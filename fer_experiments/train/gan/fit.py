@@ -1,6 +1,7 @@
 """The training of a GAN, and what it leaves before images are drawn from it."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def fit_gan(
     callbacks = [
         *([] if isinstance(gan, GANConfig) else [TrackHistory()]),
         SampleGrid(folder / "samples", gan.picture_epochs, data.source.stored_channels),
-        *_build_kid_callbacks(settings, data, classes, folder),
+        *_build_kid_callbacks(settings, data, classes, training),
         LastCheckpoint(folder, gan.checkpoint_every),
     ]
     with open_trainer(settings, training, callbacks, resume) as trainer:
@@ -135,22 +136,28 @@ def describe_gan(gan: GeneratorConfig, classes: list[str]) -> str:
 def chosen_checkpoint(gan: GeneratorConfig, folder: Path) -> Path:
     """Return the checkpoint whose generator makes the images.
 
-    With gan.checkpoint=best_kid it is the last one if the training was ended before KID was measured.
+    With gan.checkpoint=best_kid it is the last one if the training was ended before KID could choose an epoch.
     """
     best = folder / BEST_CHECKPOINT
     return best if gan.checkpoint == "best_kid" and best.is_file() else folder / LAST_CHECKPOINT
 
 
 def _build_kid_callbacks(
-    settings: Settings, data: PreparedData, classes: list[str], folder: Path
+    settings: Settings, data: PreparedData, classes: list[str], training: Training
 ) -> list[lightning.Callback]:
-    """Return the callbacks of gan.kid_every, which measure KID and keep the best generator, or none."""
+    """Return the callbacks of gan.kid_every, which measure KID and keep the best generator, or none.
+
+    With gan.transition it is the best of those that know the classes, at the end of the transition and after it.
+    """
     if settings.gan.kid_every is None:
         return []
     reference = get_or_train_reference_classifier(settings.audit_settings, data)
     extractor = build_feature_extractor(settings.audit_settings, reference)
     distance = KIDToValidation(settings.gan, data, extractor, classes)
-    return [TrackKID(distance, settings.gan.kid_every), BestCheckpoint(folder, "gan/kid", "min")]
+    transition = settings.gan.transition if isinstance(settings.gan, GANConfig) else None
+    epochs = settings.trainer.limit_epochs(training.epochs)
+    first_epoch = 1 if transition is None else math.ceil(transition[1] * epochs) + 1
+    return [TrackKID(distance, settings.gan.kid_every), BestCheckpoint(training.folder, "gan/kid", "min", first_epoch)]
 
 
 def classes_to_train(gan: GeneratorConfig, data: PreparedData, needed: dict[str, int]) -> list[str]:

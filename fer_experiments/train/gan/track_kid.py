@@ -25,18 +25,9 @@ class KIDToValidation:
     def __init__(
         self, gan: GeneratorConfig, data: PreparedData, extractor: FeatureExtractor, classes: list[str]
     ) -> None:
-        """Compute the features of the real images.
-
-        Raises ConfigError if a class has too few validation images.
-        """
+        """Compute the features of the real images. Raises ConfigError if a class has too few validation images."""
         self.gan, self.data, self.extractor, self.classes = gan, data, extractor, classes
-        counts = data.split.counts("valid")
-        too_small = [label for label in classes if counts.get(label, 0) < MIN_IMAGES]
-        if too_small:
-            raise ConfigError(
-                f"gan.kid_every={gan.kid_every}: {', '.join(too_small)} has fewer than {MIN_IMAGES} validation images "
-                "to measure a distance from; use gan.kid_every=null, or a larger data.valid_fraction"
-            )
+        check_validation_images(gan, data, classes)
         self.real = {label: self._features(label, VALID, NO_IMAGES) for label in classes}
 
     def __call__(self, generator: nn.Module) -> dict[str, float]:
@@ -53,6 +44,17 @@ class KIDToValidation:
     def _features(self, label: str, part: str, images: np.ndarray) -> Tensor:
         class_images = ClassImages(self.data, label, images)
         return class_images.map(part, self.extractor.image_size, self.extractor.features)
+
+
+def check_validation_images(gan: GeneratorConfig, data: PreparedData, classes: list[str]) -> None:
+    """Raise ConfigError if KID is asked for and a class has too few validation images for it."""
+    counts = data.split.counts("valid")
+    too_small = [label for label in classes if counts.get(label, 0) < MIN_IMAGES]
+    if gan.kid_every is not None and too_small:
+        raise ConfigError(
+            f"gan.kid_every={gan.kid_every}: {', '.join(too_small)} has fewer than {MIN_IMAGES} validation images "
+            "to measure a distance from; use gan.kid_every=null, or a larger data.valid_fraction"
+        )
 
 
 class TrackKID(lightning.Callback):

@@ -11,7 +11,7 @@ from fer_experiments.data.injection import ADDED_REAL
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.unused import find_unused_rows
 from fer_experiments.errors import ConfigError
-from fer_experiments.gan import GANConfig
+from fer_experiments.gan import GANConfig, health
 from fer_experiments.train.arms.arm import Arm, group_by_generator
 from fer_experiments.train.arms.joint import classifier_image_size
 from fer_experiments.train.arms.train_classifier import build_model
@@ -26,6 +26,7 @@ from fer_experiments.train.gan.fit import (
     training_places,
 )
 from fer_experiments.train.gan.run_gan import choose_images
+from fer_experiments.train.gan.track_kid import check_validation_images
 from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration
 from fer_experiments.train.plan.step_seconds import Build, get_or_measure_step_seconds
 from fer_experiments.train.settings import Settings
@@ -33,7 +34,6 @@ from fer_experiments.train.settings import Settings
 log = logging.getLogger(__name__)
 
 CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md, size.md)
-MIN_GAN_STEPS = 1000  # fewer are not advised: a GAN that starts from noise is not trained then (gan/health.py)
 GAN_SIZES = (32, 64, 128)
 MAX_SHARE = 0.75  # of the pixels, up to which a smaller size is advised
 MIN_STEPS = 100  # of a training whose steps are worth timing
@@ -117,7 +117,7 @@ def _advise_budget(settings: Settings, plan: Plan) -> tuple[str, ...]:
     length = f"{plan.looks[0]} seeds take longer than train.budget={format_rough_duration(plan.budget)}"
     share = 1 - (total - plan.budget) / (total * sum(gan.seconds or 0 for gan in gans) / (plan.seconds_of_seed or 1))
     images = int(share * max(gan.steps for gan in gans) * settings.gan.batch_size) // 1000 * 1000
-    if images < settings.gan.batch_size * MIN_GAN_STEPS:
+    if images < settings.gan.batch_size * health.MIN_STEPS:
         return (f"{length}; give a larger one, fewer arms, or smaller gan.image_size and classifier.epochs",)
     return (f"{length}; gan.images_seen={images} fits (about {images // settings.gan.batch_size:,} GAN steps)",)
 
@@ -125,6 +125,7 @@ def _advise_budget(settings: Settings, plan: Plan) -> tuple[str, ...]:
 def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) -> PlannedTraining:
     gan = settings.gan
     classes = classes_to_train(gan, data, needed)
+    check_validation_images(gan, data, classes)
     per_epoch = count_steps_per_epoch(gan, data, classes)
     steps = _limit_steps(settings, gan.epochs_for(per_epoch), per_epoch)
     described = ("gan", len(classes), data.source.channels, gan.model_dump(exclude=LENGTHS))

@@ -13,9 +13,16 @@ BEST_CHECKPOINT, LAST_CHECKPOINT = Path("checkpoints", "best.ckpt"), Path("check
 class BestCheckpoint(ModelCheckpoint):
     """Write the weights to checkpoints/best.ckpt whenever a metric is better than in all epochs before."""
 
-    def __init__(self, folder: Path, monitor: str, mode: str) -> None:
-        """Write into `folder`. mode: "max" if more of `monitor` is better, else "min"."""
-        self.file = folder / BEST_CHECKPOINT
+    def __init__(self, folder: Path, monitor: str, mode: str, first_epoch: int = 1) -> None:
+        """Write into `folder`.
+
+        Args:
+            folder: of the training.
+            monitor: the metric.
+            mode: "max" if more of it is better, else "min".
+            first_epoch: earlier ones, counted from 1, are not chosen.
+        """
+        self.file, self.first_epoch = folder / BEST_CHECKPOINT, first_epoch
         super().__init__(
             self.file.parent,
             filename=self.file.stem,
@@ -34,7 +41,8 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict(state_dict)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self.monitor in trainer.callback_metrics:  # KID is not measured in the first epochs
+        is_measured = self.monitor in trainer.callback_metrics  # KID is not, in the first epochs
+        if is_measured and trainer.current_epoch + 1 >= self.first_epoch:
             super().on_train_epoch_end(trainer, pl_module)
 
 

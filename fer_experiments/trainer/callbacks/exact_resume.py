@@ -152,11 +152,17 @@ def _explain_differences(
     different = [name for name in names if name in missing or weights[name].shape != tensors[name].shape]
     networks = [name for name in different if not name.startswith("objective.")]
     if networks:
-        yield f"holds another network ({networks[0]} differs); choose its classes and the network's keys as in its run"
+        yield (
+            f"holds another network ({networks[0]} differs); choose its classes, the network's keys, gan.ema, "
+            "gan.lecam, gan.ada_target and gan.transition as in its run"
+        )
         return
     schedule = saved.get("classifier", {}).get("schedule")
     if schedule is not None:
         yield f"its learning rate schedule {schedule} ends with its training; use one with classifier.schedule=null"
+        return
+    if saved.get("gan", {}).get("transition") is not None:
+        yield "its gan.transition would begin anew, as it is a share of the training; use one with gan.transition=null"
         return
     fixed = [name for name in names if name.startswith("objective.") and name != "objective.weights"]
     if any(name in different or not torch.equal(weights[name].cpu(), tensors[name]) for name in fixed):
