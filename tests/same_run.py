@@ -10,7 +10,7 @@ import torch
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
 EVENTS = "events.out.tfevents"
-KEYS_NOT_COMPARED = {"seconds", "started", "pid", "versions", "work", "overhead"}
+KEYS_NOT_COMPARED = {"seconds", "started", "pid", "versions", "work", "overhead", "files"}  # event files have a time
 SUFFIXES_NOT_COMPARED = (".log", ".lock", ".html")  # derived from the other files, or with durations
 
 

@@ -286,6 +286,14 @@ MISTAKES = [
     ("data=folder data.root=pets/cat", ["data.root=pets/cat: no images in root/CLASS/ (looked for .bmp, .dcm, "], ""),
     ("train=evaluate checkpoint=nowhere.ckpt", ["checkpoint=nowhere.ckpt: can't be read: No such file"], ""),
     ("train=evaluate checkpoint=note.txt", ["checkpoint=note.txt: is not a checkpoint"], ""),
+    (
+        "gan.pretrained=note.txt",
+        [
+            "gan.pretrained=note.txt: its GAN has seen the training images of one split, and each seed",
+            "data.split_seed=0",
+        ],
+        "",
+    ),
     ("train=dcgan gan.pretrained=nowhere.ckpt", ["gan.pretrained='nowhere.ckpt': there is no such file; give"], ""),
     ("train=cnn data.cache_dir=note.txt", ["data.cache_dir=note.txt: can't be written: "], ""),
     # classes and their images

@@ -1,6 +1,7 @@
 """Images of any generator as an arm: read, audited, refused if they are copies of test images, compared by name."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,24 @@ def test_copies_of_one_image_are_counted_and_a_broken_one_is_named_before_it_is_
         draw_external_images(settings, data, settings.balance, {"flat": 1})
 
 
+def test_too_few_images_are_named_by_the_plan(read, keys, generated):
+    arms = f'train.arms=[none,"external [balance.synthetic={generated}, balance.add=900]"]'
+    config = read(*keys, "trainer=smoke", arms)
+    with pytest.raises(
+        ConfigError, match=r"generated: has 40 images of flat, 900 are needed; add some, or ask for few"
+    ):
+        config.train.plan(config)
+
+
+def test_one_copy_among_many_images_is_enough(run, keys, patterns, generated):
+    shutil.copy(patterns / "test" / "flat" / "0003.png", generated / "flat" / "copy.png")
+    overrides = ["train=cnn", "balance=external", f"balance.synthetic={generated}", "balance.add=41", *keys]
+    with pytest.raises(
+        ConfigError, match=r"The pixels of 1 of them are those of such an image\. Its generator may have"
+    ):
+        run(*overrides)
+
+
 @pytest.mark.parametrize("part", ["valid", "test"])
 def test_copies_of_images_that_no_generator_may_see_are_refused(run, keys, patterns, tmp_path, part):
     copies = copy_part(patterns, part, "flat", tmp_path / "copies")
@@ -146,7 +165,7 @@ def test_generators_are_compared_by_name_and_one_that_leaks_costs_only_its_arm(
     leaking = copy_part(patterns, "test", "flat", tmp_path / "leaking")
     arms = ["none", *(f'"external [balance.synthetic={folder}, balance.name={name}]"' for folder, name in
                       ((generated, "good"), (leaking, "sdxl")))]  # fmt: skip
-    with pytest.raises(RuntimeError, match=r"1 of 3 trainings failed:\n  seed 0, sdxl: ConfigError: .*leaking: flat"):
+    with pytest.raises(ConfigError, match=r"1 of 3 trainings failed:\n  seed 0, sdxl: ConfigError: .*leaking: flat"):
         run(f"train.arms=[{','.join(arms)}]", "train.seeds=1", *keys)
     record = StudyRecord.load(tmp_path / "run")
     assert record.arms == ["none", "good", "sdxl"]

@@ -120,7 +120,7 @@ def test_a_clean_arm_refuses_images_of_a_leaking_gan_and_a_leaking_arm_takes_the
 
 def test_a_leaking_arm_refuses_images_of_a_clean_gan(study, run, tmp_path):
     synthetic = f"balance.synthetic={study}/seed_0/gan/synthetic"
-    with pytest.raises(RuntimeError, match=r"made from the split (\w+), but this run's split is leak-\1"):
+    with pytest.raises(ConfigError, match=r"made from the split (\w+), but this run's split is leak-\1"):
         run("train.arms=[dcgan@leak]", synthetic, folder=tmp_path / "leak")
 
 

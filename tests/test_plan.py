@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from fer_experiments.data.warn_once import warn_once
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.plan import make_plan, step_seconds
@@ -114,6 +115,13 @@ def test_timing_steps_leaves_the_random_numbers_as_they_were(read, monkeypatch, 
     torch.manual_seed(1)
     assert config.train.plan(config).seconds_of_seed > 0
     assert torch.rand(1) == expected
+
+
+def test_a_length_that_max_epochs_does_not_change_is_named(read, timed, caplog):
+    warn_once.cache_clear()
+    config = read(*TINY[1:], "train=cnn", "classifier.epochs=3", "trainer.max_epochs=100")
+    config.train.plan(config)
+    assert "trainer.max_epochs=100: only shortens trainings, and classifier.epochs has 3; set it as well" in caplog.text
 
 
 def test_an_arm_for_which_real_images_are_missing_is_named_before_any_training(read, timed, tmp_path, caplog):

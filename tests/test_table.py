@@ -9,6 +9,7 @@ from PIL import Image
 from fer_experiments.data.cache import open_cache
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.sources import Folder
+from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from tests.conftest import source, write_images
 
@@ -118,6 +119,21 @@ def test_a_table_that_cant_be_used_says_why(tmp_path, rows, header, keys, messag
     write_images(tmp_path / "x", 3)
     with pytest.raises(ConfigError, match=message):
         source("table", table=write_table(tmp_path, rows, header), **keys).items()
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_named"), [(("train", "test"), True), (("train", "train"), False), (("a", "b"), False)]
+)
+def test_an_unused_column_of_parts_is_named(tmp_path, caplog, parts, is_named):
+    warn_once.cache_clear()
+    write_images(tmp_path, 2)
+    rows = [
+        f"{file.name},{label},{part}"
+        for file, label, part in zip(sorted(tmp_path.glob("*.png")), "ab", parts, strict=True)
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    source("table", table=tmp_path / "list.csv").items()
+    assert ("set data.part_column=split" in caplog.text) == is_named
 
 
 def test_a_missing_table_says_where_it_looked(tmp_path, monkeypatch):

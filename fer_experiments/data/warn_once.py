@@ -1,4 +1,4 @@
-"""Warn about the data once in a process, although a study reads them for every seed."""
+"""Warn once in a process, although a study reads its data, and plans a training, several times."""
 
 import logging
 from functools import cache

@@ -124,8 +124,8 @@ def check_no_leakage(study: StudyFiles) -> Check:
     if unreadable:
         return Check(name, "unknown", f"Can't be checked: {'; '.join(unreadable)}", source)
     message = (
-        f"In {len(honest)} trainings no training image, nor a pixel-identical one, lies in validation or test, and all "
-        "images of GANs come from the same split."
+        f"In {len(honest)} trainings no real training image, nor a pixel-identical one, lies in validation or test, "
+        "and all images of GANs come from the same split."
     )
     return Check(name, "pass", message, source)
 

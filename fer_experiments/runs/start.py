@@ -45,7 +45,7 @@ def start_job(
         endings = {"done": "stopped at its limits", "failed": f"failed ({previous.error})"}
         ending = endings.get(previous.state, "was interrupted")
         log.info("continuing the job of %s, which began %s and %s: %s", previous.process, start_time, ending, folder)
-    was_empty = previous.folder_was_empty if previous is not None else not _job_files(folder)
+    was_empty = previous.folder_was_empty if previous is not None else not list_job_files(folder)
     return Status(overrides=list(overrides), folder_was_empty=was_empty)
 
 
@@ -87,7 +87,7 @@ def _check_same_job(composed: DictConfig, folder: Path, previous: Status | None)
         )
 
 
-def _job_files(folder: Path) -> list[Path]:
+def list_job_files(folder: Path) -> list[Path]:
     """Return what lies in the folder beside the log and the lock, which are never removed."""
     return [path for path in folder.iterdir() if path.name != LOCK_FILE and path.suffix != ".log"]
 
@@ -95,18 +95,21 @@ def _job_files(folder: Path) -> list[Path]:
 def _empty_folder(folder: Path, previous: Status) -> None:
     """Remove all files of the job but its log. Raises ConfigError if the folder may hold anything else."""
     other_jobs = [path.parent for path in folder.rglob(Status.file_name) if path.parent != folder]
-    if other_jobs or not previous.folder_was_empty:
-        contents = (
-            f"holds other jobs, such as {other_jobs[0]}"
-            if other_jobs
-            else "had other files before this job's first run"
-        )
+    later = [path.name for path in list_job_files(folder) if previous.files and path.name not in previous.files]
+    contents = (
+        f"holds other jobs, such as {other_jobs[0]}"
+        if other_jobs
+        else f"holds {later[0]}, which was not there when its job ended"
+        if later
+        else "had other files before this job's first run"
+    )
+    if other_jobs or later or not previous.folder_was_empty:
         raise ConfigError(
             f"rerun=true: {folder} {contents}, which would be lost; give another hydra.run.dir, or remove this job's "
             "files yourself"
         )
     log.info("rerun=true: starting over in %s", folder)
-    for path in _job_files(folder):
+    for path in list_job_files(folder):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

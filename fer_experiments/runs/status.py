@@ -20,7 +20,8 @@ class Status(JSONRecord):
     """What a job last wrote of itself. If `state` is "running" but the lock is free, it was interrupted (job_state).
 
     started: seconds since 1970. seconds: how long the job ran; None until it ends. folder_was_empty: whether the folder
-    was empty when the job first came to it, so that everything in it is the job's.
+    was empty when the job first came to it, so that everything in it is the job's. files: the names of what lay in the
+    folder when the job ended.
     """
 
     file_name: ClassVar[str] = "status.json"
@@ -33,6 +34,7 @@ class Status(JSONRecord):
     host: str = Field(default_factory=socket.gethostname)
     pid: int = Field(default_factory=os.getpid)
     error: str = ""
+    files: list[str] = Field(default_factory=list)
     folder_was_empty: bool = Field(True, validation_alias=AliasChoices("folder_was_empty", "own"))  # own: until 0.1.0
 
     @classmethod

@@ -89,6 +89,17 @@ def check_ckpt_path(settings: Settings) -> None:
         )
 
 
+def check_pretrained(settings: Settings, seeds: object) -> None:
+    """Raise ConfigError if seeds of a study, each with its own split, are to share a GAN. seeds: train.seeds."""
+    has_one_seed = seeds == 1 or (isinstance(seeds, list) and len(seeds) == 1)
+    if settings.gan.pretrained is not None and settings.data.split_seed is None and not has_one_seed:
+        raise ConfigError(
+            f"gan.pretrained={settings.gan.pretrained}: its GAN has seen the training images of one split, and each "
+            f"seed has its own; use data.split_seed={settings.seed} if it was trained with seed={settings.seed}, or "
+            "train.seeds=1"
+        )
+
+
 def check_study_starts_anew(settings: Settings) -> None:
     """Raise ConfigError if a study is to continue other trainings."""
     if settings.ckpt_path is not None:

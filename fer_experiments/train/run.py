@@ -11,10 +11,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fer_experiments.atomic_write import remove_partial
+from fer_experiments.data.sources import Folder
 from fer_experiments.distributed import global_rank, on_rank_zero
+from fer_experiments.errors import ConfigError
 from fer_experiments.progress import show_activity
 from fer_experiments.run_naming import list_overrides
-from fer_experiments.runs.start import log_waiting, start_job, write_hydra_folder
+from fer_experiments.runs.start import list_job_files, log_waiting, start_job, write_hydra_folder
 from fer_experiments.runs.status import LOCK_FILE, Status, hold_lock
 from fer_experiments.runs.sweep_progress import SweepPlan
 from fer_experiments.train.config import Config, save_config
@@ -40,6 +42,7 @@ def run_job(composed: DictConfig) -> float | None:
     folder, choices = Path(node.runtime.output_dir), dict(node.runtime.choices)
     is_search = choices["hydra/sweeper"] != "basic"
     config = _read_config(composed, node)  # a wrong configuration leaves no files
+    _check_folder(folder, config)
     if is_search:
         check_direction(node.sweeper)
         config.train.check_objective(config)
@@ -51,6 +54,15 @@ def run_job(composed: DictConfig) -> float | None:
     with launch_ranks(composed, node):
         _run_once(composed, hydra, folder)
     return config.train.objective(folder) if is_search else None
+
+
+def _check_folder(folder: Path, config: Config) -> None:
+    """Raise ConfigError if the job's folder would become a class of its own data."""
+    if isinstance(config.data, Folder) and folder.resolve().is_relative_to(config.data.root.resolve()):
+        raise ConfigError(
+            f"data.root={config.data.root}: the run's folder {folder} lies in it, and would be read as a part of the "
+            "data; start the command elsewhere, or give another hydra.run.dir"
+        )
 
 
 def _run_once(composed: DictConfig, hydra: DictConfig, folder: Path) -> None:
@@ -83,9 +95,10 @@ def _start(composed: DictConfig, hydra: DictConfig, folder: Path) -> Status | No
 
 
 def _save_on_rank_zero(status: Status, folder: Path) -> None:
-    """Save the status without waiting for other ranks, which may have been killed."""
+    """Save the status at the end of a job without waiting for other ranks, which may have been killed."""
     if global_rank() == 0:
-        status.save(folder)
+        files = sorted({Status.file_name, *(path.name for path in list_job_files(folder))})
+        status.model_copy(update={"files": files}).save(folder)
 
 
 def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) -> None:
@@ -100,7 +113,7 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     started = time.monotonic()
     log.info("%s, writing to %s", node.job.name, folder)
     choices = node.runtime.choices
-    if choices.get("experiment") == "quick" and choices["data"] != "faces":
+    if plan is not None and choices.get("experiment") == "quick" and choices["data"] != "faces":
         log.warning("experiment=quick: trainings as short as for the drawn faces; leave it out to train longer")
     config.train.run(config, folder, plan)
     log.info("done in %.0f s: %s", time.monotonic() - started, folder)

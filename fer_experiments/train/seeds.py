@@ -152,12 +152,14 @@ class StudyRun:
         on_rank_zero(_write_study)(self.record, self.folder, seed_folder)
 
     def raise_failures(self) -> None:
-        """Raise RuntimeError, which lists them, if trainings failed."""
+        """Raise RuntimeError, which lists them, if trainings failed; ConfigError if all of them by mistakes."""
         failed = self.record.failed
         if failed:
             lines = "\n".join(f"  {training}: {error}" for training, error in failed.items())
             count = len(self.record.planned)
-            raise RuntimeError(f"{len(failed)} of {count} trainings failed:\n{lines}")
+            is_mistake = all(error.startswith(ConfigError.__name__) for error in failed.values())
+            kind = ConfigError if is_mistake else RuntimeError  # without a traceback, which would say nothing more
+            raise kind(f"{len(failed)} of {count} trainings failed:\n{lines}")
 
 
 def run_seeds(study: StudyRun, seeds: list[int]) -> None:

@@ -15,6 +15,7 @@ from fer_experiments.train.check_training import (
     check_baseline,
     check_gan_trainings,
     check_generators,
+    check_pretrained,
     check_study_starts_anew,
 )
 from fer_experiments.train.job import Job
@@ -77,6 +78,7 @@ class Study(Job, Question):
         arms = compose_arms(self.arms, settings)
         check_baseline(baseline_name(self.baseline, settings), arms)
         check_study_starts_anew(settings)
+        check_pretrained(settings, self.seeds)
         check_gan_trainings(settings, arms)
 
     def check_with_torch(self, settings: Settings) -> None:

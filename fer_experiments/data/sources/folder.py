@@ -105,7 +105,8 @@ class Folder(DataSource):
             )
         twice = [part for part in set(parts.values()) if list(parts.values()).count(part) > 1]
         if twice:
-            raise ConfigError(f"data.root={root}: two folders stand for the part {twice[0]}: {sorted(parts)}")
+            names = sorted(name for name, part in parts.items() if part == twice[0])
+            raise ConfigError(f"data.root={root}: two folders stand for the part {twice[0]}: {', '.join(names)}")
         return parts
 
     def _part_items(self, root: Path, folder: Path, part: str) -> "tuple[list[tuple[str, str, str]], Counter[str]]":

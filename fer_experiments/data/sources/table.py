@@ -11,6 +11,7 @@ from fer_experiments.data.decode import open_image
 from fer_experiments.data.dicom import check_pydicom
 from fer_experiments.data.sources.base import DataSource, file_state
 from fer_experiments.data.sources.folder import PART_NAMES
+from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
 
@@ -87,11 +88,22 @@ class Table(DataSource):
     def _parts(self, table: "pd.DataFrame") -> list[str]:
         """Return the part of each row. Raises ConfigError for a name that is no part's."""
         if self.part_column is None:
+            self._warn_of_part_columns(table)
             return ["train"] * len(table)
         parts = [PART_NAMES.get(name.strip().lower(), "") for name in table[self.part_column]]
         allowed = f"allowed are {', '.join(PART_NAMES)}; or leave out data.part_column"
         self._check_values("part_column", table[self.part_column], (part != "" for part in parts), allowed)
         return parts
+
+    def _warn_of_part_columns(self, table: "pd.DataFrame") -> None:
+        """Warn of a column that has nothing but names of parts, and is not used."""
+        for column in table.columns:
+            parts = {PART_NAMES.get(name.strip().lower()) for name in table[column]}
+            if len(parts) > 1 and None not in parts and column != self.label_column:
+                warn_once(
+                    f"data.part_column=null: the column {column} of {self.table} has names of parts and is not used; "
+                    f"if it says which images are test images, set data.part_column={column}"
+                )
 
     def _check_values(self, key: str, values: "pd.Series[str]", is_allowed: Iterable[bool], remedy: str) -> None:
         """Raise ConfigError, which names the first row that is not allowed, counted as in a spreadsheet."""

@@ -37,7 +37,7 @@ def draw_external_images(
     Images with a fault in balance.reject are left out, and others taken. Identical ones are counted in a warning.
     Raises ConfigError if the folder can't be read or has too few images.
     """
-    files = list_class_folders(balance.synthetic, data.classes)
+    files = list_external_images(data, balance, needed)
     white_level = data.cache.white_level or find_common_white_level(
         [file for label in needed for file in files.get(label, [])]
     )
@@ -52,6 +52,19 @@ def draw_external_images(
     images = read_images(chosen, labels, data.source.stored_channels, data.cache.images.shape[1], white_level)
     _warn_about_copies(images, balance.synthetic)
     return images
+
+
+def list_external_images(data: PreparedData, balance: External, needed: dict[str, int]) -> dict[str, list[Path]]:
+    """Return {class: image files} of the folder. Raises ConfigError if it has fewer than needed = {class: images}."""
+    files = list_class_folders(balance.synthetic, data.classes)
+    for label, count in needed.items():
+        available = len(files.get(label, []))
+        if available < count:
+            raise ConfigError(
+                f"balance.synthetic={balance.synthetic}: has {available} images of {label}, {count} are needed; add "
+                f"some, or ask for fewer (balance.add={{{label}: {available}}})"
+            )
+    return files
 
 
 def _warn_about_copies(images: GeneratedImages, folder: Path) -> None:
@@ -130,12 +143,6 @@ def _choose(
     Raises:
         ConfigError: there are too few.
     """
-    where = f"balance.synthetic={balance.synthetic}"
-    if len(files) < count:
-        raise ConfigError(
-            f"{where}: has {len(files)} images of {label}, {count} are needed; add some, or ask for fewer "
-            f"(balance.add={{{label}: {len(files)}}})"
-        )
     if not balance.reject:
         return files[:count]
     channels, side = data.source.stored_channels, data.cache.images.shape[1]
@@ -153,7 +160,7 @@ def _choose(
     log.info("%s: %d of %d external images accepted; %d are needed", label, len(accepted), scored, count)
     if len(accepted) < count:
         raise ConfigError(
-            f"{where}: balance.reject={list(balance.reject)} lets through {len(accepted)} of {scored} images of "
-            f"{label}, {count} are needed; add some, or reject less"
+            f"balance.synthetic={balance.synthetic}: balance.reject={list(balance.reject)} lets through "
+            f"{len(accepted)} of {scored} images of {label}, {count} are needed; add some, or reject less"
         )
     return accepted[:count]

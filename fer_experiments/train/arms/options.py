@@ -21,7 +21,10 @@ def build_option(name: str, group: str, node: dict[str, Any]) -> Any:
     missing = next(iter(sorted(OmegaConf.missing_keys(node))), None)
     if missing is not None:
         arm = ArmName.parse(name).balance
-        raise ConfigError(f"train.arms: {name}: needs {group}.{missing}; write '{arm} [{group}.{missing}=VALUE]'")
+        raise ConfigError(
+            f"train.arms: {name}: needs {group}.{missing}; write '{arm} [{group}.{missing}=VALUE]', or set "
+            f"{group}={arm} as well as {group}.{missing}=VALUE"
+        )
     try:
         return build_config(group, node)
     except ConfigError as error:

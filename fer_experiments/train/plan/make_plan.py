@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from fer_experiments.balance import TrainingPlan
+from fer_experiments.balance import External, TrainingPlan
 from fer_experiments.data.injection import ADDED_REAL
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.unused import find_unused_rows
+from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig, health
 from fer_experiments.train.arms.arm import Arm, group_by_generator
+from fer_experiments.train.arms.external_images import list_external_images
 from fer_experiments.train.arms.joint import classifier_image_size
 from fer_experiments.train.arms.train_classifier import build_model
 from fer_experiments.train.arms.training_images import build_datamodule, count_generated_images
@@ -36,7 +38,7 @@ log = logging.getLogger(__name__)
 CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md, size.md)
 GAN_SIZES = (32, 64, 128)
 MAX_SHARE = 0.75  # of the pixels, up to which a smaller size is advised
-MIN_STEPS = 100  # of a training whose steps are worth timing
+MIN_STEPS = 15  # of a training whose steps are worth timing
 FORWARD_SHARE = 1 / 3  # of a training step's time, that a forward pass takes
 # Seconds beside the steps, as they were measured on two cores of an AMD EPYC: of a GAN its checkpoints, pictures and
 # images, and for each class that it generates the audit; of a classifier its checkpoints and its results.
@@ -56,7 +58,7 @@ def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
         advice += _advise_conditional(of_group, data, needed, several)
         gans += several
     classifiers = [_plan_classifier(settings, data, arm) for arm in arms]
-    _warn_of_missing_images(settings, data, arms)
+    _check_added_images(settings, data, arms)
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
         trainings=[*gans, *_join_alike(classifiers)],
@@ -64,12 +66,17 @@ def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
     )
 
 
-def _warn_of_missing_images(settings: Settings, data: PreparedData, arms: Sequence[Arm]) -> None:
-    """Warn of the arms that add real images of which the split leaves too few unused. The other arms can be trained."""
+def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[Arm]) -> None:
+    """Warn of the arms that add real images of which the split leaves too few unused. The other arms can be trained.
+
+    Raises ConfigError if a folder of external images has too few.
+    """
     for arm in arms:
-        added = arm.balance.plan(data.split.labels("train"), settings.seed).added_from(ADDED_REAL)
+        plan = arm.balance.plan(data.split.labels("train"), settings.seed)
+        if isinstance(arm.balance, External):
+            list_external_images(data, arm.balance, plan.added)
         try:
-            find_unused_rows(data, added)
+            find_unused_rows(data, plan.added_from(ADDED_REAL))
         except ConfigError as error:
             log.warning("%s will fail: %s", arm.name, error)
 
@@ -127,7 +134,7 @@ def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) ->
     classes = classes_to_train(gan, data, needed)
     check_validation_images(gan, data, classes)
     per_epoch = count_steps_per_epoch(gan, data, classes)
-    steps = _limit_steps(settings, gan.epochs_for(per_epoch), per_epoch)
+    steps = _limit_steps(settings, "gan", gan.epochs_for(per_epoch), per_epoch)
     described = ("gan", len(classes), data.source.channels, gan.model_dump(exclude=LENGTHS))
     step = _step_seconds(
         settings,
@@ -155,7 +162,7 @@ def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> Planne
     config = settings.classifier
     per_epoch = data.steps_per_epoch(config.batch_size)
     epochs = settings.trainer.limit_epochs(config.epochs)
-    steps = _limit_steps(settings, config.epochs, per_epoch)
+    steps = _limit_steps(settings, "classifier", config.epochs, per_epoch)
     joint = None if arm.joint is None else (arm.joint.model_dump(), settings.gan.model_dump(exclude=LENGTHS))
     described = (
         *("classifier", len(data.classes), data.source.channels, config.model_dump(exclude=LENGTHS)),
@@ -180,8 +187,11 @@ def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> Planne
     return replace(training, seconds=step * steps + forward + SECONDS_OF_CLASSIFIER)
 
 
-def _limit_steps(settings: Settings, epochs: int, per_epoch: int) -> int:
-    limit = settings.trainer.limit_batches
+def _limit_steps(settings: Settings, group: str, epochs: int, per_epoch: int) -> int:
+    """Return the steps of a training. group: of the key of its length."""
+    limit, cap = settings.trainer.limit_batches, settings.trainer.max_epochs
+    if cap is not None and cap > epochs and limit is None:
+        warn_once(f"trainer.max_epochs={cap}: only shortens trainings, and {group}.epochs has {epochs}; set it as well")
     return settings.trainer.limit_epochs(epochs) * (per_epoch if limit is None else min(limit, per_epoch))
 
 
@@ -233,7 +243,7 @@ def _advise_conditional(
         return ()
     conditional = settings.gan.model_copy(update={"conditional": True})
     per_epoch = count_steps_per_epoch(conditional, data, data.classes)
-    steps = _limit_steps(settings, settings.gan.epochs_for(per_epoch), per_epoch)
+    steps = _limit_steps(settings, "gan", settings.gan.epochs_for(per_epoch), per_epoch)
     first = gans[0]
     assert first.seconds is not None
     rest = SECONDS_OF_GAN + SECONDS_OF_AUDIT
