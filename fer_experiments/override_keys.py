@@ -28,8 +28,15 @@ from fer_experiments.strict_config import GROUPS_OF_OBJECTS
 from fer_experiments.trainer_arguments import ADDABLE, REFUSED
 from fer_experiments.validation_errors import MAPPINGS, explain_unknown_key
 
-# What Lightning's command line and lightning-hydra-template call keys and groups.
-KEY_SYNONYMS = {"lr": "learning_rate"}
+# What Lightning's command line, lightning-hydra-template and timm call keys and groups.
+KEY_SYNONYMS = {
+    **{"lr": "learning_rate", "num_workers": "workers"},
+    **dict.fromkeys(("path", "dir", "folder", "data_dir"), "root"),
+}
+NESTED_KEYS = {
+    **dict.fromkeys(("classifier.name", "classifier.model_name"), "classifier.network.model_name"),
+    **dict.fromkeys(("classifier.weights", "classifier.pretrained"), "classifier.network.weights"),
+}
 ROOT_SYNONYMS = {
     "datamodule": ["data"],
     "debug": ["trainer=debug"],
@@ -173,6 +180,8 @@ def _suggest_keys(name: str, group: str = "") -> list[str]:
     """Return every key of this name, or of the name that it has here; that of the group alone, if there is one."""
     if group == "trainer" and name in REFUSED:
         return []
+    if nested := NESTED_KEYS.get(f"{group}.{name}"):
+        return [nested]
     present = KEY_SYNONYMS.get(name, name)
     groups = [each for each in sorted(list_groups() - set(GROUPS_OF_OBJECTS)) if present in _all_keys(each)]
     return [f"{each}.{present}" for each in ([group] if group in groups else groups)]

@@ -83,6 +83,12 @@ MISTAKES = [
         ["optimizer.lr: unknown key; did you mean classifier.learning_rate or gan.learning_rate or"],
         "",
     ),
+    ("data=folder data.path=pets", ["data.path: unknown key; did you mean data.root?"], "data=folder data.root=pets"),
+    (
+        "classifier=timm classifier.name=a",
+        ["classifier.name: unknown key; did you mean classifier.network.model_n"],
+        "",
+    ),
     ("data.batch_size=8", ["data.batch_size: unknown key; did you mean classifier.batch_size or gan.batch_size"], ""),
     (
         "trainer.profiler=simple",

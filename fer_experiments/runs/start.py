@@ -96,16 +96,16 @@ def _empty_folder(folder: Path, previous: Status) -> None:
     """Remove all files of the job but its log. Raises ConfigError if the folder may hold anything else."""
     other_jobs = [path.parent for path in folder.rglob(Status.file_name) if path.parent != folder]
     later = [path.name for path in list_job_files(folder) if previous.files and path.name not in previous.files]
-    contents = (
-        f"holds other jobs, such as {other_jobs[0]}"
-        if other_jobs
-        else f"holds {later[0]}, which was not there when its job ended"
-        if later
-        else "had other files before this job's first run"
-    )
-    if other_jobs or later or not previous.folder_was_empty:
+    reason = ""
+    if other_jobs:
+        reason = f"holds other jobs, such as {other_jobs[0]}"
+    elif later:
+        reason = f"holds {later[0]}, which was not there when its job ended"
+    elif not previous.folder_was_empty:
+        reason = "had other files before this job's first run"
+    if reason:
         raise ConfigError(
-            f"rerun=true: {folder} {contents}, which would be lost; give another hydra.run.dir, or remove this job's "
+            f"rerun=true: {folder} {reason}, which would be lost; give another hydra.run.dir, or remove this job's "
             "files yourself"
         )
     log.info("rerun=true: starting over in %s", folder)
