@@ -45,7 +45,8 @@ def train(*overrides: str) -> dict:
     from fer_experiments.train.arms.arm import Arm
     from fer_experiments.train.arms.training_images import build_datamodule
     from fer_experiments.train.config import Config
-    from fer_experiments.train.gan.fit import build_gan, gan_datamodule, training_places
+    from fer_experiments.train.gan.fit import build_gan, gan_datamodule
+    from fer_experiments.train.gan.selection import training_places
     from fer_experiments.train.launch import launch_ranks
 
     GlobalHydra.instance().clear()

@@ -23,7 +23,8 @@ from fer_experiments.gan.step import adversarial_step
 from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.generate import main as generate
 from fer_experiments.report.study_record import StudyRecord
-from fer_experiments.train.gan.fit import count_real, training_places
+from fer_experiments.train.gan.fit import count_real
+from fer_experiments.train.gan.selection import training_places
 from fer_experiments.trainer.callbacks.sample_grid import sample_grid
 from tests.test_gan import BCE, count_parameters, fit, small_gan
 

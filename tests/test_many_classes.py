@@ -21,7 +21,7 @@ from fer_experiments.report.sections.results import build_class_recalls
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.report.tables import build_recall_table, build_summary_table, describe_training_images
 from fer_experiments.train.arms.training_images import describe_counts
-from fer_experiments.train.gan.fit import describe_gan
+from fer_experiments.train.gan.selection import describe_gan
 from fer_experiments.train.plan.plan import MAX_ROWS, Plan, PlannedTraining
 from tests.conftest import gan_config
 from tests.results import build_result, save_study, write_gan
@@ -54,7 +54,7 @@ def test_logs_and_plans_are_short():
     train = {name: 200 - number for number, name in enumerate(NAMES)}
     counts = {"train": train, "valid": dict.fromkeys(NAMES, 5), "test": dict.fromkeys(NAMES, 20)}
     gan = PlannedTraining(describe_gan(gan_config(), NAMES), 32, 64, 422, 60.0, is_gan=True, generated=5000)
-    lines = list(Plan(counts, [gan]).lines())
+    lines = [*Plan(counts, [gan]).outline(), *Plan(counts, [gan]).estimates()]
     assert len(lines) == 1 + MAX_ROWS + 1 + 1 + 2
     assert (lines[1].split()[0], lines[MAX_ROWS + 1].split()[0]) == ("class_00", "class_99")
     assert lines[1 + MAX_ROWS // 2] == "... 80 classes between"

@@ -1,5 +1,8 @@
 """The plan of a job, before it begins: images, trainings, time."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -19,15 +22,19 @@ def plan(*trainings: PlannedTraining, **fields) -> Plan:
     return Plan(COUNTS, [GAN, *trainings], **fields)
 
 
+def lines_of(plan: Plan) -> list[str]:
+    return [*plan.outline(), *plan.estimates()]
+
+
 def test_small_classes_are_marked():
-    title, cat, dog = list(plan().lines())[:3]
+    title, cat, dog = lines_of(plan())[:3]
     assert title.split() == ["class", "training", "validation", "test"]
     assert cat.split() == ["cat", "820", "90", "1,000"]
     assert dog.split()[:5] == ["dog", "12", "2", "5", "few:"]
 
 
 def test_the_time_of_a_study_is_that_of_its_first_and_last_look():
-    lines = list(plan(looks=(3, 5, 20), speed_up=1.25, budget=1800.0).lines())
+    lines = lines_of(plan(looks=(3, 5, 20), speed_up=1.25, budget=1800.0))
     assert lines[-2] == "each seed trains: GAN of dog, 3,900 steps of 64 at 64 pixels"
     assert lines[-1] == (
         "estimated time: about 8 min a seed; 20 min for 3 seeds, 2 h 10 min for 20 seeds; "
@@ -38,8 +45,8 @@ def test_the_time_of_a_study_is_that_of_its_first_and_last_look():
 def test_a_training_of_unknown_duration_leaves_out_the_time():
     short = PlannedTraining("classifier of none", 32, 16, 4, None)
     assert plan(short).seconds_of_seed is None
-    assert not any("time" in line for line in plan(short).lines())
-    assert list(plan().lines())[-1] == "estimated time: about 8 min"
+    assert not any("time" in line for line in lines_of(plan(short)))
+    assert lines_of(plan())[-1] == "estimated time: about 8 min"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,7 @@ TINY = ("trainer=smoke", *TINY_FACES, *TINY_NETWORKS)
 def test_the_planned_steps_are_those_that_are_trained(run, read, timed, tmp_path):
     overrides = ("train.seeds=2", "train.arms=[none,dcgan]", f"data.cache_dir={tmp_path / 'cache'}")
     config = read(*TINY, *overrides)
-    gan, classifiers = config.train.plan(config).trainings
+    gan, classifiers = config.train.plan(config).timed().trainings
     record = StudyRecord.load(folder := run(*overrides))
     assert {result.optimizer_steps for result in record.results} == {classifiers.steps}
     assert Result.load(folder / "seed_0" / "gan").optimizer_steps == 2 * gan.steps  # of both networks
@@ -79,13 +86,13 @@ def test_the_planned_steps_are_those_that_are_trained(run, read, timed, tmp_path
 
 def test_what_was_timed_is_not_timed_again(read, timed, tmp_path):
     config = read(*TINY, "train.arms=[none,oversample,dcgan]", f"data.cache_dir={tmp_path / 'cache'}")
-    first = config.train.plan(config)
+    first = config.train.plan(config).timed()
     assert sorted({name for name, _ in timed}) == ["Classifier", "DCGAN"]
     assert len(timed) == 2  # all arms share one duration
-    assert config.train.plan(config) == first
+    assert config.train.plan(config).timed() == first
     assert len(timed) == 2
     (tmp_path / "cache" / step_seconds.FILE).write_text("[spoilt")
-    assert config.train.plan(config) == first
+    assert config.train.plan(config).timed() == first
     assert len(timed) == 4
 
 
@@ -93,16 +100,36 @@ def test_another_network_is_timed_anew(read, timed, tmp_path):
     cache = f"data.cache_dir={tmp_path / 'cache'}"
     for width in (4, 8):
         config = read(*TINY, "train=dcgan", f"gan.width={width}", "gan.epochs=3", cache)
-        config.train.plan(config)
+        config.train.plan(config).timed()
     config = read(*TINY, "train=dcgan", "gan.width=8", "gan.epochs=9", cache)  # as long a step
-    config.train.plan(config)
+    config.train.plan(config).timed()
     assert len(timed) == 2
+
+
+@pytest.mark.parametrize("job", ["train=study", "train=dcgan", "train=cnn"])
+def test_what_is_trained_is_known_without_lightning(job, tmp_path):
+    script = f"""
+import sys
+from hydra import compose, initialize_config_dir
+from fer_experiments.strict_config import CONF_DIR
+from fer_experiments.train.config import Config
+from fer_experiments.train.settings import RunContext
+with initialize_config_dir(str(CONF_DIR), version_base=None):
+    composed = compose("config", ["{job}", *{[*TINY_FACES, *TINY_NETWORKS]!r}], return_hydra_config=True)
+    choices = dict(composed.hydra.runtime.choices)
+    del composed.hydra
+    config = Config.read(composed, RunContext(choices))
+    assert list(config.train.plan(config).outline())
+print(sorted({{"lightning", "torchmetrics", "torchvision"}} & set(sys.modules)))
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert result.stdout.splitlines()[-1:] == ["[]"], result.stderr
 
 
 @pytest.mark.parametrize("overrides", [("train=cnn",), ("train=dcgan",), ("train=cnn", "balance=joint", "train=joint")])
 def test_every_training_job_has_a_plan(read, timed, overrides):
     config = read(*TINY, *overrides)
-    seconds = config.train.plan(config).seconds_of_seed
+    seconds = config.train.plan(config).timed().seconds_of_seed
     assert seconds is not None
     assert seconds > 0.5
 
@@ -113,14 +140,14 @@ def test_timing_steps_leaves_the_random_numbers_as_they_were(read, monkeypatch, 
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    assert config.train.plan(config).seconds_of_seed > 0
+    assert config.train.plan(config).timed().seconds_of_seed > 0
     assert torch.rand(1) == expected
 
 
 def test_a_length_that_max_epochs_does_not_change_is_named(read, timed, caplog):
     warn_once.cache_clear()
     config = read(*TINY[1:], "train=cnn", "classifier.epochs=3", "trainer.max_epochs=100")
-    config.train.plan(config)
+    config.train.plan(config).timed()
     assert "trainer.max_epochs=100: only shortens trainings, and classifier.epochs has 3; set it as well" in caplog.text
 
 
@@ -129,7 +156,7 @@ def test_an_arm_for_which_real_images_are_missing_is_named_before_any_training(r
     for add, is_named in ((20, False), (4000, True)):
         caplog.clear()
         config = read(*keys, f"train.arms=[none,'real_images [balance.add={add}]']")
-        config.train.plan(config)
+        config.train.plan(config).timed()
         text = "real_images [balance.add=4000] will fail: balance=real_images: 4000 more images of 3 are needed"
         assert (text in caplog.text) == is_named
 
@@ -138,7 +165,7 @@ def test_a_conditional_gan_is_advised_where_it_is_faster(read, timed, tmp_path):
     faces = [text for text in TINY_FACES if not text.startswith("data.counts")]
     keys = ("data.classes=[angry,happy,sad,fear]", "data.counts={angry: 12, sad: 12, fear: 12, happy: 20}")
     config = read("trainer=smoke", *faces, *TINY_NETWORKS, *keys, "train.arms=[none,dcgan]", "trainer.max_epochs=50")
-    (advice,) = config.train.plan(config).advice
+    (advice,) = config.train.plan(config).timed().advice
     assert advice.startswith("gan=conditional trains one GAN instead of 3, in about ")
 
 
@@ -151,12 +178,12 @@ def test_a_length_is_advised_with_which_the_first_look_fits_the_budget(read, tim
         "train.arms=[none,dcgan]",
     )
     config = read(*TINY[1:], *long)
-    (advice,) = config.train.plan(config).advice
+    (advice,) = config.train.plan(config).timed().advice
     assert advice.startswith("3 seeds take longer than train.budget=45 min; gan.images_seen=")
     images = advice.partition("gan.images_seen=")[2].partition(" ")[0]
     shorter = read(*TINY[1:], *long[:1], f"gan.images_seen={images}", *long[2:])
-    assert shorter.train.plan(shorter).seconds_for(3) == pytest.approx(45 * 60, rel=0.1)
-    assert shorter.train.plan(shorter).advice == ()
+    assert shorter.train.plan(shorter).timed().seconds_for(3) == pytest.approx(45 * 60, rel=0.1)
+    assert shorter.train.plan(shorter).timed().advice == ()
 
 
 def test_plan_only_trains_nothing(compose, tmp_path, caplog):
@@ -182,4 +209,4 @@ def test_sizes_to_which_images_are_enlarged_are_named(read, tmp_path, side, bala
     config = read("data=folder", f"data.root={tmp_path / 'pets'}", "train=cnn", f"balance={balance}", "trainer=smoke")
     share = f"{max(side, 32) ** 2 / 64**2:.0%}"
     expected = f"the images have {side} pixels and are enlarged; with {advice} a step takes about {share} of the time"
-    assert config.train.plan(config).advice == (() if advice is None else (expected,))
+    assert config.train.plan(config).timed().advice == (() if advice is None else (expected,))

@@ -18,7 +18,7 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.exit_status import run_command_line
 from fer_experiments.train.compose_config import compose_config
 from fer_experiments.train.config import Config
-from fer_experiments.train.gan.run_gan import choose_target_class
+from fer_experiments.train.gan.selection import choose_target_class
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

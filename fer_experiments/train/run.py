@@ -48,8 +48,9 @@ def run_job(composed: DictConfig) -> float | None:
         config.train.check_objective(config)
     if composed.plan_only:
         config = check_without_torch(composed, node)
+        plan = plan_job(config)
         _check_with_torch(config)
-        plan_job(config)
+        time_plan(plan)
         return None
     with launch_ranks(composed, node):
         _run_once(composed, hydra, folder)
@@ -106,9 +107,10 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     node = hydra.hydra
     retrain_gans_before = _start_of_command(node, status) if composed.rerun else 0.0
     config = check_without_torch(composed, node, retrain_gans_before)
+    plan = plan_job(config)
     _check_with_torch(config)
     keep_freed_memory()
-    plan = plan_job(config)
+    plan = time_plan(plan)
     on_rank_zero(save_config)(composed, folder)
     started = time.monotonic()
     log.info("%s, writing to %s", node.job.name, folder)
@@ -136,9 +138,20 @@ def _check_with_torch(config: Config) -> None:
 
 @on_rank_zero
 def plan_job(config: Config) -> Plan | None:
-    """Log what the job will train, and how long that takes; return it, or None for a job that trains nothing."""
+    """Log what the job will train; return its plan, or None for a job that trains nothing."""
     plan = config.train.plan(config)
-    for line in () if plan is None else plan.lines():
+    for line in () if plan is None else plan.outline():
+        log.info("%s", line)
+    return plan
+
+
+@on_rank_zero
+def time_plan(plan: Plan | None) -> Plan | None:
+    """Log how long the planned job takes; return the plan with its times."""
+    if plan is None:
+        return None
+    plan = plan.timed()
+    for line in plan.estimates():
         log.info("%s", line)
     return plan
 

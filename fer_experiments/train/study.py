@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -109,7 +110,7 @@ class Study(Job, Question):
         first = settings.with_seed(self.list_seeds(settings)[0])
         budget = self.budget if self.seeds == "auto" else None
         arms = compose_arms(self.arms, settings)
-        return plan_study(first, arms, self._looks(), self._count_workers(settings), budget)
+        return plan_study(first, arms, self._looks(), partial(self._count_workers, settings), budget)
 
     def _looks(self) -> tuple[int, ...]:
         """Return the numbers of seeds at which the study may end."""

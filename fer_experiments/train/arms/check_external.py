@@ -1,7 +1,10 @@
 """Whether the images of a generator from elsewhere can be an arm."""
 
+from pathlib import Path
+
 from fer_experiments.balance import External
 from fer_experiments.conf_files import list_options
+from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arm_name import LEAK_SUFFIX, ArmName
 from fer_experiments.train.arms.arm import Arm
@@ -25,3 +28,18 @@ def check_external(arm: Arm) -> None:
             f"balance.name={name}: names an arm of train.arms, in its brackets: 'external [balance.synthetic={folder}, "
             f"balance.name={name}]'"
         )
+
+
+def list_external_images(data: PreparedData, balance: External, needed: dict[str, int]) -> dict[str, list[Path]]:
+    """Return {class: image files} of the folder. Raises ConfigError if it has fewer than needed = {class: images}."""
+    from fer_experiments.data.class_folders import list_class_folders  # imports pandas
+
+    files = list_class_folders(balance.synthetic, data.classes)
+    for label, count in needed.items():
+        available = len(files.get(label, []))
+        if available < count:
+            raise ConfigError(
+                f"balance.synthetic={balance.synthetic}: has {available} images of {label}, {count} are needed; add "
+                f"some, or ask for fewer (balance.add={{{label}: {available}}})"
+            )
+    return files

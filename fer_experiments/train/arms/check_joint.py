@@ -2,6 +2,7 @@
 
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig
+from fer_experiments.joint import JointConfig
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.settings import Settings
 
@@ -54,3 +55,8 @@ def _keys_of_gans_alone(gan: GANConfig) -> list[str]:
     return [f"{key}={value}" for key, value, refused in choices if value == refused] + [
         f"{key}={value}" for key, value in values.items() if value is not None
     ]
+
+
+def classifier_image_size(settings: Settings, joint: JointConfig) -> int:
+    """Return the side of the images that the classifier takes: the trunk's is the GAN's."""
+    return settings.classifier.image_size if joint.is_external else settings.gan.image_size

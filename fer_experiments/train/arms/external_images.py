@@ -16,13 +16,13 @@ from fer_experiments.balance import External
 from fer_experiments.data.class_folders import (
     find_common_white_level,
     find_foreign_splits,
-    list_class_folders,
     read_images,
 )
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import GeneratedImages
 from fer_experiments.errors import ConfigError
 from fer_experiments.random_streams import RandomStream
+from fer_experiments.train.arms.check_external import list_external_images
 from fer_experiments.train.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -52,19 +52,6 @@ def draw_external_images(
     images = read_images(chosen, labels, data.source.stored_channels, data.cache.images.shape[1], white_level)
     _warn_about_copies(images, balance.synthetic)
     return images
-
-
-def list_external_images(data: PreparedData, balance: External, needed: dict[str, int]) -> dict[str, list[Path]]:
-    """Return {class: image files} of the folder. Raises ConfigError if it has fewer than needed = {class: images}."""
-    files = list_class_folders(balance.synthetic, data.classes)
-    for label, count in needed.items():
-        available = len(files.get(label, []))
-        if available < count:
-            raise ConfigError(
-                f"balance.synthetic={balance.synthetic}: has {available} images of {label}, {count} are needed; add "
-                f"some, or ask for fewer (balance.add={{{label}: {available}}})"
-            )
-    return files
 
 
 def _warn_about_copies(images: GeneratedImages, folder: Path) -> None:

@@ -18,6 +18,7 @@ from fer_experiments.joint import JointConfig
 from fer_experiments.joint.module import ExternalClassifier, JointClassifier, TwoHeadedClassifier
 from fer_experiments.joint.networks import Trunk
 from fer_experiments.train.arms.arm import Arm
+from fer_experiments.train.arms.check_joint import classifier_image_size
 from fer_experiments.train.gan.generated_images import SYNTHETIC_FOLDER
 from fer_experiments.train.gan.health import write_health
 from fer_experiments.train.gan.rejection_sampling import draw_images
@@ -44,11 +45,6 @@ def joint_datamodule(settings: Settings, data: PreparedData, plan: TrainingPlan,
         train_indices=plan.indices,
         steps_per_epoch=data.steps_per_epoch(batch_size),
     )
-
-
-def classifier_image_size(settings: Settings, joint: JointConfig) -> int:
-    """Return the side of the images that the classifier takes: the trunk's is the GAN's."""
-    return settings.classifier.image_size if joint.is_external else settings.gan.image_size
 
 
 def build_joint(

@@ -8,7 +8,8 @@ from fer_experiments.runs.data_files import write_data_files
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.audit_arms import audit_arms
 from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
-from fer_experiments.train.arms.training_images import count_generated_images, get_or_make_generated_images
+from fer_experiments.train.arms.training_images import get_or_make_generated_images
+from fer_experiments.train.gan.selection import count_generated_images
 from fer_experiments.train.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -20,17 +20,9 @@ from fer_experiments.random_streams import RandomStream
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.arms.external_images import draw_external_images
 from fer_experiments.train.arms.joint import joint_datamodule
-from fer_experiments.train.gan.fit import group_by_gan
 from fer_experiments.train.gan.generated_images import get_or_train_gan
+from fer_experiments.train.gan.selection import count_generated_images, group_by_gan
 from fer_experiments.train.settings import Settings
-
-
-def count_generated_images(settings: Settings, data: PreparedData, arms: Iterable[Arm]) -> dict[str, int]:
-    """Return {class: generated images} that are enough for every one of the arms."""
-    needed: Counter[str] = Counter()
-    for arm in arms:
-        needed |= Counter(arm.balance.count_generated(data.split.labels("train"), settings.seed))  # the larger of both
-    return dict(needed)
 
 
 def get_or_make_generated_images(

@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,9 @@ import numpy as np
 
 from fer_experiments.audit.feature_extractor import build_feature_extractor
 from fer_experiments.audit.reference_training import get_or_train_reference_classifier
-from fer_experiments.balance.sampling import repeat_small_classes
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
-from fer_experiments.enumeration import enumerate_names
 from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.gan import GANConfig, GeneratorConfig
 from fer_experiments.gan.build import build_generator
@@ -23,6 +20,7 @@ from fer_experiments.gan.health import Health
 from fer_experiments.gan.history import count_steps
 from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.train.gan.health import write_health
+from fer_experiments.train.gan.selection import count_steps_per_epoch, describe_gan, training_places
 from fer_experiments.train.gan.track_history import TrackHistory
 from fer_experiments.train.gan.track_kid import KIDToValidation, TrackKID
 from fer_experiments.train.open_trainer import Training, open_trainer
@@ -128,11 +126,6 @@ def gan_datamodule(settings: Settings, data: PreparedData, places: np.ndarray, s
     )
 
 
-def describe_gan(gan: GeneratorConfig, classes: list[str]) -> str:
-    """Return "GAN of angry, happy", or of many classes the first."""
-    return f"{gan.noun} of {enumerate_names(classes)}"
-
-
 def chosen_checkpoint(gan: GeneratorConfig, folder: Path) -> Path:
     """Return the checkpoint whose generator makes the images.
 
@@ -158,32 +151,6 @@ def _build_kid_callbacks(
     epochs = settings.trainer.limit_epochs(training.epochs)
     first_epoch = 1 if transition is None else math.ceil(transition[1] * epochs) + 1
     return [TrackKID(distance, settings.gan.kid_every), BestCheckpoint(training.folder, "gan/kid", "min", first_epoch)]
-
-
-def classes_to_train(gan: GeneratorConfig, data: PreparedData, needed: dict[str, int]) -> list[str]:
-    """Return the classes on which the GAN is trained: all if it is conditional, else the one that is needed."""
-    assert gan.conditional or len(needed) == 1
-    return list(data.classes) if gan.conditional else list(needed)
-
-
-def group_by_gan(gan: GeneratorConfig, needed: Mapping[str, int]) -> list[dict[str, int]]:
-    """Return what each GAN makes of needed = {class: images}: a conditional one everything, another one class."""
-    if gan.conditional:
-        return [dict(needed)] if needed else []
-    return [{label: count} for label, count in sorted(needed.items())]
-
-
-def training_places(gan: GeneratorConfig, data: PreparedData, classes: Sequence[str]) -> np.ndarray:
-    """Return places (N,) in the training part; with gan.labels=balanced those of small classes are repeated."""
-    labels = data.split.labels("train")
-    if gan.conditional and gan.labels == "balanced":
-        return repeat_small_classes("all", labels, seed=0)
-    return np.flatnonzero(np.isin(labels, classes))
-
-
-def count_steps_per_epoch(gan: GeneratorConfig, data: PreparedData, classes: Sequence[str]) -> int:
-    """Return how many batches the training images of the classes fill."""
-    return -(-len(training_places(gan, data, classes)) // gan.batch_size)
 
 
 def count_real(data: PreparedData, places: np.ndarray) -> dict[str, int]:

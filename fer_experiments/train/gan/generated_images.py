@@ -14,8 +14,9 @@ from fer_experiments.enumeration import enumerate_names
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GeneratorConfig
 from fer_experiments.gan.trained import TrainedGenerator
-from fer_experiments.train.gan.fit import chosen_checkpoint, classes_to_train, describe_gan, fit_gan
+from fer_experiments.train.gan.fit import chosen_checkpoint, fit_gan
 from fer_experiments.train.gan.rejection_sampling import draw_images
+from fer_experiments.train.gan.selection import classes_to_train, describe_gan
 from fer_experiments.train.gan.sharing import gan_fingerprint, get_or_train_shared
 from fer_experiments.train.settings import Settings
 from fer_experiments.trainer.fingerprint import load_finished

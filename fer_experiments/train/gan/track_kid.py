@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from fer_experiments.audit.class_images import GENERATED, NO_IMAGES, VALID, ClassImages
 from fer_experiments.audit.feature_extractor import FeatureExtractor
 from fer_experiments.data.prepared import PreparedData
-from fer_experiments.errors import ConfigError
-from fer_experiments.evaluation.generated.kid import MIN_IMAGES, kernel_inception_distance
+from fer_experiments.evaluation.generated.kid import kernel_inception_distance
 from fer_experiments.gan import GeneratorConfig
 from fer_experiments.gan.history import log_values
 from fer_experiments.gan.sampling import sample
+from fer_experiments.train.gan.selection import check_validation_images
 
 FIRST_LATENT_SEED = 10**6  # of seeds from which no training image is generated
 SAMPLES = 200  # of each class
@@ -44,17 +44,6 @@ class KIDToValidation:
     def _features(self, label: str, part: str, images: np.ndarray) -> Tensor:
         class_images = ClassImages(self.data, label, images)
         return class_images.map(part, self.extractor.image_size, self.extractor.features)
-
-
-def check_validation_images(gan: GeneratorConfig, data: PreparedData, classes: list[str]) -> None:
-    """Raise ConfigError if KID is asked for and a class has too few validation images for it."""
-    counts = data.split.counts("valid")
-    too_small = [label for label in classes if counts.get(label, 0) < MIN_IMAGES]
-    if gan.kid_every is not None and too_small:
-        raise ConfigError(
-            f"gan.kid_every={gan.kid_every}: {', '.join(too_small)} has fewer than {MIN_IMAGES} validation images "
-            "to measure a distance from; use gan.kid_every=null, or a larger data.valid_fraction"
-        )
 
 
 class TrackKID(lightning.Callback):

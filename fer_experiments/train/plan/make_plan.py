@@ -1,8 +1,12 @@
-"""The plan of a job: what it will train on the first seed's split, and how long that takes on this machine."""
+"""The plan of a job: what it will train on the first seed's split, and how long that takes on this machine.
+
+The first is known without Lightning, which takes seconds to import.
+"""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,25 +16,22 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.unused import find_unused_rows
 from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
-from fer_experiments.gan import GANConfig, health
+from fer_experiments.gan import GANConfig
 from fer_experiments.train.arms.arm import Arm, group_by_generator
-from fer_experiments.train.arms.external_images import list_external_images
-from fer_experiments.train.arms.joint import classifier_image_size
-from fer_experiments.train.arms.train_classifier import build_model
-from fer_experiments.train.arms.training_images import build_datamodule, count_generated_images
-from fer_experiments.train.gan.fit import (
-    build_gan,
+from fer_experiments.train.arms.check_external import list_external_images
+from fer_experiments.train.arms.check_joint import classifier_image_size
+from fer_experiments.train.gan.selection import (
+    check_validation_images,
+    choose_images,
     classes_to_train,
+    count_generated_images,
     count_steps_per_epoch,
     describe_gan,
-    gan_datamodule,
     group_by_gan,
     training_places,
 )
-from fer_experiments.train.gan.run_gan import choose_images
-from fer_experiments.train.gan.track_kid import check_validation_images
 from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration
-from fer_experiments.train.plan.step_seconds import Build, get_or_measure_step_seconds
+from fer_experiments.train.plan.step_seconds import Build, Built, get_or_measure_step_seconds
 from fer_experiments.train.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,22 +48,28 @@ LENGTHS = {"epochs", "images_seen", "picture_epochs", "checkpoint_every", "kid_e
 
 
 def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
-    """Return the plan of training these arms with one seed, with the GANs that they share."""
+    """Return the plan of training these arms with one seed, with the GANs that they share, without its time."""
     data = PreparedData.prepare(settings.data, settings.seed)
+    _check_added_images(settings, data, arms)
     gans: list[PlannedTraining] = []
-    advice: tuple[str, ...] = ()
+    advisers: list[Callable[[Plan], tuple[str, ...]]] = []
     for group in group_by_generator(arms).values():
         of_group = settings.with_gan(group[0].gan)
         needed = count_generated_images(of_group, data, group)
         several = plan_gans(of_group, data, needed)
-        advice += _advise_conditional(of_group, data, needed, several)
+        place = slice(len(gans), len(gans) + len(several))
+        advisers.append(partial(_advise_conditional, of_group, data, needed, place))
         gans += several
     classifiers = [_plan_classifier(settings, data, arm) for arm in arms]
-    _check_added_images(settings, data, arms)
+
+    def complete(plan: Plan) -> Plan:
+        advice = (sentence for advise in advisers for sentence in advise(plan))
+        return replace(plan, advice=(*_advise_sizes(settings, data, bool(gans)), *advice))
+
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
         trainings=[*gans, *_join_alike(classifiers)],
-        advice=(*_advise_sizes(settings, data, bool(gans)), *advice),
+        complete=complete,
     )
 
 
@@ -82,25 +89,34 @@ def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[A
 
 
 def plan_study(
-    settings: Settings, arms: Sequence[Arm], looks: tuple[int, ...], workers: int, budget: float | None
+    settings: Settings,
+    arms: Sequence[Arm],
+    looks: tuple[int, ...],
+    count_workers: Callable[[], int],
+    budget: float | None,
 ) -> Plan:
-    """Return the plan of a study.
+    """Return the plan of a study, without its time.
 
     Args:
         settings: the configuration, with the study's first seed.
         arms: those to compare.
         looks: the numbers of seeds at which the study may end.
-        workers: how many seeds run side by side.
+        count_workers: returns how many seeds run side by side.
         budget: the seconds that the study may take; None: any time.
     """
     plan = plan_arms(settings, arms)
-    gain = GPU_GAIN if settings.trainer.device_type == "cuda" else CPU_GAIN
-    plan = replace(plan, looks=looks, speed_up=min(float(workers), gain), budget=budget)
-    return replace(plan, advice=(*plan.advice, *_advise_budget(settings, plan)))
+    advise_arms = plan.complete
+
+    def complete(plan: Plan) -> Plan:
+        gain = GPU_GAIN if settings.trainer.device_type == "cuda" else CPU_GAIN
+        plan = replace(advise_arms(plan), speed_up=min(float(count_workers()), gain))
+        return replace(plan, advice=(*plan.advice, *_advise_budget(settings, plan)))
+
+    return replace(plan, looks=looks, budget=budget, complete=complete)
 
 
 def plan_gan_alone(settings: Settings) -> Plan:
-    """Return the plan of train=dcgan."""
+    """Return the plan of train=dcgan, without its time."""
     data = PreparedData.prepare(settings.data, settings.seed)
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
@@ -123,8 +139,10 @@ def _advise_budget(settings: Settings, plan: Plan) -> tuple[str, ...]:
         return ()
     length = f"{plan.looks[0]} seeds take longer than train.budget={format_rough_duration(plan.budget)}"
     share = 1 - (total - plan.budget) / (total * sum(gan.seconds or 0 for gan in gans) / (plan.seconds_of_seed or 1))
+    from fer_experiments.gan.health import MIN_STEPS as MIN_GAN_STEPS  # imports torch
+
     images = int(share * max(gan.steps for gan in gans) * settings.gan.batch_size) // 1000 * 1000
-    if images < settings.gan.batch_size * health.MIN_STEPS:
+    if images < settings.gan.batch_size * MIN_GAN_STEPS:
         return (f"{length}; give a larger one, fewer arms, or smaller gan.image_size and classifier.epochs",)
     return (f"{length}; gan.images_seen={images} fits (about {images // settings.gan.batch_size:,} GAN steps)",)
 
@@ -135,26 +153,27 @@ def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) ->
     check_validation_images(gan, data, classes)
     per_epoch = count_steps_per_epoch(gan, data, classes)
     steps = _limit_steps(settings, "gan", gan.epochs_for(per_epoch), per_epoch)
-    described = ("gan", len(classes), data.source.channels, gan.model_dump(exclude=LENGTHS))
-    step = _step_seconds(
-        settings,
-        steps,
-        described,
-        lambda: (
-            build_gan(settings, data, classes),
-            gan_datamodule(settings, data, training_places(gan, data, classes), per_epoch),
-        ),
-    )
-    rest = SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
-    seconds = None if step is None else step * steps + rest
+
+    def build() -> Built:
+        from fer_experiments.train.gan.fit import build_gan, gan_datamodule
+
+        places = training_places(gan, data, classes)
+        return build_gan(settings, data, classes), gan_datamodule(settings, data, places, per_epoch)
+
+    def measure() -> float | None:
+        described = ("gan", len(classes), data.source.channels, gan.model_dump(exclude=LENGTHS))
+        step = _step_seconds(settings, steps, described, build)
+        return None if step is None else step * steps + SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
+
     return PlannedTraining(
         describe_gan(gan, classes),
         gan.image_size,
         gan.batch_size,
         steps,
-        seconds,
+        None,
         is_gan=True,
         generated=sum(needed.values()),
+        measure=measure,
     )
 
 
@@ -163,28 +182,32 @@ def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> Planne
     per_epoch = data.steps_per_epoch(config.batch_size)
     epochs = settings.trainer.limit_epochs(config.epochs)
     steps = _limit_steps(settings, "classifier", config.epochs, per_epoch)
-    joint = None if arm.joint is None else (arm.joint.model_dump(), settings.gan.model_dump(exclude=LENGTHS))
-    described = (
-        *("classifier", len(data.classes), data.source.channels, config.model_dump(exclude=LENGTHS)),
-        *(repr(arm.augment), joint),
-    )
-    # All strategies take as long for a step; real images alone are there before a GAN is trained.
-    plan = TrainingPlan(np.arange(len(data.split.rows("train"))))
-    step = _step_seconds(
-        settings,
-        steps,
-        described,
-        lambda: (build_model(settings, data, arm, plan), build_datamodule(settings, data, arm, plan, {})),
-    )
+
+    def build() -> Built:
+        from fer_experiments.train.arms.train_classifier import build_model
+        from fer_experiments.train.arms.training_images import build_datamodule
+
+        # All strategies take as long for a step; real images alone are there before a GAN is trained.
+        plan = TrainingPlan(np.arange(len(data.split.rows("train"))))
+        return build_model(settings, data, arm, plan), build_datamodule(settings, data, arm, plan, {})
+
+    def measure() -> float | None:
+        joint = None if arm.joint is None else (arm.joint.model_dump(), settings.gan.model_dump(exclude=LENGTHS))
+        described = (
+            *("classifier", len(data.classes), data.source.channels, config.model_dump(exclude=LENGTHS)),
+            *(repr(arm.augment), joint),
+        )
+        step = _step_seconds(settings, steps, described, build)
+        if step is None:
+            return None
+        valid, test = (len(data.split.rows(part)) for part in ("valid", "test"))
+        limit = settings.trainer.limit_batches
+        validated = valid if limit is None else min(valid, limit * config.batch_size)
+        forward = FORWARD_SHARE * step / config.batch_size * (epochs * validated + valid + test)
+        return step * steps + forward + SECONDS_OF_CLASSIFIER
+
     size = config.image_size if arm.joint is None else classifier_image_size(settings, arm.joint)
-    training = PlannedTraining(f"classifier of {arm.name}", size, config.batch_size, steps, None)
-    if step is None:
-        return training
-    valid, test = (len(data.split.rows(part)) for part in ("valid", "test"))
-    limit = settings.trainer.limit_batches
-    validated = valid if limit is None else min(valid, limit * config.batch_size)
-    forward = FORWARD_SHARE * step / config.batch_size * (epochs * validated + valid + test)
-    return replace(training, seconds=step * steps + forward + SECONDS_OF_CLASSIFIER)
+    return PlannedTraining(f"classifier of {arm.name}", size, config.batch_size, steps, None, measure=measure)
 
 
 def _limit_steps(settings: Settings, group: str, epochs: int, per_epoch: int) -> int:
@@ -210,11 +233,15 @@ def _join_alike(trainings: list[PlannedTraining]) -> list[PlannedTraining]:
     joined = []
     for group in groups.values():
         names = ", ".join(training.name.removeprefix("classifier of ") for training in group)
-        seconds = [training.seconds for training in group]
-        total = None if None in seconds else sum(filter(None, seconds))
         name = group[0].name if len(group) == 1 else f"{len(group)} classifiers ({names})"
-        joined.append(replace(group[0], name=name, seconds=total))
+        joined.append(replace(group[0], name=name, measure=partial(_measure_all, group)))
     return joined
+
+
+def _measure_all(trainings: Sequence[PlannedTraining]) -> float | None:
+    """Return the seconds of all the trainings together; None if those of one are not known."""
+    seconds = [training.measure() for training in trainings if training.measure]
+    return None if None in seconds else sum(filter(None, seconds))
 
 
 def _advise_sizes(settings: Settings, data: PreparedData, trains_gan: bool) -> tuple[str, ...]:
@@ -235,9 +262,10 @@ def _advise_sizes(settings: Settings, data: PreparedData, trains_gan: bool) -> t
 
 
 def _advise_conditional(
-    settings: Settings, data: PreparedData, needed: Mapping[str, int], gans: list[PlannedTraining]
+    settings: Settings, data: PreparedData, needed: Mapping[str, int], place: slice, plan: Plan
 ) -> tuple[str, ...]:
-    """Return what a conditional GAN would save, if several GANs are trained for one seed."""
+    """Return what a conditional GAN would save, if several GANs are trained for one seed, `place` in the plan."""
+    gans = plan.trainings[place]
     seconds = [training.seconds for training in gans]
     if len(gans) < 3 or None in seconds or not isinstance(settings.gan, GANConfig):
         return ()

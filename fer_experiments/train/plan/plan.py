@@ -1,7 +1,7 @@
 """The plan of a job as text: its images, its trainings, and the time that they take."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from fer_experiments.runs.status import format_duration
 
@@ -22,6 +22,7 @@ class PlannedTraining:
         seconds: that all of them take with one seed, with what is done before and after their steps; None: not known.
         is_gan: whether it is a GAN's.
         generated: how many images it makes, for all classes together.
+        measure: returns the seconds, after timing a few steps if need be.
     """
 
     name: str
@@ -31,6 +32,7 @@ class PlannedTraining:
     seconds: float | None
     is_gan: bool = False
     generated: int = 0
+    measure: Callable[[], float | None] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         images = f", to make {self.generated:,} images" if self.generated else ""
@@ -48,6 +50,7 @@ class Plan:
         speed_up: how many times faster seeds are side by side than one after the other.
         budget: the seconds that the job may take; None: any time.
         advice: what would make it shorter, a sentence each.
+        complete: returns the plan with what depends on the seconds of its trainings, when these are known.
     """
 
     counts: Mapping[str, Mapping[str, int]]
@@ -56,6 +59,12 @@ class Plan:
     speed_up: float = 1.0
     budget: float | None = None
     advice: tuple[str, ...] = ()
+    complete: "Callable[[Plan], Plan]" = field(default=lambda plan: plan, compare=False)
+
+    def timed(self) -> "Plan":
+        """Return the plan with the seconds of its trainings. It may train a few steps, and then imports Lightning."""
+        trainings = [replace(each, seconds=each.measure()) if each.measure else each for each in self.trainings]
+        return self.complete(replace(self, trainings=trainings))
 
     @property
     def seconds_of_seed(self) -> float | None:
@@ -67,12 +76,15 @@ class Plan:
         """How long so many seeds take; None: not known."""
         return None if self.seconds_of_seed is None else self.seconds_of_seed * max(1.0, seeds / self.speed_up)
 
-    def lines(self) -> Iterator[str]:
-        """Give the lines of the plan."""
+    def outline(self) -> Iterator[str]:
+        """Give the lines on images and trainings, for which no time need be known."""
         yield from self._count_lines()
         heads = ("each seed trains: ", "                  ") if self.looks[-1] > 1 else ("to train: ", "          ")
         for number, training in enumerate(self.trainings):
             yield f"{heads[min(number, 1)]}{training}"
+
+    def estimates(self) -> Iterator[str]:
+        """Give the lines on the time that all takes, and on what would shorten it."""
         if self.seconds_of_seed is not None:
             yield f"estimated time: {self._describe_time()}"
         for sentence in self.advice:
