@@ -1,13 +1,16 @@
 """Whether the images of a generator from elsewhere can be an arm."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fer_experiments.balance import External
 from fer_experiments.conf_files import list_options
-from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arm_name import LEAK_SUFFIX, ArmName
 from fer_experiments.train.arms.arm import Arm
+
+if TYPE_CHECKING:
+    from fer_experiments.data.prepared import PreparedData
 
 
 def check_external(arm: Arm) -> None:
@@ -30,7 +33,7 @@ def check_external(arm: Arm) -> None:
         )
 
 
-def list_external_images(data: PreparedData, balance: External, needed: dict[str, int]) -> dict[str, list[Path]]:
+def list_external_images(data: "PreparedData", balance: External, needed: dict[str, int]) -> dict[str, list[Path]]:
     """Return {class: image files} of the folder. Raises ConfigError if it has fewer than needed = {class: images}."""
     from fer_experiments.data.class_folders import list_class_folders  # imports pandas
 
