@@ -103,6 +103,12 @@ def test_a_second_process_waits_and_finds_it_done(run, work, tmp_path, caplog, m
     assert work.folders == []
 
 
+def test_matplotlib_says_nothing_of_its_fonts(run, work):
+    logging.getLogger("matplotlib").setLevel(logging.NOTSET)
+    run(JOB)
+    assert not logging.getLogger("matplotlib.font_manager").isEnabledFor(logging.INFO)
+
+
 def test_rerun_starts_over_and_keeps_the_log(run, work):
     folder = run(JOB)
     (folder / "old.log").write_text("log")

@@ -125,6 +125,7 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
 
 def _check_with_torch(config: Config) -> None:
     """Import torch; raise ConfigError for whatever else can be known to be wrong before any work."""
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # lightning imports it, which tells of its cache of fonts
     with show_activity("starting"):
         import lightning  # noqa: F401 - every job needs it, and with torch it takes seconds
 
