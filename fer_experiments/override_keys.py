@@ -30,7 +30,8 @@ from fer_experiments.validation_errors import MAPPINGS, explain_unknown_key
 
 # What Lightning's command line, lightning-hydra-template and timm call keys and groups.
 KEY_SYNONYMS = {
-    **{"lr": "learning_rate", "num_workers": "workers"},
+    "lr": "learning_rate",
+    "num_workers": "workers",
     **dict.fromkeys(("path", "dir", "folder", "data_dir"), "root"),
 }
 NESTED_KEYS = {

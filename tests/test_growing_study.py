@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.looks import LOOKS, plan_looks
 from fer_experiments.evaluation.question import Question
 from fer_experiments.evaluation.sequential import (
-    LOOKS,
     choose_stop,
     look_level,
-    plan_looks,
     probability_to_settle,
 )
 from fer_experiments.evaluation.verdict import decide_verdicts
@@ -182,20 +181,22 @@ class TestGrowingStudy:
         record = grow([0.70, 0.76, 0.73], *keys, seconds=10.0)
         assert (record.growth.stop, record.seeds) == ("budget", [0, 1])
 
-    def test_it_stops_if_no_generated_images_could_be_made(self, run, monkeypatch, tmp_path):
+    @pytest.mark.parametrize("generated", ["dcgan", "joint"])
+    def test_it_stops_if_no_generated_images_could_be_made(self, run, monkeypatch, tmp_path, generated):
         def run_seed(settings, arms, folder):
             outcome = SeedOutcome(folder / f"seed_{settings.seed}", work={"classifiers": 1.0})
             for arm in ("none", "oversample"):
                 result = build_result(arm, settings.seed, 0.7)
                 write_training(result, outcome.folder / arm, 0.7)
                 outcome.results.append(result)
-            outcome.failed[f"seed {settings.seed}, dcgan"] = "RuntimeError: no GAN"
+            outcome.failed[f"seed {settings.seed}, {generated}"] = "RuntimeError: no GAN"
             (outcome.folder / "data.json").write_text("{}")
             return outcome
 
         monkeypatch.setattr(seeds_module, "_run_seed", run_seed)
+        arms = f"train.arms=[none,oversample,{generated}]"
         with pytest.raises(RuntimeError, match="3 of 9 trainings failed"):
-            run("train.arms=[none,oversample,dcgan]", "train.seeds=auto", "train.workers=1", folder=tmp_path / "study")
+            run(arms, "train.seeds=auto", "train.workers=1", folder=tmp_path / "study")
         folder = tmp_path / "study"
         assert StudyRecord.load(folder).growth.stop == "failed"
         assert "because every arm with generated images has failed" in (folder / "report.html").read_text()

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from fer_experiments.evaluation import comparison
+from fer_experiments.evaluation.looks import plan_looks
 from fer_experiments.evaluation.question import Question
-from fer_experiments.evaluation.sequential import choose_stop, look_level, plan_looks
+from fer_experiments.evaluation.sequential import choose_stop, look_level
 from fer_experiments.evaluation.verdict import ArmVerdict, decide_verdicts
 from tests.simulation import simulate_study
 

@@ -20,14 +20,7 @@ from fer_experiments.evaluation.comparison import MIN_SEEDS_TO_EQUATE
 from fer_experiments.evaluation.question import Question, Stop
 from fer_experiments.evaluation.verdict import ArmVerdict
 
-LOOKS = (3, 5, 8, 12, 20, 32, 50, 80, 125, 200)  # numbers of seeds; each about 1.6 times the one before
 MIN_PROBABILITY = 0.1  # of a verdict at the last look, below which a study stops as hopeless
-
-
-def plan_looks(max_seeds: int | None) -> tuple[int, ...]:
-    """Return the numbers of seeds at which a study is looked at, of which the last is max_seeds, or that of LOOKS."""
-    last = max_seeds or LOOKS[-1]
-    return (*(number for number in LOOKS if number < last), last)
 
 
 @cache
@@ -49,8 +42,8 @@ def look_level(looks: tuple[int, ...], level: float) -> float:
 
     alone, bonferroni = stats.norm.isf(miss), stats.norm.isf(miss / len(looks))
     boundary = optimize.brentq(excess, alone - 0.01, bonferroni + 0.01, xtol=1e-4)
-    digits = 10 ** max(3, 1 - math.floor(math.log10(1 - level)))
-    return min(math.ceil(digits * (1 - 2 * float(stats.norm.sf(boundary)))), digits - 1) / digits
+    scale = 10 ** max(3, 1 - math.floor(math.log10(1 - level)))
+    return min(math.ceil(scale * (1 - 2 * float(stats.norm.sf(boundary)))), scale - 1) / scale
 
 
 def select_open_arms(verdicts: Sequence[ArmVerdict]) -> list[ArmVerdict]:

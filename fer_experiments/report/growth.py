@@ -1,6 +1,7 @@
 """Why a study that grew by itself stopped, and what more would cost."""
 
-from fer_experiments.evaluation.sequential import plan_looks, select_open_arms
+from fer_experiments.evaluation.looks import plan_looks
+from fer_experiments.evaluation.sequential import select_open_arms
 from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.study_record import Growth, StudyRecord
 from fer_experiments.runs.status import format_duration

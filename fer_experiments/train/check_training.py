@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Sequence
 
-from fer_experiments.balance import InjectGenerated
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.gan import GANConfig
@@ -66,8 +65,7 @@ def check_baseline(name: str, arms: Sequence[Arm]) -> None:
 
 
 def _is_simple(arm: Arm) -> bool:
-    is_generated = isinstance(arm.balance, InjectGenerated) and arm.balance.add != 0
-    return not (is_generated or arm.balance.is_control or arm.joint is not None)
+    return not (arm.adds_generated_images or arm.balance.is_control)
 
 
 def check_generators(arms: Iterable[Arm]) -> None:
@@ -89,10 +87,9 @@ def check_ckpt_path(settings: Settings) -> None:
         )
 
 
-def check_pretrained(settings: Settings, seeds: object) -> None:
-    """Raise ConfigError if seeds of a study, each with its own split, are to share a GAN. seeds: train.seeds."""
-    has_one_seed = seeds == 1 or (isinstance(seeds, list) and len(seeds) == 1)
-    if settings.gan.pretrained is not None and settings.data.split_seed is None and not has_one_seed:
+def check_pretrained(settings: Settings, seeds: Sequence[int]) -> None:
+    """Raise ConfigError if seeds of a study, each with its own split, are to share a GAN."""
+    if settings.gan.pretrained is not None and settings.data.split_seed is None and len(seeds) > 1:
         raise ConfigError(
             f"gan.pretrained={settings.gan.pretrained}: its GAN has seen the training images of one split, and each "
             f"seed has its own; use data.split_seed={settings.seed} if it was trained with seed={settings.seed}, or "

@@ -57,7 +57,7 @@ def _exceeds_budget(study: StudyRun, growth: Growth, batch: list[int]) -> bool:
 def _decide(study: StudyRun, growth: Growth) -> Stop | None:
     """Return why the study stops at this look; None if it goes on."""
     record, seeds = study.record, len(study.trained)
-    planned = [arm.name for arm in study.arms if arm.balance.needs_generated_images]
+    planned = [arm.name for arm in study.arms if arm.adds_generated_images]
     if planned and not any(record.results_of(name) for name in planned):
         return "failed"
     verdicts = compute_findings(record, study.folder).arms

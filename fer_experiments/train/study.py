@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.looks import plan_looks
 from fer_experiments.evaluation.question import Question
 from fer_experiments.report.study_record import Growth, StudyRecord
 from fer_experiments.train.arms.compose import baseline_name, compose_arms
@@ -51,7 +52,7 @@ class Study(Job, Question):
     """Train every arm with every seed, and compare them.
 
     seeds: how many, from the run's seed on, or a list; auto: as many as settle the verdict. max_seeds: the most of them
-    with seeds=auto; None: the last of evaluation/sequential.py's LOOKS. budget: the seconds that a study with
+    with seeds=auto; None: the last of evaluation/looks.py's LOOKS. budget: the seconds that a study with
     seeds=auto may take; None: any time. arms: names as compose_arms takes them. workers: processes that run seeds side
     by side, each with its share of the processor's cores; auto: as choose_workers says. Question's fields say what is
     asked of the results.
@@ -79,7 +80,7 @@ class Study(Job, Question):
         arms = compose_arms(self.arms, settings)
         check_baseline(baseline_name(self.baseline, settings), arms)
         check_study_starts_anew(settings)
-        check_pretrained(settings, self.seeds)
+        check_pretrained(settings, self.list_seeds(settings))
         check_gan_trainings(settings, arms)
 
     def check_with_torch(self, settings: Settings) -> None:
@@ -114,8 +115,6 @@ class Study(Job, Question):
 
     def _looks(self) -> tuple[int, ...]:
         """Return the numbers of seeds at which the study may end."""
-        from fer_experiments.evaluation.sequential import plan_looks
-
         if self.seeds == "auto":
             return plan_looks(self.max_seeds)
         return (self.seeds if isinstance(self.seeds, int) else len(self.seeds),)

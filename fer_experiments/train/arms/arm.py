@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fer_experiments.augment import Augment
-from fer_experiments.balance import Generate, Strategy
+from fer_experiments.balance import Generate, InjectGenerated, Strategy
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.gan import GeneratorConfig
 from fer_experiments.joint import JointConfig
@@ -27,6 +27,11 @@ class Arm:
     joint: JointConfig | None = None
     leak: bool = False
     gan: GeneratorConfig | None = None
+
+    @property
+    def adds_generated_images(self) -> bool:
+        """Whether its classifier is to learn from generated images, wherever they come from."""
+        return self.joint is not None or (isinstance(self.balance, InjectGenerated) and self.balance.add != 0)
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -83,7 +83,8 @@ def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[A
         if isinstance(arm.balance, External):
             list_external_images(data, arm.balance, plan.added)
         try:
-            find_unused_rows(data, plan.added_from(ADDED_REAL))
+            if added := plan.added_from(ADDED_REAL):
+                find_unused_rows(data, added)
         except ConfigError as error:
             log.warning("%s will fail: %s", arm.name, error)
 
@@ -133,14 +134,14 @@ def plan_gans(settings: Settings, data: PreparedData, needed: Mapping[str, int])
 
 def _advise_budget(settings: Settings, plan: Plan) -> tuple[str, ...]:
     """Return which length of the GANs fits the first look into the budget, if it doesn't fit."""
+    from fer_experiments.gan.health import MIN_STEPS as MIN_GAN_STEPS  # imports torchvision
+
     total = plan.seconds_for(plan.looks[0])
     gans = [training for training in plan.trainings if training.is_gan and training.seconds]
     if total is None or plan.budget is None or total <= plan.budget or not gans:
         return ()
     length = f"{plan.looks[0]} seeds take longer than train.budget={format_rough_duration(plan.budget)}"
     share = 1 - (total - plan.budget) / (total * sum(gan.seconds or 0 for gan in gans) / (plan.seconds_of_seed or 1))
-    from fer_experiments.gan.health import MIN_STEPS as MIN_GAN_STEPS  # imports torch
-
     images = int(share * max(gan.steps for gan in gans) * settings.gan.batch_size) // 1000 * 1000
     if images < settings.gan.batch_size * MIN_GAN_STEPS:
         return (f"{length}; give a larger one, fewer arms, or smaller gan.image_size and classifier.epochs",)
