@@ -86,8 +86,12 @@ def test_the_tables_of_a_hundred_classes_have_sums_and_extremes():
     assert build_recall_table(record)["dcgan"].to_dict() == RECALLS
     recalls = build_class_recalls(record)
     arm, least, most = recalls.extremes[0]
-    assert (arm, least.split(",")[0], most.split(",")[0]) == ("none", "class_00 0%", "class_99 99%")
+    assert (arm, least.split(",")[0], most.split(",")[0]) == ("none", "class_00 0.0%", "class_99 99.0%")
     assert len(recalls.rows) == 100
+    seven = build_result("none", 0, 0.5, classes=tuple(NAMES[:7]))
+    several = build_class_recalls(StudyRecord(arms=["none"], seeds=[0], results=[seven], versions={}))
+    assert several.extremes == []
+    assert several.rows[0] == ("class_00", ["50.0%"])
     few = StudyRecord(arms=["none"], seeds=[0], results=[build_result("none", 0, 0.5)], versions={})
     assert build_class_recalls(few) is None
     assert "recall angry" in build_summary_table(few)

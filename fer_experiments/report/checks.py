@@ -140,8 +140,8 @@ def check_near_duplicates(study: StudyFiles) -> Check:
         return Check(name, "pass", "None found (perceptual hash).", source)
     total = max(1, study.facts.test_images)
     message = (
-        f"{pairs} pairs of alike images lie in different parts; {images:,} of {total:,} test images are in one. They "
-        "make the test scores of all arms alike too good. The pairs are shown below."
+        f"Pairs of alike images in different parts (shown below): {pairs:,}; test images in them: {images:,} of "
+        f"{total:,}. Such images make the test scores of all arms too good."
     )
     return Check(name, "fail" if images / total >= NEAR_DUPLICATES_FAIL else "warn", message, source)
 

@@ -15,6 +15,7 @@ from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.study_record import StudyRecord
 
+MAX_RECALLS = 3  # classes whose recalls stand in the table of arms; more have a table of their own
 # {metric of result.json: (title in the summary, format)}
 METRICS = {
     "accuracy": ("accuracy", ".2%"),
@@ -57,7 +58,7 @@ def _result_row(result: Result) -> dict[str, str | float | None]:
 def build_summary_table(record: StudyRecord) -> pd.DataFrame:
     """Return one row for each arm, in the study's order: the means over its seeds, as text.
 
-    It has the recall of each class if there are at most MAX_NAMED classes; build_recall_table has it of any number.
+    It has the recall of each class if there are at most MAX_RECALLS classes; build_recall_table has it of any number.
     """
     table = build_results_table(record)
     rows = []
@@ -81,7 +82,7 @@ def build_summary_table(record: StudyRecord) -> pd.DataFrame:
 
 
 def _few_classes(result: Result) -> list[str]:
-    return result.classes if len(result.classes) <= MAX_NAMED else []
+    return result.classes if len(result.classes) <= MAX_RECALLS else []
 
 
 def build_recall_table(record: StudyRecord) -> pd.DataFrame:

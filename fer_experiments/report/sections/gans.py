@@ -26,7 +26,7 @@ CURVES = (
         {"gan/score_real": "real images", "gan/score_generated": "generated images"},
     ),
 )
-HELD_OUT = "held-out images, and whether the split leaves them unused or they are of validation"
+HELD_OUT = "held-out images with which they are compared"
 MEASURES = {
     "label_agreement": "assigned to their class by the reference classifier",
     "kid": "KID against held-out images",

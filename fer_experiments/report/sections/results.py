@@ -11,7 +11,7 @@ from fer_experiments.report.figures.plots import dot_plot
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.study_record import StudyRecord
-from fer_experiments.report.tables import build_recall_table, build_summary_table
+from fer_experiments.report.tables import MAX_RECALLS, build_recall_table, build_summary_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,10 +31,10 @@ def build_values(context: ReportContext) -> Values:
 
 
 class ClassRecalls(NamedTuple):
-    """The recalls of many classes.
+    """The recalls of more classes than the table of arms has room for.
 
-    extremes: (arm, its classes of least recall, those of most) as text; arms: of the columns of `rows`; rows: (class,
-    its recall by each arm as text), that of the first arm rising.
+    extremes: (arm, its classes of least recall, those of most) as text, of more than MAX_NAMED classes; arms: of the
+    columns of `rows`; rows: (class, its recall by each arm as text), that of the first arm rising.
     """
 
     extremes: list[tuple[str, str, str]]
@@ -45,11 +45,11 @@ class ClassRecalls(NamedTuple):
 def build_class_recalls(record: StudyRecord) -> ClassRecalls | None:
     """Return the recalls of the classes; None if they are so few that the table of arms has them."""
     table = build_recall_table(record)
-    if len(table) <= MAX_NAMED:
+    if len(table) <= MAX_RECALLS:
         return None
     table = table.sort_values(list(table.columns[:1]), kind="stable")
     extremes = []
-    for arm in table.columns:
+    for arm in table.columns if len(table) > MAX_NAMED else ():
         ordered = table[arm].dropna().sort_values(kind="stable")
         extremes.append((arm, _describe_recalls(ordered[:NAMED]), _describe_recalls(ordered[::-1][:NAMED])))
     rows = [
@@ -64,7 +64,7 @@ def _describe_recalls(recalls: "pd.Series[float]") -> str:
 
 
 def _format_recall(value: float) -> str:
-    return "" if isnan(value) else f"{value:.0%}"
+    return "" if isnan(value) else f"{value:.1%}"
 
 
 def draw_dots(record: StudyRecord, findings: Findings) -> Picture:
