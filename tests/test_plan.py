@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fer_experiments.data.warn_once import warn_once
+from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.plan import make_plan, step_seconds
@@ -169,21 +170,69 @@ def test_a_conditional_gan_is_advised_where_it_is_faster(read, timed, tmp_path):
     assert advice.startswith("gan=conditional trains one GAN instead of 3, in about ")
 
 
-def test_a_length_is_advised_with_which_the_first_look_fits_the_budget(read, timed):
-    long = (
-        "trainer=auto",
-        "gan.images_seen=300000",
-        "train.seeds=auto",
-        "train.budget=45min",
-        "train.arms=[none,dcgan]",
+LONG = (
+    *("trainer=auto", "gan.images_seen=300000", "classifier.epochs=40", "train.seeds=auto", "train.workers=1"),
+    "train.arms=[none,oversample,dcgan]",
+)
+
+
+def test_shorter_trainings_are_advised_with_which_the_first_look_fits_the_budget(read, timed):
+    config = read(*TINY[1:], *LONG, "train.budget=90min")
+    plan = config.train.plan(config).timed()
+    assert plan.advice == (
+        "3 seeds take longer than train.budget=1 h 30 min; train.shorten=true shortens every training to 1/6",
     )
-    config = read(*TINY[1:], *long)
-    (advice,) = config.train.plan(config).timed().advice
-    assert advice.startswith("3 seeds take longer than train.budget=45 min; gan.images_seen=")
-    images = advice.partition("gan.images_seen=")[2].partition(" ")[0]
-    shorter = read(*TINY[1:], *long[:1], f"gan.images_seen={images}", *long[2:])
-    assert shorter.train.plan(shorter).timed().seconds_for(3) == pytest.approx(45 * 60, rel=0.1)
-    assert shorter.train.plan(shorter).timed().advice == ()
+    assert plan.share == 1
+
+
+def test_trainings_are_shortened_alike_until_the_first_look_fits_the_budget(read, timed):
+    full = read(*TINY[1:], *LONG, "train.budget=10h", "train.shorten=true")
+    full_gan, full_classifiers = full.train.plan(full).timed().trainings
+    config = read(*TINY[1:], *LONG, "train.budget=90min", "train.shorten=true")
+    plan = config.train.plan(config).timed()
+    gan, classifiers = plan.trainings
+    assert plan.share == 1 / 6
+    assert gan.steps == pytest.approx(full_gan.steps / 6, abs=1)
+    assert classifiers.steps == pytest.approx(full_classifiers.steps / 6, rel=0.1)
+    assert 5400 * 2 / 3 < plan.seconds_for(3) <= 5400
+    lines = [*plan.estimates()]
+    assert lines[0] == "shortened: every training has 1/6 of its length (train.shorten)"
+    assert f"GAN of angry, {gan.steps:,} steps" in lines[1]
+    assert plan.advice == ()
+
+
+@pytest.mark.parametrize(("budget", "share"), [("20min", 1 / 2), ("90s", 1)])
+def test_shorter_gans_than_are_any_good_are_warned_of(read, timed, budget, share):
+    keys = ("gan.images_seen=20000", f"train.budget={budget}", "train.shorten=true")
+    config = read(*TINY[1:], *LONG[:1], *LONG[2:], *keys)
+    plan = config.train.plan(config).timed()
+    assert plan.share == share
+    steps = min(training.steps for training in plan.trainings if training.is_gan)
+    poor = f"a GAN needs 1,000 or more, and with {steps:,} its images will be poor"
+    (advice,) = plan.advice
+    assert advice.endswith(poor if share < 1 else "or smaller gan.image_size and classifier.epochs")
+
+
+def test_a_shortened_study_trains_and_continues_with_the_lengths_with_which_it_began(run, timed):
+    keys = ("trainer=auto", "gan.epochs=60", "classifier.epochs=60", "train.seeds=auto", "train.shorten=true")
+    arms = ("train.arms=[none,oversample,dcgan]", "train.max_seeds=2", "train.workers=1")
+    folder = run(*keys, *arms, "train.budget=4min")
+    record = StudyRecord.load(folder)
+    assert record.growth.share < 1
+    steps = {result.optimizer_steps for result in record.results}
+    assert len(steps) == 1
+    assert "of its configured length (train.shorten)" in (folder / "report.html").read_text()
+    assert run(*keys, *arms, "train.budget=10h", folder=folder) == folder
+    again = StudyRecord.load(folder)
+    assert again.growth.share == record.growth.share
+    assert {result.optimizer_steps for result in again.results} == steps
+    assert len(again.seeds) == 2
+
+
+@pytest.mark.parametrize("keys", [["train.seeds=3"], ["train.seeds=auto", "train.budget=null"]])
+def test_only_a_budget_shortens_trainings(run, keys):
+    with pytest.raises(ConfigError, match=r"train\.shorten=true: shortens trainings to fit train\.budget; give one"):
+        run(*keys, "train.shorten=true")
 
 
 def test_plan_only_trains_nothing(compose, tmp_path, caplog):

@@ -14,6 +14,13 @@ def describe_growth(record: StudyRecord, verdicts: list[ArmVerdict]) -> str:
     growth = record.growth
     if growth is None:
         return ""
+    sentence = _describe_stop(record, growth, verdicts)
+    if growth.share < 1:
+        sentence += f" Every training had {growth.share:.0%} of its configured length (train.shorten)."
+    return sentence
+
+
+def _describe_stop(record: StudyRecord, growth: Growth, verdicts: list[ArmVerdict]) -> str:
     count = len(record.seeds)
     undecided = _name_undecided(verdicts)
     seeds = "1 seed" if count == 1 else f"{count} seeds"

@@ -3,7 +3,7 @@
 The first is known without Lightning, which takes seconds to import.
 """
 
-import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from fer_experiments.gan import GANConfig
 from fer_experiments.train.arms.arm import Arm, group_by_generator
 from fer_experiments.train.arms.check_external import list_external_images
 from fer_experiments.train.arms.check_joint import classifier_image_size
+from fer_experiments.train.arms.compose import compose_arms
 from fer_experiments.train.gan.selection import (
     check_validation_images,
     choose_images,
@@ -30,11 +31,9 @@ from fer_experiments.train.gan.selection import (
     group_by_gan,
     training_places,
 )
-from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration
+from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration, format_share
 from fer_experiments.train.plan.step_seconds import Build, Built, get_or_measure_step_seconds
 from fer_experiments.train.settings import Settings
-
-log = logging.getLogger(__name__)
 
 CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md, size.md)
 GAN_SIZES = (32, 64, 128)
@@ -44,6 +43,7 @@ FORWARD_SHARE = 1 / 3  # of a training step's time, that a forward pass takes
 # Seconds beside the steps, as they were measured on two cores of an AMD EPYC: of a GAN its checkpoints, pictures and
 # images, and for each class that it generates the audit; of a classifier its checkpoints and its results.
 SECONDS_OF_GAN, SECONDS_OF_AUDIT, SECONDS_OF_CLASSIFIER = 2.0, 5.0, 1.0
+SHARES = (3 / 4, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8)  # of the configured lengths, to which trainings are shortened
 LENGTHS = {"epochs", "images_seen", "picture_epochs", "checkpoint_every", "kid_every", "checkpoint", "target_class"}
 
 
@@ -86,34 +86,91 @@ def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[A
             if added := plan.added_from(ADDED_REAL):
                 find_unused_rows(data, added)
         except ConfigError as error:
-            log.warning("%s will fail: %s", arm.name, error)
+            warn_once(f"{arm.name} will fail: {error}")
 
 
 def plan_study(
     settings: Settings,
-    arms: Sequence[Arm],
+    names: list[str],
     looks: tuple[int, ...],
     count_workers: Callable[[], int],
     budget: float | None,
+    shorten: bool,
 ) -> Plan:
     """Return the plan of a study, without its time.
 
     Args:
         settings: the configuration, with the study's first seed.
-        arms: those to compare.
+        names: of the arms to compare, as compose_arms takes them.
         looks: the numbers of seeds at which the study may end.
         count_workers: returns how many seeds run side by side.
         budget: the seconds that the study may take; None: any time.
+        shorten: whether trainings are shortened until the first look fits the budget; else it is advised.
     """
-    plan = plan_arms(settings, arms)
+    plan = plan_arms(settings, compose_arms(names, settings))
     advise_arms = plan.complete
 
     def complete(plan: Plan) -> Plan:
         gain = GPU_GAIN if settings.trainer.device_type == "cuda" else CPU_GAIN
         plan = replace(advise_arms(plan), speed_up=min(float(count_workers()), gain))
-        return replace(plan, advice=(*plan.advice, *_advise_budget(settings, plan)))
+        total = plan.seconds_for(looks[0])
+        if budget is None or total is None or total <= budget:
+            return plan
+        shorter = _fit_budget(plan, budget, settings, names)
+        length = f"{looks[0]} seeds take longer than train.budget={format_rough_duration(budget)}"
+        if shorter is None:
+            sentence = f"{length}; give a larger one, fewer arms, or smaller gan.image_size and classifier.epochs"
+        elif shorten:
+            return shorter
+        else:
+            sentence = f"{length}; train.shorten=true shortens every training to {format_share(shorter.share)}"
+        return replace(plan, advice=(*plan.advice, sentence))
 
     return replace(plan, looks=looks, budget=budget, complete=complete)
+
+
+def shorten_settings(settings: Settings, share: float) -> Settings:
+    """Return settings by which the GANs and classifiers of a study have this share of their lengths."""
+    gan, classifier = settings.gan, settings.classifier
+    lengths = {"epochs": gan.epochs, "images_seen": gan.images_seen}
+    shorter = {key: math.ceil(share * length) for key, length in lengths.items() if length is not None}
+    return settings.model_copy(
+        update={
+            "gan": gan.model_copy(update=shorter),
+            "classifier": classifier.model_copy(update={"epochs": math.ceil(share * classifier.epochs)}),
+        }
+    )
+
+
+def _fit_budget(plan: Plan, budget: float, settings: Settings, names: list[str]) -> Plan | None:
+    """Return the longest of the shorter plans whose first look fits the budget, with its times; None: there is none.
+
+    Nothing is timed anew: a step of a shorter training takes as long.
+    """
+    for share in SHARES:
+        total = plan.seconds_for(plan.looks[0])
+        if total is None or share * total > budget:
+            continue
+        shortened = shorten_settings(settings, share)
+        shorter = plan_arms(shortened, compose_arms(names, shortened)).timed()
+        shorter = replace(shorter, looks=plan.looks, speed_up=plan.speed_up, budget=budget, share=share)
+        total = shorter.seconds_for(plan.looks[0])
+        if total is not None and total <= budget:
+            return replace(shorter, advice=(*shorter.advice, *_warn_of_short_gans(shorter)))
+    return None
+
+
+def _warn_of_short_gans(plan: Plan) -> tuple[str, ...]:
+    """Return what is better than GANs with fewer steps than they need."""
+    from fer_experiments.gan.health import MIN_STEPS as MIN_GAN_STEPS  # imports torchvision
+
+    steps = min((training.steps for training in plan.trainings if training.is_gan), default=MIN_GAN_STEPS)
+    if steps >= MIN_GAN_STEPS:
+        return ()
+    return (
+        f"smaller sizes or fewer arms, and not so few steps: a GAN needs {MIN_GAN_STEPS:,} or more, and with {steps:,} "
+        "its images will be poor",
+    )
 
 
 def plan_gan_alone(settings: Settings) -> Plan:
@@ -130,22 +187,6 @@ def plan_gans(settings: Settings, data: PreparedData, needed: Mapping[str, int])
     if settings.gan.pretrained is not None:
         return []
     return [_plan_gan(settings, data, group) for group in group_by_gan(settings.gan, needed)]
-
-
-def _advise_budget(settings: Settings, plan: Plan) -> tuple[str, ...]:
-    """Return which length of the GANs fits the first look into the budget, if it doesn't fit."""
-    from fer_experiments.gan.health import MIN_STEPS as MIN_GAN_STEPS  # imports torchvision
-
-    total = plan.seconds_for(plan.looks[0])
-    gans = [training for training in plan.trainings if training.is_gan and training.seconds]
-    if total is None or plan.budget is None or total <= plan.budget or not gans:
-        return ()
-    length = f"{plan.looks[0]} seeds take longer than train.budget={format_rough_duration(plan.budget)}"
-    share = 1 - (total - plan.budget) / (total * sum(gan.seconds or 0 for gan in gans) / (plan.seconds_of_seed or 1))
-    images = int(share * max(gan.steps for gan in gans) * settings.gan.batch_size) // 1000 * 1000
-    if images < settings.gan.batch_size * MIN_GAN_STEPS:
-        return (f"{length}; give a larger one, fewer arms, or smaller gan.image_size and classifier.epochs",)
-    return (f"{length}; gan.images_seen={images} fits (about {images // settings.gan.batch_size:,} GAN steps)",)
 
 
 def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) -> PlannedTraining:

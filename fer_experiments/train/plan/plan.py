@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from fer_experiments.runs.status import format_duration
 
@@ -49,6 +50,7 @@ class Plan:
         looks: the numbers of seeds at which the job may end; (1,) for a job of one seed.
         speed_up: how many times faster seeds are side by side than one after the other.
         budget: the seconds that the job may take; None: any time.
+        share: of the configured lengths, that the trainings have (train.shorten).
         advice: what would make it shorter, a sentence each.
         complete: returns the plan with what depends on the seconds of its trainings, when these are known.
     """
@@ -58,6 +60,7 @@ class Plan:
     looks: tuple[int, ...] = (1,)
     speed_up: float = 1.0
     budget: float | None = None
+    share: float = 1.0
     advice: tuple[str, ...] = ()
     complete: "Callable[[Plan], Plan]" = field(default=lambda plan: plan, compare=False)
 
@@ -79,16 +82,22 @@ class Plan:
     def outline(self) -> Iterator[str]:
         """Give the lines on images and trainings, for which no time need be known."""
         yield from self._count_lines()
-        heads = ("each seed trains: ", "                  ") if self.looks[-1] > 1 else ("to train: ", "          ")
-        for number, training in enumerate(self.trainings):
-            yield f"{heads[min(number, 1)]}{training}"
+        yield from self._training_lines()
 
     def estimates(self) -> Iterator[str]:
         """Give the lines on the time that all takes, and on what would shorten it."""
+        if self.share < 1:
+            yield f"shortened: every training has {format_share(self.share)} of its length (train.shorten)"
+            yield from self._training_lines()
         if self.seconds_of_seed is not None:
             yield f"estimated time: {self._describe_time()}"
         for sentence in self.advice:
             yield f"faster: {sentence}"
+
+    def _training_lines(self) -> Iterator[str]:
+        heads = ("each seed trains: ", "                  ") if self.looks[-1] > 1 else ("to train: ", "          ")
+        for number, training in enumerate(self.trainings):
+            yield f"{heads[min(number, 1)]}{training}"
 
     def _count_lines(self) -> Iterator[str]:
         """Give a table of the images of each class and part; small classes are marked.
@@ -139,3 +148,8 @@ def format_rough_duration(seconds: float) -> str:
         return format_duration(max(1, round(seconds, -1)))
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {round(minutes % 60, -1)} min"
+
+
+def format_share(share: float) -> str:
+    """Return a share of a length as a fraction: "1/3"."""
+    return str(Fraction(share).limit_denominator(12))
