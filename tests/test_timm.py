@@ -97,6 +97,15 @@ def test_a_file_without_a_head_or_with_another_leaves_the_head_random(tmp_path, 
     assert loaded.fc.weight.std() > 0
 
 
+def test_the_last_layer_of_few_classes_begins_small(tmp_path):
+    """timm draws that of an EfficientNet up to 1 / sqrt(classes), with which a loss begins far above log(classes)."""
+    state = timm.create_model("test_efficientnet").state_dict()
+    torch.save(state, tmp_path / "w.pth")
+    head = build("test_efficientnet", weights=str(tmp_path / "w.pth")).model.get_classifier()
+    assert 0 < head.weight.abs().max() <= head.in_features**-0.5
+    assert timm.create_model("test_efficientnet", num_classes=2).get_classifier().weight.abs().max() > 0.5
+
+
 def test_position_embeddings_are_fitted_to_another_size(tmp_path):
     state = timm.create_model(VIT, num_classes=2).state_dict()
     torch.save(state, tmp_path / "w.pth")

@@ -1,6 +1,7 @@
 """classifier=timm: a model of the library timm as a classifier."""
 
 import difflib
+import logging
 import textwrap
 from functools import partial
 from pathlib import Path
@@ -43,8 +44,8 @@ class TimmModel(nn.Module):
             channels: of the images; 1, or as many as the model takes, which is 3 for nearly all.
             image_size: is not needed; the network resizes images of any size.
             model_name: one of timm.list_models(), with or without the tag of its weights: resnet18.a1_in1k.
-            weights: a file of the model's weights, .safetensors or what torch.save wrote. The last layer keeps its
-                random weights if the file has none for it, or those of another number of classes.
+            weights: a file of the model's weights, .safetensors or what torch.save wrote. The last layer is random, as
+                torch begins a linear layer, if the file has none for it, or those of another number of classes.
             pretrained: take timm's weights of the tag, from its cache or from huggingface.co.
             input_size: the side of the images that the model sees; None: the one of its configuration.
             drop_rate: of the dropout before the last layer; None: the model's own.
@@ -77,8 +78,11 @@ class TimmModel(nn.Module):
         model: Any = self.model
         if not isinstance(model.get_classifier(), nn.Module):
             raise ValueError(f"model_name={model_name}: has several last layers; choose a model with one")
+        has_head = not pretrained or known.num_classes == num_classes
         if weights is not None:
-            _load_weights(model, build, weights)
+            has_head = _load_weights(model, build, weights)
+        if not has_head:
+            model.reset_classifier(num_classes)  # timm's own initial weights grow as classes get fewer, up to 0.7
         config = timm.data.resolve_model_data_config(model)
         self.channels: int = config["input_size"][0]
         if channels not in (1, self.channels):
@@ -107,6 +111,7 @@ def _import_timm() -> Any:
         import timm
     except ImportError:
         raise ConfigError("timm is not installed; run pip install 'fer-experiments[timm]'") from None
+    logging.getLogger("timm").setLevel(logging.WARNING)  # it logs two lines for each file of weights
     return timm
 
 
@@ -121,20 +126,25 @@ def _build_pretrained(build: Any, model_name: str) -> nn.Module:
         ) from error
 
 
-def _load_weights(model: Any, build: Any, path: str) -> None:
-    """Load a file's weights into the model, converted by timm as those that it downloads."""
+def _load_weights(model: Any, build: Any, path: str) -> bool:
+    """Load a file's weights into the model, converted by timm as those that it downloads.
+
+    Returns whether they have those of the last layer for these classes.
+    """
     from timm.models import load_state_dict
 
     last_layer = next(name for name, module in model.named_modules() if module is model.get_classifier())
     initial = {name: value for name, value in model.state_dict().items() if name.startswith(f"{last_layer}.")}
     try:
         weights = load_state_dict(str(Path(path).expanduser()), weights_only=True)
-        if any(name not in weights or weights[name].shape != value.shape for name, value in initial.items()):
+        has_head = all(name in weights and weights[name].shape == value.shape for name, value in initial.items())
+        if not has_head:
             weights |= initial
         # When a configuration is only checked, the default device is "meta", which needs no memory.
         weights = {name: value.to(torch.get_default_device()) for name, value in weights.items()}
         overlay = {"state_dict": weights, "num_classes": model.num_classes, "label_offset": 0}
         model.load_state_dict(build(pretrained=True, pretrained_cfg_overlay=overlay).state_dict())
+        return has_head
     except Exception as error:  # torch.load raises anything for files that it did not write
         raise ValueError(
             f"weights={path}: {_describe(error)}; give a file of weights of this model of timm, or null"
