@@ -249,6 +249,8 @@ def _train_gan(settings: Settings, data: PreparedData, arms: list[Arm], folder: 
     except Exception as error:
         if settings.trainer.is_distributed:
             raise
+        names = ", ".join(arm.name for arm in arms)
+        log.warning("seed %d: no images for %s, which will fail: %s", settings.seed, names, error)
         return GANOutcome({}, error)
 
 
