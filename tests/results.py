@@ -19,21 +19,21 @@ HISTORY = [
 
 
 def build_result(arm: str, seed: int, score: float, classes: tuple[str, ...] = ("angry", "happy"), **changes) -> Result:
-    """Return a result on 20 test images, with generated images if the arm's name has dcgan in it."""
+    """Return a result on ten test images of each class, with generated images if the arm's name has dcgan in it."""
     test: dict[str, Any] = {
         "accuracy": score,
         "balanced_accuracy": score,
         "loss": 0.4,
         "recall": dict.fromkeys(classes, score),
-        "confusion": [[8, 2], [3, 7]],
-        "images": 20,
+        "confusion": [[8, 2], [3, 7]] if len(classes) == 2 else (10 * np.eye(len(classes), dtype=int)).tolist(),
+        "images": 10 * len(classes),
     }
     fields = {
         "job": "cnn",
         "arm": arm,
         "seed": seed,
         "classes": list(classes),
-        "real": {classes[0]: 5, classes[1]: 10},
+        "real": dict.fromkeys(classes, 10) | {classes[0]: 5},
         "generated": {classes[0]: 5} if "dcgan" in arm else {},
         "repeated": {},
         "optimizer_steps": 4,

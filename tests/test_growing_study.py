@@ -250,7 +250,7 @@ def test_the_report_says_why_it_stopped_and_what_more_would_cost():
     assert growth("max_seeds", 20) == (
         "It stopped at 20 seeds (train.max_seeds) with dcgan undecided. 32 seeds would take about 12 min more."
     )
-    assert growth("settled", share=1 / 3).endswith("Every training had 33% of its configured length (train.shorten).")
+    assert growth("settled", length=0.33).endswith("Every training has 33% of its configured length (train.length).")
     assert growth("max_seeds", 200) == "It stopped at 200 seeds (train.max_seeds) with dcgan undecided."
     assert growth("budget", budget=300.0) == (
         "It stopped after 5 seeds, because train.budget=5 min is spent, with dcgan undecided. 8 seeds, the next "

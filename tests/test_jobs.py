@@ -497,7 +497,7 @@ def test_a_gan_that_breaks_fails_only_the_arms_that_need_it(run, tmp_path, caplo
         run("train.arms=[dcgan,none]", "gan.learning_rate=1e30")
     record = StudyRecord.load(tmp_path / "run")
     assert [result.arm for result in record.results] == ["none"]
-    assert "seed 0: no images for dcgan, which will fail: " in caplog.text  # before the other arms are trained
+    assert "no generated images for dcgan, which will fail: " in caplog.text  # before the other arms are trained
 
 
 @pytest.mark.usefixtures("blank_figures")

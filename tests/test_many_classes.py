@@ -89,9 +89,12 @@ def test_the_tables_of_a_hundred_classes_have_sums_and_extremes():
     assert (arm, least.split(",")[0], most.split(",")[0]) == ("none", "class_00 0.0%", "class_99 99.0%")
     assert len(recalls.rows) == 100
     seven = build_result("none", 0, 0.5, classes=tuple(NAMES[:7]))
-    several = build_class_recalls(StudyRecord(arms=["none"], seeds=[0], results=[seven], versions={}))
+    record_of_seven = StudyRecord(arms=["none"], seeds=[0], results=[seven], versions={})
+    several = build_class_recalls(record_of_seven)
     assert several.extremes == []
     assert several.rows[0] == ("class_00", ["50.0%"])
+    assert "recall class_00" not in build_summary_table(record_of_seven)
+    assert "recall class_00" in build_summary_table(record_of_seven, MAX_NAMED)  # comparison.md has no other table
     few = StudyRecord(arms=["none"], seeds=[0], results=[build_result("none", 0, 0.5)], versions={})
     assert build_class_recalls(few) is None
     assert "recall angry" in build_summary_table(few)

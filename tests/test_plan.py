@@ -6,10 +6,11 @@ import sys
 import pytest
 import torch
 
-from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
+from fer_experiments.report.collect import collect
 from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.train.length import shorten
 from fer_experiments.train.plan import make_plan, step_seconds
 from fer_experiments.train.plan.plan import Plan, PlannedTraining, format_rough_duration
 from fer_experiments.train.run import run_job
@@ -145,21 +146,25 @@ def test_timing_steps_leaves_the_random_numbers_as_they_were(read, monkeypatch, 
     assert torch.rand(1) == expected
 
 
-def test_a_length_that_max_epochs_does_not_change_is_named(read, timed, caplog):
-    warn_once.cache_clear()
-    config = read(*TINY[1:], "train=cnn", "classifier.epochs=3", "trainer.max_epochs=100")
-    config.train.plan(config).timed()
+def test_a_length_that_max_epochs_does_not_change_is_named(compose, tmp_path, caplog):
+    keys = ("train=cnn", "classifier.epochs=3", "trainer.max_epochs=100", "plan_only=true")
+    run_job(compose(*TINY[1:], *keys, folder=tmp_path))
     assert "trainer.max_epochs=100: only shortens trainings, and classifier.epochs has 3; set it as well" in caplog.text
 
 
-def test_an_arm_for_which_real_images_are_missing_is_named_before_any_training(read, timed, tmp_path, caplog):
+def test_a_length_that_is_only_tried_is_not_warned_of(read, timed):
+    config = read(*TINY[1:], *LONG, "train.budget=10h", "classifier.epochs=10000", "trainer.max_epochs=9000")
+    plan = config.train.plan(config).timed()
+    assert "train.length=" in plan.advice[0]
+    assert plan.warnings() == []
+
+
+def test_an_arm_for_which_real_images_are_missing_is_named_before_any_training(read):
     keys = ("trainer=smoke", *TINY_NETWORKS, "data=digits", "data.counts={3: 20, 8: 40}", "augment=none")
     for add, is_named in ((20, False), (4000, True)):
-        caplog.clear()
         config = read(*keys, f"train.arms=[none,'real_images [balance.add={add}]']")
-        config.train.plan(config).timed()
         text = "real_images [balance.add=4000] will fail: balance=real_images: 4000 more images of 3 are needed"
-        assert (text in caplog.text) == is_named
+        assert [caution.startswith(text) for caution in config.train.plan(config).warnings()] == [True] * is_named
 
 
 def test_a_conditional_gan_is_advised_where_it_is_faster(read, timed, tmp_path):
@@ -176,63 +181,97 @@ LONG = (
 )
 
 
-def test_shorter_trainings_are_advised_with_which_the_first_look_fits_the_budget(read, timed):
+def test_a_length_is_advised_with_which_the_first_look_fits_the_budget(read, timed):
     config = read(*TINY[1:], *LONG, "train.budget=90min")
     plan = config.train.plan(config).timed()
-    assert plan.advice == (
-        "3 seeds take longer than train.budget=1 h 30 min; train.shorten=true shortens every training to 1/6",
-    )
-    assert plan.share == 1
+    assert plan.advice == ("3 seeds take longer than train.budget=1 h 30 min; train.length=0.16 fits",)
+    assert plan.length == 1
+    shorter = read(*TINY[1:], *LONG, "train.budget=90min", "train.length=0.16")
+    plan = shorter.train.plan(shorter).timed()
+    assert 5400 * 2 / 3 < plan.seconds_for(3) <= 5400
+    assert (plan.length, plan.advice, plan.shortened) == (0.16, (), "")
 
 
 def test_trainings_are_shortened_alike_until_the_first_look_fits_the_budget(read, timed):
-    full = read(*TINY[1:], *LONG, "train.budget=10h", "train.shorten=true")
-    full_gan, full_classifiers = full.train.plan(full).timed().trainings
-    config = read(*TINY[1:], *LONG, "train.budget=90min", "train.shorten=true")
+    full = read(*TINY[1:], *LONG, "train.budget=10h", "train.length=auto")
+    full_plan = full.train.plan(full).timed()
+    assert (full_plan.length, full_plan.shortened) == (1, "")
+    config = read(*TINY[1:], *LONG, "train.budget=90min", "train.length=auto")
     plan = config.train.plan(config).timed()
-    gan, classifiers = plan.trainings
-    assert plan.share == 1 / 6
-    assert gan.steps == pytest.approx(full_gan.steps / 6, abs=1)
-    assert classifiers.steps == pytest.approx(full_classifiers.steps / 6, rel=0.1)
+    assert plan.length == 0.16
+    for shorter, longer in zip(plan.trainings, full_plan.trainings, strict=True):
+        assert shorter.steps == pytest.approx(0.16 * longer.steps, rel=0.1)
     assert 5400 * 2 / 3 < plan.seconds_for(3) <= 5400
     lines = [*plan.estimates()]
-    assert lines[0] == "shortened: every training has 1/6 of its length (train.shorten)"
-    assert f"GAN of angry, {gan.steps:,} steps" in lines[1]
+    assert lines[0] == "shortened: 3 seeds take longer than train.budget=1 h 30 min; train.length=0.16 fits"
+    assert f"GAN of angry, {plan.trainings[0].steps:,} steps" in lines[1]
     assert plan.advice == ()
 
 
-@pytest.mark.parametrize(("budget", "share"), [("20min", 1 / 2), ("90s", 1)])
-def test_shorter_gans_than_are_any_good_are_warned_of(read, timed, budget, share):
-    keys = ("gan.images_seen=20000", f"train.budget={budget}", "train.shorten=true")
-    config = read(*TINY[1:], *LONG[:1], *LONG[2:], *keys)
+def test_an_arms_own_generator_is_shortened_as_the_others_are(read, timed):
+    arms = "train.arms=[none,dcgan,'dcgan [gan.images_seen=9600]',diffusion]"
+    keys = (*TINY[1:], *LONG[:-1], arms)
+    (full, half) = (read(*keys, f"train.length={length}") for length in (1, 0.5))
+    for longer, shorter in zip(full.train.plan(full).trainings, half.train.plan(half).trainings, strict=True):
+        assert shorter.steps == pytest.approx(longer.steps / 2, abs=2)
+
+
+def test_a_training_that_is_shortened_by_a_decimal_share_has_as_many_epochs(read):
+    config = read(*TINY, "train.arms=[none]", "classifier.epochs=30")
+    shorter, _ = shorten(config, [], 0.1)
+    assert shorter.classifier.epochs == 3
+
+
+@pytest.mark.parametrize("length", ["1", "auto"])
+def test_a_gan_that_is_shortened_below_the_steps_that_it_needs_is_warned_of(read, timed, length):
+    config = read(*TINY[1:], *LONG, "gan.images_seen=20000", "train.budget=20min", f"train.length={length}")
     plan = config.train.plan(config).timed()
-    assert plan.share == share
-    steps = min(training.steps for training in plan.trainings if training.is_gan)
-    poor = f"a GAN needs 1,000 or more, and with {steps:,} its images will be poor"
-    (advice,) = plan.advice
-    assert advice.endswith(poor if share < 1 else "or smaller gan.image_size and classifier.epochs")
+    assert next(line for line in plan.estimates() if "train.length=" in line).endswith(
+        "train.length=0.5 fits, but a GAN of 625 steps makes poor images (it needs 1,000 or more): smaller sizes or "
+        "fewer arms are better"
+    )
 
 
-def test_a_shortened_study_trains_and_continues_with_the_lengths_with_which_it_began(run, timed):
-    keys = ("trainer=auto", "gan.epochs=60", "classifier.epochs=60", "train.seeds=auto", "train.shorten=true")
+def test_a_budget_that_no_length_fits_is_said_to_be_too_small(read, timed):
+    config = read(*TINY[1:], *LONG, "train.budget=90s", "train.length=auto")
+    plan = config.train.plan(config).timed()
+    assert plan.length == 1
+    assert plan.advice == (
+        "3 seeds take longer than train.budget=2 min; give a larger one, fewer arms, or smaller gan.image_size "
+        "and classifier.image_size",
+    )
+
+
+def test_what_can_not_be_timed_is_not_shortened(read):
+    config = read(*TINY, "train.arms=[none,dcgan]", "train.seeds=auto", "train.budget=1s", "train.length=auto")
+    plan = config.train.plan(config).timed()
+    assert (plan.length, plan.advice) == (1, (make_plan.UNKNOWN_TIME,))
+
+
+def test_a_shortened_study_continues_with_the_length_with_which_it_began(run, read, timed):
+    keys = ("trainer=auto", "gan.epochs=60", "classifier.epochs=60", "train.seeds=auto", "train.length=auto")
     arms = ("train.arms=[none,oversample,dcgan]", "train.max_seeds=2", "train.workers=1")
     folder = run(*keys, *arms, "train.budget=4min")
     record = StudyRecord.load(folder)
-    assert record.growth.share < 1
-    steps = {result.optimizer_steps for result in record.results}
-    assert len(steps) == 1
-    assert "of its configured length (train.shorten)" in (folder / "report.html").read_text()
-    assert run(*keys, *arms, "train.budget=10h", folder=folder) == folder
+    assert record.growth.length < 1
+    (steps,) = {result.optimizer_steps for result in record.results}
+    assert "of its configured length (train.length)" in (folder / "report.html").read_text()
+    config = read(*TINY, *keys, *arms, "train.budget=10h")
+    assert config.train.plan(config, folder).trainings[-1].steps == steps
+    run(*keys, *arms, "train.budget=10h", folder=folder)
     again = StudyRecord.load(folder)
-    assert again.growth.share == record.growth.share
-    assert {result.optimizer_steps for result in again.results} == steps
+    assert again.growth.length == record.growth.length
+    assert {result.optimizer_steps for result in again.results} == {steps}
     assert len(again.seeds) == 2
+    other = run(*keys[:3], *arms, "train.seeds=1", folder=folder.parent / "other")
+    joined = collect([folder, other])
+    assert [problem for problem in joined.problems if "of its configured length (train.length)" in problem]
 
 
 @pytest.mark.parametrize("keys", [["train.seeds=3"], ["train.seeds=auto", "train.budget=null"]])
 def test_only_a_budget_shortens_trainings(run, keys):
-    with pytest.raises(ConfigError, match=r"train\.shorten=true: shortens trainings to fit train\.budget; give one"):
-        run(*keys, "train.shorten=true")
+    with pytest.raises(ConfigError, match=r"train\.length=auto: shortens trainings to fit train\.budget; give one"):
+        run(*keys, "train.length=auto")
 
 
 def test_plan_only_trains_nothing(compose, tmp_path, caplog):

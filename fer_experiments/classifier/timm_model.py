@@ -78,7 +78,7 @@ class TimmModel(nn.Module):
         model: Any = self.model
         if not isinstance(model.get_classifier(), nn.Module):
             raise ValueError(f"model_name={model_name}: has several last layers; choose a model with one")
-        has_head = not pretrained or known.num_classes == num_classes
+        has_head = pretrained and known.num_classes == num_classes
         if weights is not None:
             has_head = _load_weights(model, build, weights)
         if not has_head:

@@ -48,6 +48,11 @@ def collect(folders: Sequence[Path]) -> StudyRecord:
         seeds = sorted(seeds)
         results = [training.result for training in trainings if training.result]
         record = _join_studies(list(scan.studies.values()), results)
+        record.problems += [
+            f"{folder}: every training had {study.growth.length:.0%} of its configured length (train.length)"
+            for folder, study in scan.studies.items()
+            if study.growth is not None and study.growth.length < 1
+        ]
     record.arms, record.seeds = _unique(training.arm for training in trainings), seeds
     record.results, record.failed, record.folders, record.unplanned = [], {}, {}, []
     for seed in record.seeds:

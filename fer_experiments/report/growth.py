@@ -15,8 +15,8 @@ def describe_growth(record: StudyRecord, verdicts: list[ArmVerdict]) -> str:
     if growth is None:
         return ""
     sentence = _describe_stop(record, growth, verdicts)
-    if growth.share < 1:
-        sentence += f" Every training had {growth.share:.0%} of its configured length (train.shorten)."
+    if growth.length < 1:
+        sentence += f" Every training has {growth.length:.0%} of its configured length (train.length)."
     return sentence
 
 

@@ -23,14 +23,14 @@ class Growth(BaseModel):
         level: of all looks together; the question's level is that of each look.
         looks: the numbers of seeds at which it is looked at.
         budget: the seconds that it may take, or None.
-        share: of the configured lengths, that trainings have (train.shorten).
+        length: the share of their configured lengths that the trainings have (train.length).
         stop: why it stopped; None: it goes on.
     """
 
     level: float
     looks: list[int]
     budget: float | None = None
-    share: float = 1.0
+    length: float = 1.0
     stop: Stop | None = None
 
 

@@ -15,7 +15,7 @@ from fer_experiments.evaluation.verdict import ArmVerdict
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.study_record import StudyRecord
 
-MAX_RECALLS = 3  # classes whose recalls stand in the table of arms; more have a table of their own
+MAX_RECALLS = 3  # classes whose recalls fit into the page's table of arms; more have a table of their own
 # {metric of result.json: (title in the summary, format)}
 METRICS = {
     "accuracy": ("accuracy", ".2%"),
@@ -55,10 +55,10 @@ def _result_row(result: Result) -> dict[str, str | float | None]:
     }
 
 
-def build_summary_table(record: StudyRecord) -> pd.DataFrame:
+def build_summary_table(record: StudyRecord, max_recalls: int = MAX_RECALLS) -> pd.DataFrame:
     """Return one row for each arm, in the study's order: the means over its seeds, as text.
 
-    It has the recall of each class if there are at most MAX_RECALLS classes; build_recall_table has it of any number.
+    It has the recall of each class if there are at most max_recalls classes; build_recall_table has it of any number.
     """
     table = build_results_table(record)
     rows = []
@@ -69,20 +69,17 @@ def build_summary_table(record: StudyRecord) -> pd.DataFrame:
             continue
         mean = arm_rows.mean(numeric_only=True)
         first = record.results_of(arm)[0]
+        classes = first.classes if len(first.classes) <= max_recalls else []
         rows.append(
             {
                 "arm": arm,
                 "seeds": str(len(arm_rows)),
                 "training images": describe_training_images(first),
                 **{title: _format(mean[metric], form) for metric, (title, form) in METRICS.items()},
-                **{f"recall {name}": _format(mean[f"recall_{name}"], ".2%") for name in _few_classes(first)},
+                **{f"recall {name}": _format(mean[f"recall_{name}"], ".2%") for name in classes},
             }
         )
     return pd.DataFrame(rows).fillna("")
-
-
-def _few_classes(result: Result) -> list[str]:
-    return result.classes if len(result.classes) <= MAX_RECALLS else []
 
 
 def build_recall_table(record: StudyRecord) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_experiments.atomic_write import atomic_write
+from fer_experiments.enumeration import MAX_NAMED
 from fer_experiments.progress import show_activity
 from fer_experiments.report.findings import Findings, compute_findings
 from fer_experiments.report.growth import describe_growth
@@ -47,7 +48,7 @@ def write_report(
     """
     out = out or folder
     with show_activity("writing the report"):
-        summary = build_summary_table(record)
+        summary = build_summary_table(record, MAX_NAMED)
         findings = compute_findings(record, folder)
         sentences = (
             describe_plainly(record, findings),

@@ -17,6 +17,7 @@ HYDRA_FOLDER = ".hydra"
 # Keys that change no result, or that the arm and the seed of a result already say.
 NOT_SETTINGS = ("seed", "accelerator", "train", "balance", "augment", "logger", *KEYS_NOT_HASHED)
 NOT_SETTINGS_PREFIXES = ("train.", "logger.", "hydra.", "hydra/")
+LENGTH = "train.length"  # the key of a study that changes its trainings
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,11 @@ class RunConfig:
     def settings(self) -> list[str]:
         """Return the overridden keys that can change a result."""
         keys = (override_key(override) for override in self.overrides if override not in NULL_LENGTHS)
-        return [key for key in keys if key not in NOT_SETTINGS and not key.startswith(NOT_SETTINGS_PREFIXES)]
+        return [
+            key
+            for key in keys
+            if key == LENGTH or (key not in NOT_SETTINGS and not key.startswith(NOT_SETTINGS_PREFIXES))
+        ]
 
     def value(self, key: str) -> str:
         """Return the value of any key, as YAML in one line; for a group, the name of the chosen file."""

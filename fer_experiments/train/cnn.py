@@ -32,7 +32,7 @@ class TrainCNN(Job):
     def check_with_torch(self, settings: Settings) -> None:
         check_generators([arm_of_run(settings)])
 
-    def plan(self, settings: Settings) -> "Plan | None":
+    def plan(self, settings: Settings, folder: Path | None = None) -> "Plan | None":
         from fer_experiments.train.plan.make_plan import plan_arms
 
         return plan_arms(settings, [arm_of_run(settings)])

@@ -26,7 +26,7 @@ class TrainGenerator(Job):
                 "leave out one of them"
             )
 
-    def plan(self, settings: Settings) -> "Plan | None":
+    def plan(self, settings: Settings, folder: Path | None = None) -> "Plan | None":
         from fer_experiments.train.plan.make_plan import plan_gan_alone
 
         return plan_gan_alone(settings)

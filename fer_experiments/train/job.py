@@ -29,8 +29,11 @@ class Job(StrictConfig, ABC):
     def check_with_torch(self, settings: Settings) -> None:
         """Raise ConfigError for what can be known to be wrong before any work, but not without torch."""
 
-    def plan(self, settings: Settings) -> "Plan | None":
-        """Return what the job will train; None if it trains nothing. Raises ConfigError if the data can't be used."""
+    def plan(self, settings: Settings, folder: Path | None = None) -> "Plan | None":
+        """Return what the job will train, or None if it trains nothing.
+
+        folder: the job's, where it may have begun. Raises ConfigError if the data can't be used.
+        """
         return None
 
     def list_seeds(self, settings: Settings) -> list[int]:

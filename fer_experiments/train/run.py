@@ -48,7 +48,7 @@ def run_job(composed: DictConfig) -> float | None:
         config.train.check_objective(config)
     if composed.plan_only:
         config = check_without_torch(composed, node)
-        plan = plan_job(config)
+        plan = plan_job(config, folder)
         _check_with_torch(config)
         time_plan(plan)
         return None
@@ -107,7 +107,7 @@ def _run(composed: DictConfig, hydra: DictConfig, folder: Path, status: Status) 
     node = hydra.hydra
     retrain_gans_before = _start_of_command(node, status) if composed.rerun else 0.0
     config = check_without_torch(composed, node, retrain_gans_before)
-    plan = plan_job(config)
+    plan = plan_job(config, folder)
     _check_with_torch(config)
     keep_freed_memory()
     plan = time_plan(plan)
@@ -138,10 +138,14 @@ def _check_with_torch(config: Config) -> None:
 
 
 @on_rank_zero
-def plan_job(config: Config) -> Plan | None:
-    """Log what the job will train; return its plan, or None for a job that trains nothing."""
-    plan = config.train.plan(config)
-    for line in () if plan is None else plan.outline():
+def plan_job(config: Config, folder: Path) -> Plan | None:
+    """Log what the job will train in the folder; return its plan, or None for a job that trains nothing."""
+    plan = config.train.plan(config, folder)
+    if plan is None:
+        return None
+    for caution in plan.warnings():
+        log.warning("%s", caution)
+    for line in plan.outline():
         log.info("%s", line)
     return plan
 

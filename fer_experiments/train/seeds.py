@@ -250,7 +250,7 @@ def _train_gan(settings: Settings, data: PreparedData, arms: list[Arm], folder: 
         if settings.trainer.is_distributed:
             raise
         names = ", ".join(arm.name for arm in arms)
-        log.warning("seed %d: no images for %s, which will fail: %s", settings.seed, names, error)
+        log.warning("no generated images for %s, which will fail: %s", names, error)
         return GANOutcome({}, error)
 
 

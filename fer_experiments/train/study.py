@@ -1,11 +1,10 @@
 """train=study: every arm on the same splits with as many optimizer steps, one GAN for each seed, one table."""
 
-import logging
 import re
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -22,11 +21,13 @@ from fer_experiments.train.check_training import (
     check_study_starts_anew,
 )
 from fer_experiments.train.job import Job
-from fer_experiments.train.plan.plan import Plan, format_share
+from fer_experiments.train.length import shorten
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.sweep_objective import valid_balanced_accuracy
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from fer_experiments.train.plan.plan import Plan
+
 DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)min)?(?:(\d+)s)?")
 
 
@@ -53,16 +54,16 @@ class Study(Job, Question):
 
     seeds: how many, from the run's seed on, or a list; auto: as many as settle the verdict. max_seeds: the most of them
     with seeds=auto; None: the last of evaluation/looks.py's LOOKS. budget: the seconds that a study with
-    seeds=auto may take; None: any time. shorten: whether trainings are shortened, all alike, until the first look fits
-    the budget. arms: names as compose_arms takes them. workers: processes that run seeds side
-    by side, each with its share of the processor's cores; auto: as choose_workers says. Question's fields say what is
-    asked of the results.
+    seeds=auto may take; None: any time. length: the share of their configured lengths that all generators and
+    classifiers get; auto: as much as lets the first look fit the budget, when the study begins. arms: names as
+    compose_arms takes them. workers: processes that run seeds side by side, each with its share of the processor's
+    cores; auto: as choose_workers says. Question's fields say what is asked of the results.
     """
 
     seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)] | Literal["auto"]
     max_seeds: Annotated[int, Field(ge=2)] | None
     budget: Duration | None
-    shorten: bool
+    length: Annotated[float, Field(gt=0, le=1)] | Literal["auto"]
     arms: Annotated[list[str], Field(min_length=1)]
     workers: Annotated[int, Field(ge=1)] | Literal["auto"]
 
@@ -79,10 +80,11 @@ class Study(Job, Question):
             raise ConfigError(
                 f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
             )
-        if self.shorten and (self.seeds != "auto" or self.budget is None or settings.trainer.is_distributed):
+        is_growing = self.seeds == "auto" and self.budget is not None
+        if self.length == "auto" and (not is_growing or settings.trainer.is_distributed):
             raise ConfigError(
-                "train.shorten=true: shortens trainings to fit train.budget; give one and train.seeds=auto, with "
-                "trainer.devices=1, or leave it out"
+                "train.length=auto: shortens trainings to fit train.budget; give one and train.seeds=auto, with "
+                "trainer.devices=1, or a share such as train.length=0.5"
             )
         arms = compose_arms(self.arms, settings)
         check_baseline(baseline_name(self.baseline, settings), arms)
@@ -97,44 +99,30 @@ class Study(Job, Question):
         check_equal_cost(settings, arms)
         check_generators(arms)
 
-    def run(self, settings: Settings, folder: Path, plan: Plan | None = None) -> None:
+    def run(self, settings: Settings, folder: Path, plan: "Plan | None" = None) -> None:
         from fer_experiments.train.growing_study import grow_study
-        from fer_experiments.train.plan.make_plan import shorten_settings
         from fer_experiments.train.seeds import StudyRun, run_seeds
 
         looks, workers, question = self._looks(), self._count_workers(settings), self._question(settings)
-        share = self._choose_share(folder, plan)
-        if share < 1:
-            settings = shorten_settings(settings, share)
-        arms = compose_arms(self.arms, settings)
+        length = plan.length if plan is not None else 1.0 if self.length == "auto" else self.length
+        settings, arms = shorten(settings, compose_arms(self.arms, settings), length)
         if self.seeds == "auto":
             from fer_experiments.evaluation.sequential import look_level
 
-            growth = Growth(level=self.level, looks=list(looks), budget=self.budget, share=share)
+            growth = Growth(level=self.level, looks=list(looks), budget=self.budget, length=length)
             question = question.model_copy(update={"level": look_level(looks, self.level)})
             grow_study(StudyRun(settings, arms, question, workers, folder, plan), growth, settings.seed)
         else:
             run_seeds(StudyRun(settings, arms, question, workers, folder, plan), self.list_seeds(settings))
 
-    def plan(self, settings: Settings) -> Plan | None:
+    def plan(self, settings: Settings, folder: Path | None = None) -> "Plan | None":
         from fer_experiments.train.plan.make_plan import plan_study
 
         first = settings.with_seed(self.list_seeds(settings)[0])
         budget = self.budget if self.seeds == "auto" else None
+        length = _read_length(folder) if self.length == "auto" else self.length
         workers = partial(self._count_workers, settings)
-        return plan_study(first, self.arms, self._looks(), workers, budget, self.shorten)
-
-    def _choose_share(self, folder: Path, plan: Plan | None) -> float:
-        """Return the share of their lengths that trainings have: as the study in this folder began, or as planned."""
-        planned = 1.0 if plan is None else plan.share
-        try:
-            earlier = StudyRecord.load(folder).growth
-        except ValueError:
-            return planned
-        if earlier is None or earlier.share == planned:
-            return planned
-        log.info("continuing with %s of the configured lengths, as the study began", format_share(earlier.share))
-        return earlier.share
+        return plan_study(first, compose_arms(self.arms, settings), self._looks(), workers, budget, length)
 
     def _looks(self) -> tuple[int, ...]:
         """Return the numbers of seeds at which the study may end."""
@@ -174,3 +162,14 @@ class Study(Job, Question):
 
     def objective(self, folder: Path) -> float:
         return valid_balanced_accuracy(StudyRecord.load(folder).results)
+
+
+def _read_length(folder: Path | None) -> float | None:
+    """Return the length of the trainings of the study that began in this folder; None if none has."""
+    if folder is None:
+        return None
+    try:
+        growth = StudyRecord.load(folder).growth
+    except ValueError:
+        return None
+    return None if growth is None else growth.length

@@ -3,8 +3,7 @@
 The first is known without Lightning, which takes seconds to import.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -14,13 +13,11 @@ from fer_experiments.balance import External, TrainingPlan
 from fer_experiments.data.injection import ADDED_REAL
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.unused import find_unused_rows
-from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig
 from fer_experiments.train.arms.arm import Arm, group_by_generator
 from fer_experiments.train.arms.check_external import list_external_images
 from fer_experiments.train.arms.check_joint import classifier_image_size
-from fer_experiments.train.arms.compose import compose_arms
 from fer_experiments.train.gan.selection import (
     check_validation_images,
     choose_images,
@@ -31,7 +28,8 @@ from fer_experiments.train.gan.selection import (
     group_by_gan,
     training_places,
 )
-from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration, format_share
+from fer_experiments.train.length import SHARES, shorten
+from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration
 from fer_experiments.train.plan.step_seconds import Build, Built, get_or_measure_step_seconds
 from fer_experiments.train.settings import Settings
 
@@ -39,18 +37,17 @@ CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/
 GAN_SIZES = (32, 64, 128)
 MAX_SHARE = 0.75  # of the pixels, up to which a smaller size is advised
 MIN_STEPS = 15  # of a training whose steps are worth timing
+UNKNOWN_TIME = "train.length=auto shortens nothing, because the time of so few steps is not known"
 FORWARD_SHARE = 1 / 3  # of a training step's time, that a forward pass takes
 # Seconds beside the steps, as they were measured on two cores of an AMD EPYC: of a GAN its checkpoints, pictures and
 # images, and for each class that it generates the audit; of a classifier its checkpoints and its results.
 SECONDS_OF_GAN, SECONDS_OF_AUDIT, SECONDS_OF_CLASSIFIER = 2.0, 5.0, 1.0
-SHARES = (3 / 4, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8)  # of the configured lengths, to which trainings are shortened
 LENGTHS = {"epochs", "images_seen", "picture_epochs", "checkpoint_every", "kid_every", "checkpoint", "target_class"}
 
 
 def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
     """Return the plan of training these arms with one seed, with the GANs that they share, without its time."""
     data = PreparedData.prepare(settings.data, settings.seed)
-    _check_added_images(settings, data, arms)
     gans: list[PlannedTraining] = []
     advisers: list[Callable[[Plan], tuple[str, ...]]] = []
     for group in group_by_generator(arms).values():
@@ -69,12 +66,13 @@ def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
         trainings=[*gans, *_join_alike(classifiers)],
+        cautions=tuple(_check_added_images(settings, data, arms)),
         complete=complete,
     )
 
 
-def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[Arm]) -> None:
-    """Warn of the arms that add real images of which the split leaves too few unused. The other arms can be trained.
+def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[Arm]) -> Iterator[str]:
+    """Name the arms that add real images of which the split leaves too few unused. The other arms can be trained.
 
     Raises ConfigError if a folder of external images has too few.
     """
@@ -86,90 +84,74 @@ def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[A
             if added := plan.added_from(ADDED_REAL):
                 find_unused_rows(data, added)
         except ConfigError as error:
-            warn_once(f"{arm.name} will fail: {error}")
+            yield f"{arm.name} will fail: {error}"
 
 
 def plan_study(
     settings: Settings,
-    names: list[str],
+    arms: Sequence[Arm],
     looks: tuple[int, ...],
     count_workers: Callable[[], int],
     budget: float | None,
-    shorten: bool,
+    length: float | None,
 ) -> Plan:
     """Return the plan of a study, without its time.
 
     Args:
         settings: the configuration, with the study's first seed.
-        names: of the arms to compare, as compose_arms takes them.
+        arms: those to compare.
         looks: the numbers of seeds at which the study may end.
         count_workers: returns how many seeds run side by side.
         budget: the seconds that the study may take; None: any time.
-        shorten: whether trainings are shortened until the first look fits the budget; else it is advised.
+        length: the share of their lengths that trainings have; None: all of it, or as much as lets the first look fit
+            the budget, once the trainings are timed.
     """
-    plan = plan_arms(settings, compose_arms(names, settings))
+    plan = plan_arms(*shorten(settings, arms, length or 1.0))
     advise_arms = plan.complete
 
     def complete(plan: Plan) -> Plan:
         gain = GPU_GAIN if settings.trainer.device_type == "cuda" else CPU_GAIN
         plan = replace(advise_arms(plan), speed_up=min(float(count_workers()), gain))
-        total = plan.seconds_for(looks[0])
-        if budget is None or total is None or total <= budget:
-            return plan
-        shorter = _fit_budget(plan, budget, settings, names)
-        length = f"{looks[0]} seeds take longer than train.budget={format_rough_duration(budget)}"
+        if not plan.exceeds_budget:
+            is_unknown = length is None and plan.seconds_of_seed is None
+            return replace(plan, advice=(*plan.advice, UNKNOWN_TIME)) if is_unknown else plan
+        too_long = f"{looks[0]} seeds take longer than train.budget={format_rough_duration(budget or 0)}"
+        shorter = _fit_budget(plan, settings, arms)
         if shorter is None:
-            sentence = f"{length}; give a larger one, fewer arms, or smaller gan.image_size and classifier.epochs"
-        elif shorten:
-            return shorter
+            advice = f"{too_long}; give a larger one, fewer arms, or smaller gan.image_size and classifier.image_size"
+        elif length is None:
+            reason = f"shortened: {too_long}; train.length={shorter.length:g} fits{_warn_of_short_gans(plan, shorter)}"
+            return replace(shorter, shortened=reason)
         else:
-            sentence = f"{length}; train.shorten=true shortens every training to {format_share(shorter.share)}"
-        return replace(plan, advice=(*plan.advice, sentence))
+            advice = f"{too_long}; train.length={shorter.length:g} fits{_warn_of_short_gans(plan, shorter)}"
+        return replace(plan, advice=(*plan.advice, advice))
 
-    return replace(plan, looks=looks, budget=budget, complete=complete)
-
-
-def shorten_settings(settings: Settings, share: float) -> Settings:
-    """Return settings by which the GANs and classifiers of a study have this share of their lengths."""
-    gan, classifier = settings.gan, settings.classifier
-    lengths = {"epochs": gan.epochs, "images_seen": gan.images_seen}
-    shorter = {key: math.ceil(share * length) for key, length in lengths.items() if length is not None}
-    return settings.model_copy(
-        update={
-            "gan": gan.model_copy(update=shorter),
-            "classifier": classifier.model_copy(update={"epochs": math.ceil(share * classifier.epochs)}),
-        }
-    )
+    return replace(plan, looks=looks, budget=budget, length=length or 1.0, complete=complete)
 
 
-def _fit_budget(plan: Plan, budget: float, settings: Settings, names: list[str]) -> Plan | None:
-    """Return the longest of the shorter plans whose first look fits the budget, with its times; None: there is none.
-
-    Nothing is timed anew: a step of a shorter training takes as long.
-    """
+def _fit_budget(plan: Plan, settings: Settings, arms: Sequence[Arm]) -> Plan | None:
+    """Return the longest of the shorter plans whose first look fits the budget; None: there is none."""
     for share in SHARES:
-        total = plan.seconds_for(plan.looks[0])
-        if total is None or share * total > budget:
-            continue
-        shortened = shorten_settings(settings, share)
-        shorter = plan_arms(shortened, compose_arms(names, shortened)).timed()
-        shorter = replace(shorter, looks=plan.looks, speed_up=plan.speed_up, budget=budget, share=share)
-        total = shorter.seconds_for(plan.looks[0])
-        if total is not None and total <= budget:
-            return replace(shorter, advice=(*shorter.advice, *_warn_of_short_gans(shorter)))
+        if share < plan.length:
+            trainings = plan_arms(*shorten(settings, arms, share)).trainings
+            timed = [each.with_seconds_of(longer) for each, longer in zip(trainings, plan.trainings, strict=True)]
+            shorter = replace(plan, trainings=timed, length=share)
+            if not shorter.exceeds_budget:
+                return shorter
     return None
 
 
-def _warn_of_short_gans(plan: Plan) -> tuple[str, ...]:
-    """Return what is better than GANs with fewer steps than they need."""
+def _warn_of_short_gans(plan: Plan, shorter: Plan) -> str:
+    """Return what to expect of GANs that are shortened to fewer steps than they need, after a semicolon."""
     from fer_experiments.gan.health import MIN_STEPS as MIN_GAN_STEPS  # imports torchvision
 
-    steps = min((training.steps for training in plan.trainings if training.is_gan), default=MIN_GAN_STEPS)
-    if steps >= MIN_GAN_STEPS:
-        return ()
+    pairs = zip(plan.trainings, shorter.trainings, strict=True)
+    steps = [short.steps for long, short in pairs if short.is_gan and long.steps >= MIN_GAN_STEPS > short.steps]
+    if not steps:
+        return ""
     return (
-        f"smaller sizes or fewer arms, and not so few steps: a GAN needs {MIN_GAN_STEPS:,} or more, and with {steps:,} "
-        "its images will be poor",
+        f", but a GAN of {min(steps):,} steps makes poor images (it needs {MIN_GAN_STEPS:,} or more): smaller sizes or "
+        "fewer arms are better"
     )
 
 
@@ -194,7 +176,9 @@ def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) ->
     classes = classes_to_train(gan, data, needed)
     check_validation_images(gan, data, classes)
     per_epoch = count_steps_per_epoch(gan, data, classes)
-    steps = _limit_steps(settings, "gan", gan.epochs_for(per_epoch), per_epoch)
+    epochs = gan.epochs_for(per_epoch)
+    steps = _limit_steps(settings, epochs, per_epoch)
+    fixed_seconds = SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
 
     def build() -> Built:
         from fer_experiments.train.gan.fit import build_gan, gan_datamodule
@@ -205,7 +189,7 @@ def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) ->
     def measure() -> float | None:
         described = ("gan", len(classes), data.source.channels, gan.model_dump(exclude=LENGTHS))
         step = _step_seconds(settings, steps, described, build)
-        return None if step is None else step * steps + SECONDS_OF_GAN + SECONDS_OF_AUDIT * len(needed)
+        return None if step is None else step * steps + fixed_seconds
 
     return PlannedTraining(
         describe_gan(gan, classes),
@@ -213,8 +197,10 @@ def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) ->
         gan.batch_size,
         steps,
         None,
+        fixed_seconds,
         is_gan=True,
         generated=sum(needed.values()),
+        caution=_check_max_epochs(settings, "gan", epochs),
         measure=measure,
     )
 
@@ -223,7 +209,7 @@ def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> Planne
     config = settings.classifier
     per_epoch = data.steps_per_epoch(config.batch_size)
     epochs = settings.trainer.limit_epochs(config.epochs)
-    steps = _limit_steps(settings, "classifier", config.epochs, per_epoch)
+    steps = _limit_steps(settings, config.epochs, per_epoch)
 
     def build() -> Built:
         from fer_experiments.train.arms.train_classifier import build_model
@@ -249,14 +235,28 @@ def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> Planne
         return step * steps + forward + SECONDS_OF_CLASSIFIER
 
     size = config.image_size if arm.joint is None else classifier_image_size(settings, arm.joint)
-    return PlannedTraining(f"classifier of {arm.name}", size, config.batch_size, steps, None, measure=measure)
+    return PlannedTraining(
+        f"classifier of {arm.name}",
+        size,
+        config.batch_size,
+        steps,
+        None,
+        SECONDS_OF_CLASSIFIER,
+        caution=_check_max_epochs(settings, "classifier", config.epochs),
+        measure=measure,
+    )
 
 
-def _limit_steps(settings: Settings, group: str, epochs: int, per_epoch: int) -> int:
-    """Return the steps of a training. group: of the key of its length."""
-    limit, cap = settings.trainer.limit_batches, settings.trainer.max_epochs
-    if cap is not None and cap > epochs and limit is None:
-        warn_once(f"trainer.max_epochs={cap}: only shortens trainings, and {group}.epochs has {epochs}; set it as well")
+def _check_max_epochs(settings: Settings, group: str, epochs: int) -> str:
+    """Return what to do if trainer.max_epochs is above a training's length, of which `group` is the configuration."""
+    cap = settings.trainer.max_epochs
+    if cap is None or cap <= epochs or settings.trainer.limit_batches is not None:
+        return ""
+    return f"trainer.max_epochs={cap}: only shortens trainings, and {group}.epochs has {epochs}; set it as well"
+
+
+def _limit_steps(settings: Settings, epochs: int, per_epoch: int) -> int:
+    limit = settings.trainer.limit_batches
     return settings.trainer.limit_epochs(epochs) * (per_epoch if limit is None else min(limit, per_epoch))
 
 
@@ -276,7 +276,8 @@ def _join_alike(trainings: list[PlannedTraining]) -> list[PlannedTraining]:
     for group in groups.values():
         names = ", ".join(training.name.removeprefix("classifier of ") for training in group)
         name = group[0].name if len(group) == 1 else f"{len(group)} classifiers ({names})"
-        joined.append(replace(group[0], name=name, measure=partial(_measure_all, group)))
+        fixed = sum(training.fixed_seconds for training in group)
+        joined.append(replace(group[0], name=name, fixed_seconds=fixed, measure=partial(_measure_all, group)))
     return joined
 
 
@@ -313,7 +314,7 @@ def _advise_conditional(
         return ()
     conditional = settings.gan.model_copy(update={"conditional": True})
     per_epoch = count_steps_per_epoch(conditional, data, data.classes)
-    steps = _limit_steps(settings, "gan", settings.gan.epochs_for(per_epoch), per_epoch)
+    steps = _limit_steps(settings, settings.gan.epochs_for(per_epoch), per_epoch)
     first = gans[0]
     assert first.seconds is not None
     rest = SECONDS_OF_GAN + SECONDS_OF_AUDIT

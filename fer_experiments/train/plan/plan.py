@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 from fer_experiments.runs.status import format_duration
 
@@ -21,8 +20,10 @@ class PlannedTraining:
         batch_size: the images of a step.
         steps: of one training.
         seconds: that all of them take with one seed, with what is done before and after their steps; None: not known.
+        fixed_seconds: those of them that don't depend on the steps.
         is_gan: whether it is a GAN's.
         generated: how many images it makes, for all classes together.
+        caution: what the user should know of its configuration, a sentence, or "".
         measure: returns the seconds, after timing a few steps if need be.
     """
 
@@ -31,13 +32,22 @@ class PlannedTraining:
     batch_size: int
     steps: int
     seconds: float | None
+    fixed_seconds: float = 0.0
     is_gan: bool = False
     generated: int = 0
+    caution: str = ""
     measure: Callable[[], float | None] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         images = f", to make {self.generated:,} images" if self.generated else ""
         return f"{self.name}, {self.steps:,} steps of {self.batch_size} at {self.image_size} pixels{images}"
+
+    def with_seconds_of(self, longer: "PlannedTraining") -> "PlannedTraining":
+        """Return this training with its seconds, by those of a longer one that is otherwise the same."""
+        if longer.seconds is None:
+            return replace(self, seconds=None, measure=None)
+        steps = (longer.seconds - longer.fixed_seconds) * self.steps / longer.steps
+        return replace(self, seconds=longer.fixed_seconds + steps, fixed_seconds=longer.fixed_seconds, measure=None)
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,9 @@ class Plan:
         looks: the numbers of seeds at which the job may end; (1,) for a job of one seed.
         speed_up: how many times faster seeds are side by side than one after the other.
         budget: the seconds that the job may take; None: any time.
-        share: of the configured lengths, that the trainings have (train.shorten).
+        length: the share of their configured lengths that the trainings have (train.length).
+        cautions: what the user should know of the arms, a sentence each.
+        shortened: why the trainings are shorter than they were before they were timed; "": they are not.
         advice: what would make it shorter, a sentence each.
         complete: returns the plan with what depends on the seconds of its trainings, when these are known.
     """
@@ -60,7 +72,9 @@ class Plan:
     looks: tuple[int, ...] = (1,)
     speed_up: float = 1.0
     budget: float | None = None
-    share: float = 1.0
+    length: float = 1.0
+    cautions: tuple[str, ...] = ()
+    shortened: str = ""
     advice: tuple[str, ...] = ()
     complete: "Callable[[Plan], Plan]" = field(default=lambda plan: plan, compare=False)
 
@@ -79,6 +93,16 @@ class Plan:
         """How long so many seeds take; None: not known."""
         return None if self.seconds_of_seed is None else self.seconds_of_seed * max(1.0, seeds / self.speed_up)
 
+    @property
+    def exceeds_budget(self) -> bool:
+        """Whether the seeds up to the first look take longer than the budget, as far as their time is known."""
+        seconds = self.seconds_for(self.looks[0])
+        return seconds is not None and self.budget is not None and seconds > self.budget
+
+    def warnings(self) -> list[str]:
+        """Return the cautions of the plan and of its trainings, each once."""
+        return list(dict.fromkeys(filter(None, (*self.cautions, *(each.caution for each in self.trainings)))))
+
     def outline(self) -> Iterator[str]:
         """Give the lines on images and trainings, for which no time need be known."""
         yield from self._count_lines()
@@ -86,8 +110,8 @@ class Plan:
 
     def estimates(self) -> Iterator[str]:
         """Give the lines on the time that all takes, and on what would shorten it."""
-        if self.share < 1:
-            yield f"shortened: every training has {format_share(self.share)} of its length (train.shorten)"
+        if self.shortened:
+            yield self.shortened
             yield from self._training_lines()
         if self.seconds_of_seed is not None:
             yield f"estimated time: {self._describe_time()}"
@@ -148,8 +172,3 @@ def format_rough_duration(seconds: float) -> str:
         return format_duration(max(1, round(seconds, -1)))
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {round(minutes % 60, -1)} min"
-
-
-def format_share(share: float) -> str:
-    """Return a share of a length as a fraction: "1/3"."""
-    return str(Fraction(share).limit_denominator(12))
