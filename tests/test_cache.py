@@ -312,6 +312,15 @@ def test_all_images_of_a_set_share_the_white_level_of_the_brightest(tmp_path, ca
     assert "more than 8 bits: 4095 is white in all of them; data.white_level=VALUE changes it" in caplog.text
 
 
+@pytest.mark.parametrize(("marked", "is_warned_of"), [(1, True), (5, False)])
+def test_a_few_images_with_a_bright_mark_are_warned_of(tmp_path, caplog, marked, is_warned_of):
+    for number in range(20):
+        save_ramp(tmp_path / "a" / f"{number}.png", 60000 if number < marked else 4000)
+    open_cache(source("folder", root=tmp_path))
+    message = f"{marked} of 20 images reach that value, and the others at most 4095, so that these become dark"
+    assert (message in caplog.text) == is_warned_of
+
+
 def test_a_tiff_in_which_zero_is_white_is_inverted(tmp_path):
     save_ramp(tmp_path / "a" / "x.tif", 4095)
     content = (tmp_path / "a" / "x.tif").read_bytes()

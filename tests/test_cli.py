@@ -10,7 +10,7 @@ from pathlib import Path
 import joblib
 import pytest
 
-from tests.conftest import TINY_FACES, TINY_NETWORKS
+from tests.conftest import TINY_FACES, TINY_NETWORKS, write_images
 from tests.processes import run_module
 
 
@@ -126,3 +126,14 @@ def test_ci_runs_the_readmes_test_line():
     root = Path(__file__).parent.parent
     line = (root / ".ci" / "run").read_text().strip().splitlines()[-1]
     assert line in " ".join((root / "README.md").read_text().split())  # there it goes on in the next line
+
+
+@pytest.mark.parametrize("sweep", [[], ["-m", "seed=0,1"]])
+def test_a_run_within_its_own_data_is_refused_and_leaves_nothing_there(tmp_path, sweep):
+    for label in ("cat", "dog"):
+        write_images(tmp_path / label, 12, seed=len(label))
+    result = command("data=folder", "data.root=.", "plan_only=true", *sweep, where=tmp_path)
+    assert result.returncode == 2
+    assert "data.root=.: the run's folder multirun/" in result.stderr
+    assert "lies in it, and would be read as a part of the data" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cat", "dog"]

@@ -40,19 +40,26 @@ def test_the_time_of_a_study_is_that_of_its_first_and_last_look():
     assert lines[-2] == "each seed trains: GAN of dog, 3,900 steps of 64 at 64 pixels"
     assert lines[-1] == (
         "estimated time: about 8 min a seed; 20 min for 3 seeds, 2 h 10 min for 20 seeds; "
-        "no seed begins that would end after 30 min"
+        "after the first, no seed begins that would end after 30 min"
     )
 
 
 def test_a_training_of_unknown_duration_leaves_out_the_time():
-    short = PlannedTraining("classifier of none", 32, 16, 4, None)
-    assert plan(short).seconds_of_seed is None
-    assert not any("time" in line for line in lines_of(plan(short)))
+    unknown = PlannedTraining("classifier of none", 32, 16, 40, None)
+    assert plan(unknown).seconds_of_seed is None
+    assert not any("time" in line for line in lines_of(plan(unknown)))
     assert lines_of(plan())[-1] == "estimated time: about 8 min"
 
 
+def test_a_training_of_too_few_steps_to_be_timed_counts_nothing():
+    short = PlannedTraining("classifier of none", 32, 16, 4, None)
+    assert plan(short).seconds_of_seed == 500.0
+    assert Plan(COUNTS, [short]).seconds_of_seed is None
+
+
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "1 s"), (44, "40 s"), (89, "1 min 30 s"), (700, "12 min"), (5900, "1 h 40 min")]
+    ("seconds", "text"),
+    [(0.2, "1 s"), (44, "40 s"), (89, "1 min 30 s"), (700, "12 min"), (5900, "1 h 40 min"), (14350, "4 h 0 min")],
 )
 def test_a_duration_has_as_many_digits_as_are_known(seconds, text):
     assert format_rough_duration(seconds) == text
@@ -237,8 +244,8 @@ def test_a_budget_that_no_length_fits_is_said_to_be_too_small(read, timed):
     plan = config.train.plan(config).timed()
     assert plan.length == 1
     assert plan.advice == (
-        "3 seeds take longer than train.budget=2 min; give a larger one, fewer arms, or smaller gan.image_size "
-        "and classifier.image_size",
+        "3 seeds take longer than train.budget=2 min, also with train.length=0.12; give a larger one, fewer arms, or "
+        "smaller gan.image_size and classifier.image_size",
     )
 
 
@@ -263,8 +270,8 @@ def test_a_shortened_study_continues_with_the_length_with_which_it_began(run, re
     assert again.growth.length == record.growth.length
     assert {result.optimizer_steps for result in again.results} == {steps}
     assert len(again.seeds) == 2
-    other = run(*keys[:3], *arms, "train.seeds=1", folder=folder.parent / "other")
-    joined = collect([folder, other])
+    full = run(*keys[:3], *arms, "train.seeds=1", folder=folder.parent / "full")
+    joined = collect([folder, full])
     assert [problem for problem in joined.problems if "of its configured length (train.length)" in problem]
 
 

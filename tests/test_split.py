@@ -475,7 +475,7 @@ def test_duplicates_in_a_class_that_is_not_used_do_not_matter():
     assert len(split(table, classes=["a", "b"]).table) == 50
 
 
-def test_the_report_counts_duplicate_groups_of_the_source():
+def test_the_report_counts_duplicate_groups_of_the_source(caplog):
     table = index({"train": {"a": 20, "b": 20}, "test": {"a": 5, "b": 5}})
     table = table.set_index("path")
     for group, members in enumerate(
@@ -487,7 +487,9 @@ def test_the_report_counts_duplicate_groups_of_the_source():
         ]
     ):
         table.loc[members, "content_hash"] = f"group {group}"
+    warn_once.cache_clear()
     report = split(table.reset_index()).report
+    assert "data: 2 images lie in several classes with the same pixels" in caplog.text
     assert report["files"] == 50
     assert report["duplicate_groups"] == 4
     assert report["duplicate_files"] == 9
@@ -498,10 +500,12 @@ def test_the_report_counts_duplicate_groups_of_the_source():
     assert json.loads(json.dumps(report)) == report
 
 
-def test_corrupt_images_do_not_count_as_duplicates():
+def test_corrupt_images_do_not_count_as_duplicates_and_are_counted(caplog):
+    warn_once.cache_clear()
     table = CARVED.copy()
     table.loc[:9, ["content_hash", "error"]] = ["", "broken"]
     report = split(table, skip_corrupt=True).report
+    assert f"data.skip_corrupt=true: leaves out 10 of {len(table)} images (10 of cat)" in caplog.text
     assert report["duplicate_groups"] == 0
     assert len(report["corrupt"]) == 10
     assert report["corrupt"][0] == {"path": "train/cat/00000", "error": "broken"}

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 IMAGES, INDEX = FILES = ("images.npy", "index.csv")
 MAX_SIDE = 128  # if data.image_size is null, images that are larger or of unlike sizes are resized to this side
 VERSION = 3  # of the file formats; a new version makes new caches
+MANY = 0.9  # of the images: if so many are darker than the others, those may have a mark
 SUBMITTED_AT_ONCE = 1000  # images, so that memory does not grow with their number
 
 
@@ -159,6 +160,7 @@ def _decode_all(source: DataSource, paths: list[str], file: Path) -> dict[str, l
                 "grayscale images of more than 8 bits: %g is white in all of them; data.white_level=VALUE changes it",
                 highest,
             )
+            _warn_of_few_bright_images([level for level in levels if level is not None])
         lower = [row for row, level in enumerate(levels) if level not in (None, highest)]
         if lower:
             decode_rows(lower, highest)
@@ -219,6 +221,18 @@ def _read_size(source: DataSource, path: str) -> tuple[int, int] | None:
             return image.size
     except Exception:  # the error occurs again, and is reported, when the pixels are read
         return None
+
+
+def _warn_of_few_bright_images(levels: Sequence[float]) -> None:
+    """Warn if a few images, such as those with a burnt-in mark, set a white level at which the others are dark."""
+    highest = max(levels)
+    darker = [level for level in levels if level < highest]
+    if len(darker) >= MANY * len(levels):
+        log.warning(
+            "%d of %d images reach that value, and the others at most %g, so that these become dark; if it is a mark, "
+            "give data.white_level=%g",
+            *(len(levels) - len(darker), len(levels), max(darker), max(darker)),
+        )
 
 
 def _decode_item(source: DataSource, side: int, white_level: float | None, path: str) -> DecodedItem:

@@ -28,6 +28,7 @@ from fer_experiments.data.split_checks import (
     check_readable,
     check_test_counts,
     warn_about_few_images,
+    warn_about_label_conflicts,
 )
 from fer_experiments.data.stratified import draw_per_class, shuffle_groups
 from fer_experiments.random_streams import RandomStream
@@ -95,6 +96,7 @@ def hash_split(content: bytes) -> str:
 def make_split(index: pd.DataFrame, source: DataSource, seed: int) -> Split:
     """Split the images of an ImageCache's index. Raises ConfigError if the data or its keys do not allow it."""
     report = describe_source(index)
+    warn_about_label_conflicts(report["label_conflict_groups"])
     classes = choose_classes(index, source)
     check_classes(classes, source)
     table = assign_parts(index, source)

@@ -15,9 +15,13 @@ FEW_IMAGES = 5
 
 
 def check_readable(index: pd.DataFrame, source: DataSource) -> None:
-    """Raise ConfigError if images can't be read and data.skip_corrupt is off."""
+    """Raise ConfigError if images can't be read and data.skip_corrupt is off; else say how many are left out."""
     corrupt = index[index["error"] != ""]
-    if corrupt.empty or source.skip_corrupt:
+    if corrupt.empty:
+        return
+    if source.skip_corrupt:
+        counts = ", ".join(f"{number} of {label}" for label, number in corrupt["label"].value_counts().items())
+        warn_once(f"data.skip_corrupt=true: leaves out {len(corrupt)} of {len(index)} images ({counts})")
         return
     listed = "\n".join(f"  {row.path}: {row.error}" for row in corrupt.head(MAX_LISTED).itertuples())
     more = f"\n  and {len(corrupt) - MAX_LISTED} more" if len(corrupt) > MAX_LISTED else ""
@@ -148,4 +152,13 @@ def warn_about_few_images(counts: dict[str, dict[str, int]], classes: tuple[str,
         warn_once(
             f"data: classes with under {FEW_IMAGES} images in a part ({numbers}): their recall is measured on so few "
             "images that it says little; add images, or choose other classes with data.classes"
+        )
+
+
+def warn_about_label_conflicts(groups: int) -> None:
+    """Warn of pixel-identical images under several classes. groups: how many sets of such images there are."""
+    if groups:
+        warn_once(
+            f"data: {groups:,} images lie in several classes with the same pixels, so that no classifier can be right; "
+            "is data.root a level too high?"
         )

@@ -1,12 +1,15 @@
-"""The check of a sweep before its first job, which may train for hours before a later one is refused."""
+"""What is checked before the first job of a command, and before it has a folder: a sweep may train for hours before a
+later job is refused.
+"""
 
+from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 import fer_experiments.run_naming  # noqa: F401 - launchers pickle this callback, and its processes need the resolvers
 from fer_experiments.errors import ConfigError
@@ -17,6 +20,7 @@ from fer_experiments.runs.sweep_progress import BASIC_SWEEPER, list_sweep_jobs
 from fer_experiments.train.run import check_without_torch
 
 MAX_SHOWN = 5  # messages
+FOLDER_TARGET = "fer_experiments.data.sources.Folder"
 
 
 class CheckSweep(Callback):
@@ -26,7 +30,11 @@ class CheckSweep(Callback):
     that there is something to choose.
     """
 
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        _refuse_folder_in_data(config.data, config.hydra.run.dir)
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        _refuse_folder_in_data(config.data, config.hydra.sweep.dir)
         if config.hydra.sweeper._target_ != BASIC_SWEEPER:
             _check_search(config)
             return
@@ -38,6 +46,18 @@ class CheckSweep(Callback):
         if messages:
             more = [f"and {len(messages) - MAX_SHOWN} more"] if len(messages) > MAX_SHOWN else []
             refuse(*messages[:MAX_SHOWN], *more)
+
+
+def _refuse_folder_in_data(data: DictConfig, folder: str) -> None:
+    """Refuse a run or sweep whose folder would become a class of its own data."""
+    if data.get("_target_") != FOLDER_TARGET or OmegaConf.is_missing(data, "root"):
+        return
+    root = Path(data.root).expanduser()
+    if Path(folder).resolve().is_relative_to(root.resolve()):
+        refuse(
+            f"data.root={root}: the run's folder {folder} lies in it, and would be read as a part of the data; start "
+            "the command elsewhere, or give another hydra.run.dir"
+        )
 
 
 def _check_search(config: DictConfig) -> None:

@@ -29,14 +29,13 @@ from fer_experiments.train.gan.selection import (
     training_places,
 )
 from fer_experiments.train.length import SHARES, shorten
-from fer_experiments.train.plan.plan import PARTS, Plan, PlannedTraining, format_rough_duration
+from fer_experiments.train.plan.plan import MIN_STEPS, PARTS, Plan, PlannedTraining, format_rough_duration
 from fer_experiments.train.plan.step_seconds import Build, Built, get_or_measure_step_seconds
 from fer_experiments.train.settings import Settings
 
 CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md, size.md)
 GAN_SIZES = (32, 64, 128)
 MAX_SHARE = 0.75  # of the pixels, up to which a smaller size is advised
-MIN_STEPS = 15  # of a training whose steps are worth timing
 UNKNOWN_TIME = "train.length=auto shortens nothing, because the time of so few steps is not known"
 FORWARD_SHARE = 1 / 3  # of a training step's time, that a forward pass takes
 # Seconds beside the steps, as they were measured on two cores of an AMD EPYC: of a GAN its checkpoints, pictures and
@@ -118,7 +117,10 @@ def plan_study(
         too_long = f"{looks[0]} seeds take longer than train.budget={format_rough_duration(budget or 0)}"
         shorter = _fit_budget(plan, settings, arms)
         if shorter is None:
-            advice = f"{too_long}; give a larger one, fewer arms, or smaller gan.image_size and classifier.image_size"
+            advice = (
+                f"{too_long}, also with train.length={SHARES[-1]:g}; give a larger one, fewer arms, or smaller "
+                "gan.image_size and classifier.image_size"
+            )
         elif length is None:
             reason = f"shortened: {too_long}; train.length={shorter.length:g} fits{_warn_of_short_gans(plan, shorter)}"
             return replace(shorter, shortened=reason)

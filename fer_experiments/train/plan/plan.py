@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from fer_experiments.runs.status import format_duration
 
 MAX_ROWS = 20  # classes in the table
+MIN_STEPS = 15  # of a training whose steps are worth timing
 FEW_TRAINING, FEW_TEST = 20, 10  # images of a class, below which the plan says so
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
@@ -85,9 +86,10 @@ class Plan:
 
     @property
     def seconds_of_seed(self) -> float | None:
-        """How long one seed takes by itself; None: not known."""
-        seconds = [training.seconds for training in self.trainings]
-        return None if None in seconds else sum(filter(None, seconds))
+        """How long one seed takes by itself; None: not known. Trainings of too few steps to be timed count nothing."""
+        seconds = [training.seconds for training in self.trainings if training.seconds is not None]
+        is_missing = any(training.seconds is None and training.steps >= MIN_STEPS for training in self.trainings)
+        return None if is_missing or not seconds else sum(seconds)
 
     def seconds_for(self, seeds: int) -> float | None:
         """How long so many seeds take; None: not known."""
@@ -161,7 +163,9 @@ class Plan:
             if (seconds := self.seconds_for(number)) is not None
         )
         limit = (
-            "" if self.budget is None else f"; no seed begins that would end after {format_rough_duration(self.budget)}"
+            ""
+            if self.budget is None
+            else f"; after the first, no seed begins that would end after {format_rough_duration(self.budget)}"
         )
         return f"{single} a seed; {many}{limit}"
 
@@ -171,4 +175,7 @@ def format_rough_duration(seconds: float) -> str:
     if seconds < 90:
         return format_duration(max(1, round(seconds, -1)))
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {round(minutes % 60, -1)} min"
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(round(minutes, -1), 60)
+    return f"{hours} h {minutes} min"
