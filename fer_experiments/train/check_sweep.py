@@ -2,6 +2,7 @@
 later job is refused.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,9 @@ class CheckSweep(Callback):
 
 def _refuse_folder_in_data(data: DictConfig, folder: str) -> None:
     """Refuse a run or sweep whose folder would become a class of its own data."""
-    if data.get("_target_") != FOLDER_TARGET or OmegaConf.is_missing(data, "root"):
-        return
-    root = Path(data.root).expanduser()
+    if data.get("_target_") != FOLDER_TARGET or OmegaConf.is_missing(data, "root") or not data.root:
+        return  # a wrong root is refused by the job
+    root = Path(os.path.expanduser(data.root))  # Path.expanduser raises for a user who does not exist
     if Path(folder).resolve().is_relative_to(root.resolve()):
         refuse(
             f"data.root={root}: the run's folder {folder} lies in it, and would be read as a part of the data; start "
