@@ -9,8 +9,11 @@ import time
 
 import pytest
 from rich.console import Console
+from rich.file_proxy import FileProxy
 
 from fer_experiments import progress
+from fer_experiments.report.write_report import write_report
+from tests.results import write_study
 
 
 @pytest.fixture(params=[True, False], ids=["terminal", "file"])
@@ -105,3 +108,14 @@ def test_a_stage_after_the_whole_has_its_bar_again(console):
 def test_lines_of_other_processes_erase_the_bar_on_a_terminal_alone(monkeypatch, terminal):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     assert bool(progress.erase_bar()) == terminal
+
+
+def test_a_studys_table_appears_above_the_bar(tmp_path, monkeypatch, blank_figures):
+    bar, plain = Console(file=io.StringIO(), width=120), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", FileProxy(bar, plain))  # as rich's bars do
+    record = write_study(tmp_path, {"none": {0: 0.7}, "dcgan": {0: 0.6}}, [0])
+    write_report(record, tmp_path)
+    sys.stdout.flush()
+    assert plain.getvalue() == ""
+    assert "On test" in bar.file.getvalue()
+    assert "The whole report: " in bar.file.getvalue()

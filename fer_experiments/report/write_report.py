@@ -120,9 +120,11 @@ def _print_table(table: pd.DataFrame, title: str, answer: str, page: Path) -> No
     for row in table.itertuples(index=False):
         console_table.add_row(*(escape(printable(str(value))) for value in row))
     console = Console(width=None if Console().is_terminal else CONSOLE_WIDTH)
-    console.print(console_table)
-    console.print(escape(printable(answer)))
-    console.print(escape(printable(f"The whole report: {page}")), soft_wrap=True)
+    with console.capture() as capture:
+        console.print(console_table)
+        console.print(escape(printable(answer)))
+        console.print(escape(printable(f"The whole report: {page}")), soft_wrap=True)
+    print(capture.get(), end="")  # a console of its own would write into the bar of the seeds' progress
 
 
 def printable(text: str) -> str:
