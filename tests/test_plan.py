@@ -40,7 +40,7 @@ def test_the_time_of_a_study_is_that_of_its_first_and_last_look():
     assert lines[-2] == "each seed trains: GAN of dog, 3,900 steps of 64 at 64 pixels"
     assert lines[-1] == (
         "estimated time: about 8 min a seed; 20 min for 3 seeds, 2 h 10 min for 20 seeds; "
-        "after the first, no seed begins that would end after 30 min"
+        "no seed but the first may end after 30 min"
     )
 
 

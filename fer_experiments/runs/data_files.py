@@ -29,9 +29,7 @@ def write_data_files(folder: Path, data: PreparedData, generated: dict[str, int]
     with atomic_write(folder / TEST_CLUSTERS_FILE) as temporary:
         clusters.to_csv(temporary, index=False)
     if near_duplicates.pairs:
-        log.info(
-            "%d pairs of nearly identical images lie in different parts: see near_duplicates.csv", near_duplicates.pairs
-        )
+        log.info("nearly identical images in different parts: %d pairs (near_duplicates.csv)", near_duplicates.pairs)
     content = {
         "split_hash": data.split.hash,
         "classes": list(data.classes),

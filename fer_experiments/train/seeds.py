@@ -124,7 +124,7 @@ class StudyRun:
 
         before_report: is called after each seed, before the report of it is written.
         """
-        if self.workers > 1:
+        if min(self.workers, len(seeds)) > 1:
             log.info("%d of %d seeds run side by side", min(self.workers, len(seeds)), len(seeds))
         run = _run_seed if self.workers == 1 else _run_seed_in_process
         calls = (joblib.delayed(run)(self.settings.with_seed(seed), self.arms, self.folder) for seed in seeds)

@@ -163,9 +163,7 @@ class Plan:
             if (seconds := self.seconds_for(number)) is not None
         )
         limit = (
-            ""
-            if self.budget is None
-            else f"; after the first, no seed begins that would end after {format_rough_duration(self.budget)}"
+            "" if self.budget is None else f"; no seed but the first may end after {format_rough_duration(self.budget)}"
         )
         return f"{single} a seed; {many}{limit}"
 
