@@ -20,7 +20,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.launch import _check_launcher, check_batch_sizes
-from fer_experiments.train.seeds import choose_workers
+from fer_experiments.train.workers import choose_workers
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.config import TrainerConfig
 from tests.conftest import TINY_FACES, TINY_NETWORKS

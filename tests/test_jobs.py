@@ -20,7 +20,7 @@ from fer_experiments.evaluation.result import Result, Trained
 from fer_experiments.report.collect import collect
 from fer_experiments.report.findings import compute_findings
 from fer_experiments.report.study_record import StudyRecord
-from fer_experiments.train.seeds import choose_workers
+from fer_experiments.train.workers import choose_workers
 from tests.conftest import write_images
 from tests.results import build_result, write_training
 

@@ -116,10 +116,15 @@ def test_another_network_is_timed_anew(read, timed, tmp_path):
 
 
 @pytest.mark.parametrize("job", ["train=study", "train=dcgan", "train=cnn"])
-def test_what_is_trained_is_known_without_lightning(job, tmp_path):
+def test_what_is_trained_and_times_that_are_kept_are_known_without_lightning(job, tmp_path):
     script = f"""
 import sys
 from hydra import compose, initialize_config_dir
+from fer_experiments.train.plan import make_plan, step_seconds
+from fer_experiments.train.plan.plan import NotTimed
+class Known(dict):
+    def __contains__(self, key): return True
+    def __missing__(self, key): return 0.5
 from fer_experiments.strict_config import CONF_DIR
 from fer_experiments.train.config import Config
 from fer_experiments.train.settings import RunContext
@@ -128,7 +133,15 @@ with initialize_config_dir(str(CONF_DIR), version_base=None):
     choices = dict(composed.hydra.runtime.choices)
     del composed.hydra
     config = Config.read(composed, RunContext(choices))
-    assert list(config.train.plan(config).outline())
+    plan = config.train.plan(config)
+    assert list(plan.outline())
+    try:
+        plan.timed(can_measure=False)
+    except NotTimed:
+        print("not timed")
+    step_seconds._load = lambda cache: Known()
+    make_plan.MIN_STEPS = 1
+    assert "estimated time" in " ".join(plan.timed(can_measure=False).estimates())
 print(sorted({{"lightning", "torchmetrics", "torchvision"}} & set(sys.modules)))
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)

@@ -10,6 +10,7 @@ from fer_experiments.strict_config import Label, StrictConfig, UserPath
 
 Positive = Annotated[int, Field(ge=1)]
 CHECKPOINTS = ("last", "best_kid")
+MIN_STEPS = 1000  # that a GAN needs at least; the paper's 246,000 images are 3,900 batches of 64
 
 
 class GeneratorConfig(StrictConfig):

@@ -13,8 +13,8 @@ from fer_experiments.enumeration import enumerate_names
 from fer_experiments.evaluation.generated.diversity import diversity
 from fer_experiments.evaluation.generated.nearest import pixel_features
 from fer_experiments.gan.config import LOSSES_WITHOUT_ZERO
+from fer_experiments.gan.generator_config import MIN_STEPS
 
-MIN_STEPS = 1000  # the paper's 246,000 images are 3,900 batches of 64
 MIN_DIVERSITY = 0.5  # m real images, repeated, have 1 - 1 / m of the diversity of their class: two of them have a half
 MIN_REAL_DIVERSITY = 1e-6  # below this, real images are copies of each other; rounding leaves more than 0
 MAX_SCORE_REAL, MIN_SCORE_GENERATED = 0.95, 0.05  # the discriminator has won if its scores are beyond both

@@ -20,7 +20,7 @@ from fer_experiments.runs.sweep_progress import SweepPlan
 from fer_experiments.train.config import Config, save_config
 from fer_experiments.train.experiment_keys import check_experiment_keys
 from fer_experiments.train.launch import check_batch_sizes, launch_ranks
-from fer_experiments.train.plan.plan import Plan
+from fer_experiments.train.plan.plan import NotTimed, Plan
 from fer_experiments.train.settings import RunContext
 from fer_experiments.train.sweep_objective import check_direction
 from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
@@ -127,7 +127,10 @@ def _check_with_torch(config: Config) -> None:
 
 @on_rank_zero
 def plan_job(config: Config, folder: Path) -> Plan | None:
-    """Log what the job will train in the folder; return its plan, or None for a job that trains nothing."""
+    """Log what the job will train in the folder; return its plan, or None for a job that trains nothing.
+
+    How long it takes is logged as well, if that is known from an earlier plan.
+    """
     plan = config.train.plan(config, folder)
     if plan is None:
         return None
@@ -135,15 +138,21 @@ def plan_job(config: Config, folder: Path) -> Plan | None:
         log.warning("%s", caution)
     for line in plan.outline():
         log.info("%s", line)
-    return plan
+    try:
+        return _log_times(plan.timed(can_measure=False))
+    except NotTimed:
+        return plan
 
 
 @on_rank_zero
 def time_plan(plan: Plan | None) -> Plan | None:
-    """Log how long the planned job takes; return the plan with its times."""
-    if plan is None:
-        return None
-    plan = plan.timed()
+    """Log how long the planned job takes, if that is not done yet; return the plan with its times."""
+    if plan is None or plan.is_timed:
+        return plan
+    return _log_times(plan.timed())
+
+
+def _log_times(plan: Plan) -> Plan:
     for line in plan.estimates():
         log.info("%s", line)
     return plan

@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 
 import joblib
-import torch
 
 from fer_experiments.atomic_write import atomic_write
 from fer_experiments.data.prepared import PreparedData
@@ -33,30 +32,10 @@ from fer_experiments.train.gan.selection import count_generated_images
 from fer_experiments.train.plan.plan import Plan
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.study_progress import StudyProgress
-from fer_experiments.trainer.config import TrainerConfig
 from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
 from fer_experiments.trainer.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
-WORKER_BYTES = 3 * 2**30  # that a process with the paper's networks at 64 and 100 pixels needs, and as much again
-MAX_GPU_WORKERS = 10  # as many as were tried
-
-
-def choose_workers(trainer: TrainerConfig, seeds: int) -> int:
-    """Return how many of `seeds` seeds to run side by side.
-
-    That is one for each thread that this process may use and each WORKER_BYTES of memory, because trainings of few
-    images use one core better than several; on a GPU also one for each WORKER_BYTES that are free there, up to
-    MAX_GPU_WORKERS, because one training leaves it idle between its small steps (.github/docs/size.md).
-    """
-    if trainer.is_distributed or trainer.device_type not in ("cpu", "cuda"):
-        return 1
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    workers = min(seeds, torch.get_num_threads(), memory // WORKER_BYTES)
-    if trainer.device_type == "cuda":
-        free, _ = torch.cuda.mem_get_info()
-        workers = min(workers, MAX_GPU_WORKERS, free // WORKER_BYTES)
-    return max(1, workers)
 
 
 class StudyRun:

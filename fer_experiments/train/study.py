@@ -137,7 +137,7 @@ class Study(Job, Question):
 
     def _count_workers(self, settings: Settings) -> int:
         """Return how many seeds run side by side."""
-        from fer_experiments.train.seeds import choose_workers
+        from fer_experiments.train.workers import choose_workers
 
         seeds = self._looks()[-1]
         return choose_workers(settings.trainer, seeds) if self.workers == "auto" else min(self.workers, seeds)

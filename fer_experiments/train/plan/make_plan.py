@@ -15,6 +15,7 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.unused import find_unused_rows
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan import GANConfig
+from fer_experiments.gan.generator_config import MIN_STEPS as MIN_GAN_STEPS
 from fer_experiments.train.arms.arm import Arm, group_by_generator
 from fer_experiments.train.arms.check_external import list_external_images
 from fer_experiments.train.arms.check_joint import classifier_image_size
@@ -134,7 +135,8 @@ def plan_study(
 def _fit_budget(plan: Plan, settings: Settings, arms: Sequence[Arm]) -> Plan | None:
     """Return the longest of the shorter plans whose first look fits the budget; None: there is none."""
     for share in SHARES:
-        if share < plan.length:
+        least = [training.scaled(share / plan.length) for training in plan.trainings]  # as epochs are rounded up
+        if share < plan.length and not replace(plan, trainings=least).exceeds_budget:
             trainings = plan_arms(*shorten(settings, arms, share)).trainings
             timed = [each.with_seconds_of(longer) for each, longer in zip(trainings, plan.trainings, strict=True)]
             shorter = replace(plan, trainings=timed, length=share)
@@ -145,8 +147,6 @@ def _fit_budget(plan: Plan, settings: Settings, arms: Sequence[Arm]) -> Plan | N
 
 def _warn_of_short_gans(plan: Plan, shorter: Plan) -> str:
     """Return what to expect of GANs that are shortened to fewer steps than they need, after a semicolon."""
-    from fer_experiments.gan.health import MIN_STEPS as MIN_GAN_STEPS  # imports torchvision
-
     pairs = zip(plan.trainings, shorter.trainings, strict=True)
     steps = [short.steps for long, short in pairs if short.is_gan and long.steps >= MIN_GAN_STEPS > short.steps]
     if not steps:
@@ -188,9 +188,9 @@ def _plan_gan(settings: Settings, data: PreparedData, needed: dict[str, int]) ->
         places = training_places(gan, data, classes)
         return build_gan(settings, data, classes), gan_datamodule(settings, data, places, per_epoch)
 
-    def measure() -> float | None:
+    def measure(can_measure: bool) -> float | None:
         described = ("gan", len(classes), data.source.channels, gan.model_dump(exclude=LENGTHS))
-        step = _step_seconds(settings, steps, described, build)
+        step = _step_seconds(settings, steps, described, build, can_measure)
         return None if step is None else step * steps + fixed_seconds
 
     return PlannedTraining(
@@ -221,13 +221,13 @@ def _plan_classifier(settings: Settings, data: PreparedData, arm: Arm) -> Planne
         plan = TrainingPlan(np.arange(len(data.split.rows("train"))))
         return build_model(settings, data, arm, plan), build_datamodule(settings, data, arm, plan, {})
 
-    def measure() -> float | None:
+    def measure(can_measure: bool) -> float | None:
         joint = None if arm.joint is None else (arm.joint.model_dump(), settings.gan.model_dump(exclude=LENGTHS))
         described = (
             *("classifier", len(data.classes), data.source.channels, config.model_dump(exclude=LENGTHS)),
             *(repr(arm.augment), joint),
         )
-        step = _step_seconds(settings, steps, described, build)
+        step = _step_seconds(settings, steps, described, build, can_measure)
         if step is None:
             return None
         valid, test = (len(data.split.rows(part)) for part in ("valid", "test"))
@@ -262,11 +262,11 @@ def _limit_steps(settings: Settings, epochs: int, per_epoch: int) -> int:
     return settings.trainer.limit_epochs(epochs) * (per_epoch if limit is None else min(limit, per_epoch))
 
 
-def _step_seconds(settings: Settings, steps: int, described: object, build: Build) -> float | None:
+def _step_seconds(settings: Settings, steps: int, described: object, build: Build, can_measure: bool) -> float | None:
     """Return the seconds of a step; None for a short training, and on several devices, which would do it together."""
     if settings.trainer.is_distributed or steps < MIN_STEPS:
         return None
-    return get_or_measure_step_seconds(settings.trainer, described, build, settings.data.cache_dir)
+    return get_or_measure_step_seconds(settings.trainer, described, build, settings.data.cache_dir, can_measure)
 
 
 def _join_alike(trainings: list[PlannedTraining]) -> list[PlannedTraining]:
@@ -283,9 +283,9 @@ def _join_alike(trainings: list[PlannedTraining]) -> list[PlannedTraining]:
     return joined
 
 
-def _measure_all(trainings: Sequence[PlannedTraining]) -> float | None:
+def _measure_all(trainings: Sequence[PlannedTraining], can_measure: bool) -> float | None:
     """Return the seconds of all the trainings together; None if those of one are not known."""
-    seconds = [training.measure() for training in trainings if training.measure]
+    seconds = [training.measure(can_measure) for training in trainings if training.measure]
     return None if None in seconds else sum(filter(None, seconds))
 
 

@@ -11,6 +11,10 @@ FEW_TRAINING, FEW_TEST = 20, 10  # images of a class, below which the plan says 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
+class NotTimed(Exception):
+    """How long a step takes is not known, and none may be timed."""
+
+
 @dataclass(frozen=True)
 class PlannedTraining:
     """A training, or several that are alike, with each seed.
@@ -25,7 +29,7 @@ class PlannedTraining:
         is_gan: whether it is a GAN's.
         generated: how many images it makes, for all classes together.
         caution: what the user should know of its configuration, a sentence, or "".
-        measure: returns the seconds, after timing a few steps if need be.
+        measure: returns the seconds, after timing a few steps if need be; measure(False) raises NotTimed instead.
     """
 
     name: str
@@ -37,18 +41,21 @@ class PlannedTraining:
     is_gan: bool = False
     generated: int = 0
     caution: str = ""
-    measure: Callable[[], float | None] | None = field(default=None, compare=False)
+    measure: Callable[[bool], float | None] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         images = f", to make {self.generated:,} images" if self.generated else ""
         return f"{self.name}, {self.steps:,} steps of {self.batch_size} at {self.image_size} pixels{images}"
 
+    def scaled(self, share: float) -> "PlannedTraining":
+        """Return this training with the seconds of a share of its steps."""
+        if self.seconds is None:
+            return self
+        return replace(self, seconds=self.fixed_seconds + share * (self.seconds - self.fixed_seconds))
+
     def with_seconds_of(self, longer: "PlannedTraining") -> "PlannedTraining":
         """Return this training with its seconds, by those of a longer one that is otherwise the same."""
-        if longer.seconds is None:
-            return replace(self, seconds=None, measure=None)
-        steps = (longer.seconds - longer.fixed_seconds) * self.steps / longer.steps
-        return replace(self, seconds=longer.fixed_seconds + steps, fixed_seconds=longer.fixed_seconds, measure=None)
+        return replace(self, seconds=longer.scaled(self.steps / longer.steps).seconds, measure=None)
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class Plan:
         length: the share of their configured lengths that the trainings have (train.length).
         cautions: what the user should know of the arms, a sentence each.
         shortened: why the trainings are shorter than they were before they were timed; "": they are not.
+        is_timed: whether the seconds of the trainings are known, as far as they can be.
         advice: what would make it shorter, a sentence each.
         complete: returns the plan with what depends on the seconds of its trainings, when these are known.
     """
@@ -76,13 +84,19 @@ class Plan:
     length: float = 1.0
     cautions: tuple[str, ...] = ()
     shortened: str = ""
+    is_timed: bool = False
     advice: tuple[str, ...] = ()
     complete: "Callable[[Plan], Plan]" = field(default=lambda plan: plan, compare=False)
 
-    def timed(self) -> "Plan":
-        """Return the plan with the seconds of its trainings. It may train a few steps, and then imports Lightning."""
-        trainings = [replace(each, seconds=each.measure()) if each.measure else each for each in self.trainings]
-        return self.complete(replace(self, trainings=trainings))
+    def timed(self, can_measure: bool = True) -> "Plan":
+        """Return the plan with the seconds of its trainings.
+
+        can_measure: whether steps may be timed whose time is not known, which imports Lightning; else raise NotTimed.
+        """
+        trainings = [
+            replace(each, seconds=each.measure(can_measure)) if each.measure else each for each in self.trainings
+        ]
+        return self.complete(replace(self, trainings=trainings, is_timed=True))
 
     @property
     def seconds_of_seed(self) -> float | None:

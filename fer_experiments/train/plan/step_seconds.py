@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fer_experiments.atomic_write import atomic_write
+from fer_experiments.train.plan.plan import NotTimed
 from fer_experiments.trainer.config import TrainerConfig
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def get_or_measure_step_seconds(
     described: Any,
     build: Build,
     cache: Path,
+    can_measure: bool = True,
 ) -> float:
     """Return the seconds of a step, as it was measured on this machine before, else as a few steps take now.
 
@@ -35,10 +37,13 @@ def get_or_measure_step_seconds(
         described: whatever a step's duration depends on, beside the machine and the trainer's arithmetic.
         build: gives the untrained module and its data; it is called only if nothing was measured before.
         cache: the folder in which measurements are kept.
+        can_measure: whether steps may be timed now; else raise NotTimed if none were before.
     """
     key = hashlib.sha256(repr((_describe_machine(config), described)).encode()).hexdigest()[:16]
     kept = _load(cache)
     if key not in kept:
+        if not can_measure:
+            raise NotTimed
         from lightning.pytorch.utilities.seed import isolate_rng
 
         with isolate_rng():
