@@ -128,12 +128,21 @@ def test_ci_runs_the_readmes_test_line():
     assert line in " ".join((root / "README.md").read_text().split())  # there it goes on in the next line
 
 
+@pytest.mark.parametrize("data", ["folder", "fer2013", "mma"])  # each reads folders of classes
 @pytest.mark.parametrize("sweep", [[], ["-m", "seed=0,1"]])
-def test_a_run_within_its_own_data_is_refused_and_leaves_nothing_there(tmp_path, sweep):
+def test_a_run_within_its_own_data_is_refused_and_leaves_nothing_there(tmp_path, data, sweep):
     for label in ("cat", "dog"):
         write_images(tmp_path / label, 12, seed=len(label))
-    result = command("data=folder", "data.root=.", "plan_only=true", *sweep, where=tmp_path)
+    result = command(f"data={data}", "data.root=.", "plan_only=true", *sweep, where=tmp_path)
     assert result.returncode == 2
     assert "data.root=.: the run's folder multirun/" in result.stderr
     assert "lies in it, and would be read as a part of the data" in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("root", ["[a,b]", "3", "${oc.env:NO_SUCH_VARIABLE}", "~no_such_user/images"])
+def test_a_root_that_is_no_path_has_one_message(tmp_path, root):
+    result = command_in_new_process("data=folder", f"data.root={root}", where=tmp_path)
+    assert result.returncode == 2
+    assert "Warning" not in result.stderr
+    assert result.stderr.startswith("fer_experiments: data.root")

@@ -10,6 +10,7 @@ import pytest
 from fer_experiments.errors import ConfigError
 from fer_experiments.runs.status import LOCK_FILE, Status, hold_lock, job_state
 from fer_experiments.train.cnn import TrainCNN
+from tests.conftest import write_images
 
 JOB = "train=cnn"
 
@@ -121,6 +122,15 @@ def test_rerun_removes_nothing_that_came_after_the_job(run, work):
     with pytest.raises(ConfigError, match=r"rerun=true: .* holds faces, which was not there when its job ended, which"):
         run(JOB, "rerun=true")
     assert (folder / "faces").is_dir()
+
+
+def test_a_run_within_its_own_data_is_refused(run, tmp_path):
+    for label in ("cat", "dog"):
+        write_images(tmp_path / "pets" / label, 12, seed=len(label))
+    with pytest.raises(
+        ConfigError, match=r"data\.root=.*pets: the run's folder .*multirun lies in it, and would be read"
+    ):
+        run("train=cnn", "data=folder", f"data.root={tmp_path / 'pets'}", folder=tmp_path / "pets" / "multirun")
 
 
 def test_the_folder_of_another_configuration_is_refused_unless_rerun(run, work):

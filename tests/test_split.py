@@ -500,6 +500,13 @@ def test_the_report_counts_duplicate_groups_of_the_source(caplog):
     assert json.loads(json.dumps(report)) == report
 
 
+def test_a_conflict_with_a_class_that_is_not_chosen_is_not_warned_of(caplog):
+    warn_once.cache_clear()
+    third = CARVED[CARVED["label"] == "cat"].assign(label="cow", path=lambda table: "cow" + table["path"])
+    split(pd.concat([CARVED, third], ignore_index=True), classes=["cat", "dog"])
+    assert "with the same pixels" not in caplog.text
+
+
 def test_corrupt_images_do_not_count_as_duplicates_and_are_counted(caplog):
     warn_once.cache_clear()
     table = CARVED.copy()

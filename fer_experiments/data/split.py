@@ -96,12 +96,12 @@ def hash_split(content: bytes) -> str:
 def make_split(index: pd.DataFrame, source: DataSource, seed: int) -> Split:
     """Split the images of an ImageCache's index. Raises ConfigError if the data or its keys do not allow it."""
     report = describe_source(index)
-    warn_about_label_conflicts(report["label_conflict_groups"])
     classes = choose_classes(index, source)
     check_classes(classes, source)
     table = assign_parts(index, source)
     check_has_train(table, source)
     table = drop_other_classes(table, classes, source)
+    warn_about_label_conflicts(table)
     source_parts = set(table["split"])
     table, report[DROPPED] = drop_duplicates_across_parts(table)
     table = _carve_test(table, source, classes)

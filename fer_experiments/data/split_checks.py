@@ -155,10 +155,11 @@ def warn_about_few_images(counts: dict[str, dict[str, int]], classes: tuple[str,
         )
 
 
-def warn_about_label_conflicts(groups: int) -> None:
-    """Warn of pixel-identical images under several classes. groups: how many sets of such images there are."""
+def warn_about_label_conflicts(table: pd.DataFrame) -> None:
+    """Warn of pixel-identical images under several of the chosen classes."""
+    groups = int((table.groupby("content_hash")["label"].nunique() > 1).sum())
     if groups:
         warn_once(
-            f"data: {groups:,} images lie in several classes with the same pixels, so that no classifier can be right; "
-            "is data.root a level too high?"
+            f"data: {groups:,} images lie in several classes with the same pixels, so that no classifier can be right "
+            "about them"
         )

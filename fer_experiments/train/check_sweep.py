@@ -2,7 +2,6 @@
 later job is refused.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 import fer_experiments.run_naming  # noqa: F401 - launchers pickle this callback, and its processes need the resolvers
 from fer_experiments.errors import ConfigError
@@ -18,24 +18,26 @@ from fer_experiments.exit_status import refuse
 from fer_experiments.hydra_errors import describe_hydra_error
 from fer_experiments.run_naming import list_overrides
 from fer_experiments.runs.sweep_progress import BASIC_SWEEPER, list_sweep_jobs
-from fer_experiments.train.run import check_without_torch
+from fer_experiments.strict_config import build_config
+from fer_experiments.train.run import check_folder, check_without_torch
 
 MAX_SHOWN = 5  # messages
-FOLDER_TARGET = "fer_experiments.data.sources.Folder"
 
 
 class CheckSweep(Callback):
-    """End the command with status 2 if a job of the sweep has a wrong value. conf/config.yaml names this callback.
+    """End the command with status 2 if its folder lies in its data, or a job of the sweep has a wrong value.
+
+    conf/config.yaml names this callback.
 
     Other sweepers than Hydra's own choose values as they go, and theirs are checked by each job; here it is checked
     that there is something to choose.
     """
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        _refuse_folder_in_data(config.data, config.hydra.run.dir)
+        _refuse_folder_in_data(config, "run.dir")
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        _refuse_folder_in_data(config.data, config.hydra.sweep.dir)
+        _refuse_folder_in_data(config, "sweep.dir")
         if config.hydra.sweeper._target_ != BASIC_SWEEPER:
             _check_search(config)
             return
@@ -49,16 +51,20 @@ class CheckSweep(Callback):
             refuse(*messages[:MAX_SHOWN], *more)
 
 
-def _refuse_folder_in_data(data: DictConfig, folder: str) -> None:
-    """Refuse a run or sweep whose folder would become a class of its own data."""
-    if data.get("_target_") != FOLDER_TARGET or OmegaConf.is_missing(data, "root") or not data.root:
-        return  # a wrong root is refused by the job
-    root = Path(os.path.expanduser(data.root))  # Path.expanduser raises for a user who does not exist
-    if Path(folder).resolve().is_relative_to(root.resolve()):
-        refuse(
-            f"data.root={root}: the run's folder {folder} lies in it, and would be read as a part of the data; start "
-            "the command elsewhere, or give another hydra.run.dir"
-        )
+def _refuse_folder_in_data(config: DictConfig, key: str) -> None:
+    """Refuse a command whose folder, hydra.KEY, would become a class of its own data, before anything is written there.
+
+    What is wrong with the data or the folder is left to the job, which reports it.
+    """
+    try:
+        data = build_config("data", OmegaConf.to_container(config.data, resolve=True))
+        folder = OmegaConf.select(config.hydra, key)
+    except (ConfigError, OmegaConfBaseException):
+        return
+    try:
+        check_folder(Path(folder), data)
+    except ConfigError as error:
+        refuse(str(error))
 
 
 def _check_search(config: DictConfig) -> None:

@@ -11,7 +11,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from fer_experiments.atomic_write import remove_partial
+from fer_experiments.data.sources import DataSource, Folder
 from fer_experiments.distributed import global_rank, on_rank_zero
+from fer_experiments.errors import ConfigError
 from fer_experiments.progress import show_activity
 from fer_experiments.run_naming import list_overrides
 from fer_experiments.runs.start import list_job_files, log_waiting, start_job, write_hydra_folder
@@ -40,6 +42,7 @@ def run_job(composed: DictConfig) -> float | None:
     folder, choices = Path(node.runtime.output_dir), dict(node.runtime.choices)
     is_search = choices["hydra/sweeper"] != "basic"
     config = _read_config(composed, node)  # a wrong configuration leaves no files
+    check_folder(folder, config.data)
     if is_search:
         check_direction(node.sweeper)
         config.train.check_objective(config)
@@ -52,6 +55,16 @@ def run_job(composed: DictConfig) -> float | None:
     with launch_ranks(composed, node):
         _run_once(composed, hydra, folder)
     return config.train.objective(folder) if is_search else None
+
+
+def check_folder(folder: Path, data: DataSource) -> None:
+    """Raise ConfigError if the folder of a run or sweep would become a class of its own data."""
+    root = data.root if isinstance(data, Folder) else None
+    if root is not None and folder.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(
+            f"data.root={root}: the run's folder {folder} lies in it, and would be read as a part of the data; start "
+            "the command elsewhere, or give another hydra.run.dir"
+        )
 
 
 def _run_once(composed: DictConfig, hydra: DictConfig, folder: Path) -> None:
