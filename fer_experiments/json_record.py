@@ -41,3 +41,11 @@ class JSONRecord(BaseModel):
             return cls.model_validate(json.loads(path.read_bytes()))
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: is not {cls.description}: {error}") from None
+
+    @classmethod
+    def load_or_none(cls, folder: Path) -> Self | None:
+        """Read the record from the folder; None if it is missing or invalid."""
+        try:
+            return cls.load(folder)
+        except ValueError:
+            return None

@@ -11,7 +11,7 @@ from fer_experiments.evaluation.result import Result
 from fer_experiments.report.collect import collect
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.length import shorten
-from fer_experiments.train.plan import make_plan, step_seconds
+from fer_experiments.train.plan import make_plan, plan_study, step_seconds
 from fer_experiments.train.plan.plan import Plan, PlannedTraining, format_rough_duration
 from fer_experiments.train.run import run_job
 from tests.conftest import TINY_FACES, TINY_NETWORKS, write_images
@@ -265,7 +265,7 @@ def test_a_budget_that_no_length_fits_is_said_to_be_too_small(read, timed):
 def test_what_can_not_be_timed_is_not_shortened(read):
     config = read(*TINY, "train.arms=[none,dcgan]", "train.seeds=auto", "train.budget=1s", "train.length=auto")
     plan = config.train.plan(config).timed()
-    assert (plan.length, plan.advice) == (1, (make_plan.UNKNOWN_TIME,))
+    assert (plan.length, plan.advice) == (1, (plan_study.UNKNOWN_TIME,))
 
 
 def test_a_shortened_study_continues_with_the_length_with_which_it_began(run, read, timed):

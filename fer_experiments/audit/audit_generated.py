@@ -101,9 +101,8 @@ def _hash_file(file: Path) -> str | None:
 
 def _load_finished(folder: Path, audit: ClassAudit) -> ClassAudit | None:
     """Return the finished audit of the same images in `folder`; None if there is none."""
-    try:
-        previous = ClassAudit.load(folder)
-    except ValueError:
+    previous = ClassAudit.load_or_none(folder)
+    if previous is None:
         return None
     identity = ("label", "generated", "synthetic", "manifest", "encoder")
     is_same = all(getattr(previous, name) == getattr(audit, name) for name in identity)

@@ -144,9 +144,8 @@ def format_report(
 
 def describe_study(folder: Path) -> tuple[str, str]:
     """Return the devices of a study's trainings and the seconds of each part of its work, "" if there is no study."""
-    try:
-        record = StudyRecord.load(folder)
-    except ValueError:
+    record = StudyRecord.load_or_none(folder)
+    if record is None:
         return "", ""
     devices = sorted({result.device for result in record.results if result.device is not None})
     return "; ".join(devices), ", ".join(f"{name} {seconds:.0f}" for name, seconds in record.work.items())

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 IMAGES, INDEX = FILES = ("images.npy", "index.csv")
 MAX_SIDE = 128  # if data.image_size is null, images that are larger or of unlike sizes are resized to this side
 VERSION = 3  # of the file formats; a new version makes new caches
-MANY = 0.9  # of the images: if so many are darker than the others, those may have a mark
+DARKER_SHARE = 0.9  # of the images: if so many are darker than the brightest, these may have a mark
 SUBMITTED_AT_ONCE = 1000  # images, so that memory does not grow with their number
 
 
@@ -227,7 +227,7 @@ def _warn_of_few_bright_images(levels: Sequence[float]) -> None:
     """Warn if a few images, such as those with a burnt-in mark, set a white level at which the others are dark."""
     highest = max(levels)
     darker = [level for level in levels if level < highest]
-    if len(darker) >= MANY * len(levels):
+    if len(darker) >= DARKER_SHARE * len(levels):
         log.warning(
             "%d of %d images reach that value, and the others at most %g, so that these become dark; if it is a mark, "
             "give data.white_level=%g",

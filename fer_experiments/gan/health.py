@@ -20,9 +20,8 @@ MIN_REAL_DIVERSITY = 1e-6  # below this, real images are copies of each other; r
 MAX_SCORE_REAL, MIN_SCORE_GENERATED = 0.95, 0.05  # the discriminator has won if its scores are beyond both
 LAST_FRACTION = 0.1  # of the history, over which scores are averaged
 MAX_FLAT_DEVIATION = 0.03  # standard deviation of a flat square, for pixels in [0, 1]: eight grey levels
-MAX_EXCESS_FLAT = 0.1  # by how much the fraction of samples with a flat square may exceed that of real images
-
 AUGMENTED = "'gan.diffaugment=\"color,translation,cutout\"'"  # as it is typed
+MAX_EXCESS_FLAT = 0.1  # by how much the fraction of samples with a flat square may exceed that of real images
 
 
 @dataclass(frozen=True)

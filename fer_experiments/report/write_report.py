@@ -124,7 +124,7 @@ def _print_table(table: pd.DataFrame, title: str, answer: str, page: Path) -> No
         console.print(console_table)
         console.print(escape(printable(answer)))
         console.print(escape(printable(f"The whole report: {page}")), soft_wrap=True)
-    print(capture.get(), end="")  # a console of its own would write into the bar of the seeds' progress
+    print(capture.get(), end="", flush=True)  # a console of its own would write into the bar of the seeds' progress
 
 
 def printable(text: str) -> str:

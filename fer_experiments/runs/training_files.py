@@ -70,9 +70,8 @@ def find_result(checkpoint: Path, split_hash: str, epoch: int) -> Result | None:
 
     split_hash, epoch: the checkpoint's.
     """
-    try:
-        result = Result.load(checkpoint.resolve().parent.parent)
-    except ValueError:
+    result = Result.load_or_none(checkpoint.resolve().parent.parent)
+    if result is None:
         return None
     is_same = (result.split_hash, result.selected_epoch) == (split_hash.removeprefix(LEAK_PREFIX), epoch)
     return result if is_same and "test" in result.metrics else None

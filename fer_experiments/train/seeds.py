@@ -68,7 +68,7 @@ class StudyRun:
         """
         self._progress = None if plan is None or plan.seconds_of_seed is None else StudyProgress(plan, arms, folder)
         self.settings, self.arms, self.workers, self.folder = settings, arms, workers, folder
-        earlier = _load_earlier(folder) or StudyRecord(arms=[], seeds=[])
+        earlier = StudyRecord.load_or_none(folder) or StudyRecord(arms=[], seeds=[])
         self.finished_before = set(earlier.finished_seeds)
         self.trained: list[int] = []
         self._started = time.monotonic() - earlier.seconds
@@ -148,14 +148,6 @@ def run_seeds(study: StudyRun, seeds: list[int]) -> None:
     with study.show_progress():
         study.train(seeds)
     study.raise_failures()
-
-
-def _load_earlier(folder: Path) -> StudyRecord | None:
-    """Return the record of an earlier start of the study; None if there is none."""
-    try:
-        return StudyRecord.load(folder)
-    except ValueError:
-        return None
 
 
 def _write_study(record: StudyRecord, folder: Path, seed_folder: Path | None) -> None:

@@ -116,7 +116,7 @@ class Study(Job, Question):
             run_seeds(StudyRun(settings, arms, question, workers, folder, plan), self.list_seeds(settings))
 
     def plan(self, settings: Settings, folder: Path | None = None) -> "Plan | None":
-        from fer_experiments.train.plan.make_plan import plan_study
+        from fer_experiments.train.plan.plan_study import plan_study
 
         first = settings.with_seed(self.list_seeds(settings)[0])
         budget = self.budget if self.seeds == "auto" else None
@@ -166,10 +166,5 @@ class Study(Job, Question):
 
 def _read_length(folder: Path | None) -> float | None:
     """Return the length of the trainings of the study that began in this folder; None if none has."""
-    if folder is None:
-        return None
-    try:
-        growth = StudyRecord.load(folder).growth
-    except ValueError:
-        return None
-    return None if growth is None else growth.length
+    record = None if folder is None else StudyRecord.load_or_none(folder)
+    return None if record is None or record.growth is None else record.growth.length

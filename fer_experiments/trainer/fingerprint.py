@@ -76,11 +76,9 @@ def load_finished(folder: Path, fingerprint: str) -> Result | None:
 
     Raises ConfigError if the result in `folder` is another training's.
     """
-    try:
-        result = Result.load(folder)
-    except ValueError:
-        return None
-    check_fingerprint(folder, result.fingerprint, fingerprint)
+    result = Result.load_or_none(folder)
+    if result is not None:
+        check_fingerprint(folder, result.fingerprint, fingerprint)
     return result
 
 

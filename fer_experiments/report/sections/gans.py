@@ -183,9 +183,8 @@ def _load_audits(folders: list[Path], study: Path) -> tuple[list[AuditView], lis
 def _load_audit(audit_folder: Path, study: Path) -> AuditView:
     alt = "Generated images, each above the training image that is nearest to it"
     nearest = load_picture(audit_folder / "nearest.png", "", alt)
-    try:
-        audit = AuditRecord.load(audit_folder)
-    except ValueError:
+    audit = AuditRecord.load_or_none(audit_folder)
+    if audit is None:
         return AuditView(_relative(audit_folder, study), "", nearest, [])
     statuses = [finding.status for finding in audit.checks.values()]
     values = ((text, audit.headline.get(name)) for name, text in MEASURES.items())
