@@ -66,6 +66,19 @@ def test_classes_with_few_images_are_named(good, tmp_path, test, valid, status, 
     assert (check.status, message in check.message) == (status, True)
 
 
+@pytest.mark.parametrize(
+    ("test", "valid", "status", "message"),
+    [
+        (10, 12, "pass", "No group lies in two parts, and every class has 10 or more test and validation groups."),
+        (9, 1, "warn", "there are only 9 test groups with happy, 1 validation group with happy. A group counts as one"),
+    ],
+)
+def test_classes_of_few_groups_are_named(good, tmp_path, test, valid, status, message):
+    groups = {"test": {"angry": 20, "happy": test}, "valid": {"angry": 20, "happy": valid}}
+    check = run_all(good, tmp_path, FACTS.model_copy(update={"groups": groups}))["enough groups of each class"]
+    assert (check.status, message in check.message) == (status, True)
+
+
 def test_a_study_without_results_has_nothing_to_check(tmp_path):
     assert run_all(build_study({"none": {}}, [0]), tmp_path) == {}
 

@@ -60,6 +60,7 @@ def split(*parts: str, labels: str = "", names=()) -> Split:
             "label": list(labels or "a" * count),
             "split": list(parts),
             "content_hash": [str(row) for row in range(count)],
+            "group": "",
         }
     )
     return Split(table, tuple(sorted(set(table["label"]))), {})

@@ -38,6 +38,14 @@ def test_a_sweep_that_only_plans_counts_and_reports_no_jobs(tmp_path):
     assert "jobs done" not in done.stdout
     assert "report" not in done.stdout.replace("warnings of the report", "")
     assert not list(tmp_path.glob("multirun/**/sweep.json"))
+    assert [path.name for path in tmp_path.glob("multirun/*/*/*")] == ["multirun.yaml"]
+
+
+def test_jobs_in_a_folder_that_the_user_names_are_named_by_what_differs(tmp_path):
+    keys = ("train=cnn", "seed=0,1", "gan.epochs=3", *TINY_NETWORKS, *TINY_FACES, "trainer=smoke")
+    done = command("-m", *keys, "hydra.sweep.dir=mine", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name[:-9] for path in (tmp_path / "mine").iterdir() if path.is_dir()) == ["seed=0", "seed=1"]
 
 
 def test_one_value_for_the_key_that_an_experiment_sweeps_leaves_one_job(tmp_path):

@@ -320,6 +320,24 @@ def test_a_saved_data_set_has_its_splits_and_names(beans, tmp_path):
     check_images(data, {"train": images["train"], "valid": images["validation"], "test": images["test"]})
 
 
+def test_a_saved_data_set_names_groups_by_a_column(beans, tmp_path):
+    datasets, _ = beans
+    sets = datasets.load_from_disk(str(tmp_path / "beans"))
+    plants = {split: rows.add_column("plant", [row // 4 for row in range(len(rows))]) for split, rows in sets.items()}
+    datasets.DatasetDict(plants).save_to_disk(str(tmp_path / "plants"))
+    data = PreparedData.prepare(
+        source("huggingface", name=str(tmp_path / "plants"), group_column="plant", parts={"valid": None, "test": None}),
+        0,
+    )
+    table = data.split.table
+    assert set(table["group"]) == {str(number) for number in range(10)}
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    with pytest.raises(
+        ConfigError, match=r"^data.group_column=pot: there is no such column; .* has picture, disease, pl"
+    ):
+        PreparedData.prepare(source("huggingface", name=str(tmp_path / "plants"), group_column="pot"), 0)
+
+
 def test_what_load_dataset_reads_from_a_folder_is_read(beans, tmp_path, monkeypatch):
     datasets, _ = beans
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

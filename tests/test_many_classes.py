@@ -11,7 +11,7 @@ from PIL import Image
 from fer_experiments.audit.finding import Finding, worst_finding
 from fer_experiments.audit.record import AuditRecord
 from fer_experiments.balance import TrainingPlan
-from fer_experiments.data.split_checks import warn_about_few_images
+from fer_experiments.data.split_checks import warn_about_few
 from fer_experiments.data.warn_once import warn_once
 from fer_experiments.enumeration import MAX_NAMED, enumerate_names
 from fer_experiments.report.findings import compute_findings
@@ -65,7 +65,7 @@ def test_logs_and_plans_are_short():
 def test_the_smallest_of_many_small_classes_are_named(caplog):
     warn_once.cache_clear()
     train = {name: 4 - number // 30 for number, name in enumerate(NAMES)}
-    warn_about_few_images({"train": train, "valid": train, "test": train}, tuple(NAMES))
+    warn_about_few("images", {"train": train, "valid": train, "test": train}, tuple(NAMES))
     (message,) = caplog.messages
     assert "class_90: train 1, valid 1, test 1" in message
     assert "and 95 more" in message

@@ -1,5 +1,6 @@
 """The plan of a job, before it begins: images, trainings, time."""
 
+import logging
 import subprocess
 import sys
 
@@ -292,6 +293,20 @@ def test_a_shortened_study_continues_with_the_length_with_which_it_began(run, re
 def test_only_a_budget_shortens_trainings(run, keys):
     with pytest.raises(ConfigError, match=r"train\.length=auto: shortens trainings to fit train\.budget; give one"):
         run(*keys, "train.length=auto")
+
+
+@pytest.mark.parametrize("earlier", [[], ["report.html"]])
+def test_a_plan_leaves_no_log_and_no_empty_folder(compose, tmp_path, monkeypatch, earlier):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in earlier:
+        (folder / name).touch()
+    handler = logging.FileHandler(folder / "study.log", delay=True)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    run_job(compose(*TINY, "train.seeds=1", "plan_only=true", folder=folder))
+    assert handler not in logging.getLogger().handlers
+    assert [path.name for path in folder.glob("*")] == earlier
+    assert folder.exists() == bool(earlier)
 
 
 def test_plan_only_trains_nothing(compose, tmp_path, caplog):

@@ -20,12 +20,12 @@ PARTS = ("train", "valid", "test")
 def index(counts: dict[str, dict[str, int]]) -> pd.DataFrame:
     """Return an ImageCache's index of different images. counts: {part: {class: images}}."""
     rows = [
-        (f"{part}/{label}/{number:05d}", label, part, f"{part} {label} {number}", "")
+        (f"{part}/{label}/{number:05d}", label, part, f"{part} {label} {number}", "", "")
         for part, classes in counts.items()
         for label, count in classes.items()
         for number in range(count)
     ]
-    return pd.DataFrame(rows, columns=["path", "label", "part", "content_hash", "error"])
+    return pd.DataFrame(rows, columns=["path", "label", "part", "content_hash", "error", "group"])
 
 
 def flat(**counts: int) -> pd.DataFrame:
@@ -423,6 +423,7 @@ def random_duplicates(seed: int, parts=("train",), classes=3) -> pd.DataFrame:
             "part": rng.choice(parts, 300),
             "content_hash": [f"hash {value}" for value in number],
             "error": "",
+            "group": "",
         }
     )
 
@@ -531,7 +532,7 @@ def test_split_csv_has_a_row_for_every_image_and_its_hash_names_the_split(tmp_pa
     result.save(tmp_path / "split.csv")
     written = (tmp_path / "split.csv").read_bytes()
     table = pd.read_csv(tmp_path / "split.csv")
-    assert list(table.columns) == COLUMNS == ["path", "label", "split", "content_hash"]
+    assert list(table.columns) == COLUMNS[:-1] == ["path", "label", "split", "content_hash"]
     assert len(table) == 300
     assert hashlib.sha256(written).hexdigest().startswith(result.hash)
     assert b"\r" not in written

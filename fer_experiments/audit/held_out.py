@@ -36,11 +36,13 @@ def choose_held_out_images(data: PreparedData, label: str) -> HeldOutImages:
     trained on one. Classifiers of balance=real_images are, but they measure no generated image. Those with the first
     content hashes are taken, which is as good as at random and nearly the same for all seeds. Near-duplicates of the
     class's training images are left out: they lie as near to a training image as a memorised one does, so that
-    memorisation would pass as usual.
+    memorisation would pass as usual. So are images of the groups of training images.
     """
     validation = data.split.table[(data.split.table["split"] == "valid") & (data.split.table["label"] == label)]
     unused = list_unused_images(data)
     unused = unused[unused["label"] == label].sort_values("content_hash")
+    trained = data.split.table.loc[data.split.table["split"] == "train", "group"]
+    unused = unused[(unused["group"] == "") | ~unused["group"].isin(trained)]
     if len(unused) < max(len(validation), 1):
         return HeldOutImages(validation, "validation")
     unused = unused.head(max(MAX_UNUSED, len(validation))).assign(split="unused")

@@ -38,9 +38,9 @@ SUBMITTED_AT_ONCE = 1000  # images, so that memory does not grow with their numb
 class ImageCache:
     """Decoded images (N, S, S, C) uint8, memory-mapped, and the index of their files.
 
-    index: path, label, part, content_hash, error and white_level of each image; error is "" if it could be decoded,
-    white_level is "" if it has 8 bits. The labels are those of data.rename, of which the files know nothing, because it
-    changes no pixel.
+    index: path, label, part, content_hash, error, white_level and group of each image; error is "" if it could be
+    decoded, white_level is "" if it has 8 bits, group is "" if data has no groups. The labels are those of data.rename.
+    Of these and of groups the files know nothing, because they change no pixel.
     """
 
     folder: Path
@@ -99,7 +99,8 @@ def open_cache(source: DataSource) -> ImageCache:
 def _load(source: DataSource, folder: Path) -> ImageCache:
     images = np.load(folder / IMAGES, mmap_mode="r")
     index = pd.read_csv(folder / INDEX, keep_default_na=False, dtype=str, encoding_errors="surrogateescape")
-    return ImageCache(folder, images, index.assign(label=index["label"].map(source.class_of)))
+    groups = source.groups(index["path"].tolist())
+    return ImageCache(folder, images, index.assign(label=index["label"].map(source.class_of), group=groups))
 
 
 def _lock(path: Path) -> FileLock:

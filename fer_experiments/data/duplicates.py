@@ -21,6 +21,7 @@ from torchvision.transforms.v2.functional import resize
 from torchvision.utils import make_grid, save_image
 
 from fer_experiments.atomic_write import atomic_write
+from fer_experiments.data.groups import has_groups
 from fer_experiments.data.sources.base import PARTS
 from fer_experiments.data.split import Split
 
@@ -108,28 +109,31 @@ def find_near_duplicates(images: np.ndarray, split: Split) -> NearDuplicates:
 
 
 def find_test_clusters(images: np.ndarray, split: Split) -> pd.DataFrame:
-    """Find the test images that are copies or near-duplicates of each other, which tell no more than one image.
+    """Find the test images that tell no more than one image: copies, near-duplicates, and those of one group.
 
     If more than MAX_CLUSTERED of the test images are alike, as in radiographs of one view, likeness is no sign of a
     copy, and none is taken for one.
 
-    images (N, S, S, C) uint8: the cache's. Returns a row for each image that is like another one: its content_hash, and
-    the number of its cluster.
+    images (N, S, S, C) uint8: the cache's. Returns a row for each image that is in a cluster with another one: its
+    content_hash, and the number of its cluster.
     """
     rows = split.rows("test")
-    hashes = split.table.loc[split.table["split"] == "test", "content_hash"].to_numpy(dtype=str)
+    test = split.table[split.table["split"] == "test"]
     frequencies = lowest_frequencies(images, rows)
     places = np.arange(len(rows))
     blocks = _close_pairs(frequencies, perceptual_hashes(frequencies), places, places)
     pairs = np.concatenate([np.empty((0, 3), dtype=np.int64), *blocks])
     pairs = pairs[pairs[:, 0] < pairs[:, 1]]
-    is_alike = np.zeros(len(rows), dtype=bool)
-    is_alike[pairs[:, :2]] = True
-    if is_alike.mean() > MAX_CLUSTERED:
-        is_alike[:] = False
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows)))
+    if len(np.unique(pairs[:, :2])) > MAX_CLUSTERED * len(rows):
+        pairs = pairs[:0]
+    members = test.groupby("group").indices if has_groups(test) else {}
+    first = np.concatenate([pairs[:, 0], *(places[:-1] for places in members.values())])
+    second = np.concatenate([pairs[:, 1], *(places[1:] for places in members.values())])
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(rows), len(rows)))
     clusters = connected_components(graph, directed=False)[1]
-    return pd.DataFrame({"content_hash": hashes[is_alike], "cluster": clusters[is_alike]}).drop_duplicates()
+    is_clustered = np.isin(np.arange(len(rows)), np.concatenate([first, second]))
+    table = pd.DataFrame({"content_hash": test["content_hash"].to_numpy(), "cluster": clusters})
+    return table[is_clustered].drop_duplicates()
 
 
 def is_near_duplicate(images: np.ndarray, rows: np.ndarray, training_rows: np.ndarray) -> np.ndarray:

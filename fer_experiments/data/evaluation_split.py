@@ -8,12 +8,13 @@ import pandas as pd
 from fer_experiments.data.sources.base import DataSource
 from fer_experiments.data.split import (
     DROPPED,
+    DROPPED_GROUPS,
     Split,
     assign_parts,
     build_split,
     choose_classes,
     describe_source,
-    drop_duplicates_across_parts,
+    drop_across_parts,
     drop_other_classes,
 )
 from fer_experiments.errors import ConfigError
@@ -23,6 +24,8 @@ def split_for_evaluation(
     index: pd.DataFrame, source: DataSource, classes: tuple[str, ...], parts: Mapping[str, str]
 ) -> Split:
     """Put the images that the classifier's training used into its parts train and valid, and all others into test.
+
+    Other images of the groups of those that it used are left out.
 
     Of the data that the classifier was trained on this makes the training's own split again, unless the training left
     images unused. data.classes or data.counts choose the classes, and data.parts which parts of the source take part.
@@ -40,8 +43,9 @@ def split_for_evaluation(
     chosen = choose_classes(index, source)
     check_classes_are_known(chosen, classes)
     table = drop_other_classes(assign_parts(index, source), chosen, source)
-    table, report[DROPPED] = drop_duplicates_across_parts(table)
+    table, report[DROPPED] = drop_across_parts(table, "content_hash")
     table = table.assign(split=[parts.get(content_hash, "test") for content_hash in table["content_hash"]])
+    table, report[DROPPED_GROUPS] = drop_groups_of_training(table)
     split = build_split(table, classes, report)
     if table.empty:
         raise ConfigError("data: has no image that can be measured; look at data.parts and at what was skipped")
@@ -51,6 +55,13 @@ def split_for_evaluation(
             "give images that its training did not use"
         )
     return split
+
+
+def drop_groups_of_training(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Leave out the test images of groups that have images in other parts; return the table and {"test": how many}."""
+    is_test = table["split"] == "test"
+    drop = is_test & (table["group"] != "") & table["group"].isin(table.loc[~is_test, "group"])
+    return table[~drop], {"test": int(drop.sum())}
 
 
 def check_classes_are_known(available: Sequence[str], known: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
-"""Which image is for training, validation or test: stratified, by seed, with exact duplicates in one part.
+"""Which image is for training, validation or test: stratified, by seed, with exact duplicates and groups in one part.
 
-The steps, in order: take the source's parts; drop duplicates across parts from the less protected part; carve the
-missing parts out of train; draw test images by data.test_counts; draw training images by data.counts and
+The steps, in order: take the source's parts; drop duplicates and groups across parts from the less protected part;
+carve the missing parts out of train; draw test images by data.test_counts; draw training images by data.counts and
 data.imbalance.
 """
 
@@ -16,6 +16,7 @@ import pandas as pd
 
 import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.atomic_write import atomic_write
+from fer_experiments.data.groups import check_groups, count_groups, has_groups, name_units, warn_about_likely_groups
 from fer_experiments.data.imbalance import apply_imbalance
 from fer_experiments.data.sources.base import PARTS, DataSource
 from fer_experiments.data.split_checks import (
@@ -27,16 +28,18 @@ from fer_experiments.data.split_checks import (
     check_parts,
     check_readable,
     check_test_counts,
-    warn_about_few_images,
+    warn_about_divided_groups,
+    warn_about_few,
     warn_about_label_conflicts,
 )
-from fer_experiments.data.stratified import draw_per_class, shuffle_groups
+from fer_experiments.data.stratified import draw_nearly_per_class, draw_per_class, shuffle_units
 from fer_experiments.random_streams import RandomStream
 
 LEAK_PREFIX = "leak-"  # of the hash of a split that data/leak.py made
-COLUMNS = ["path", "label", "split", "content_hash"]
+COLUMNS = ["path", "label", "split", "content_hash", "group"]
 MIN_VALID = 20  # validation images of a class
-DROPPED = "dropped_as_duplicates_of_a_more_protected_part"  # a key of Split.report
+DROPPED = "dropped_as_duplicates_of_a_more_protected_part"  # keys of Split.report
+DROPPED_GROUPS = "dropped_as_of_a_group_in_a_more_protected_part"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Split:
     """The images of each part.
 
     Attributes:
-        table: path, label, split (the part) and content_hash of each image, indexed by its row in the cache.
+        table: COLUMNS, in which split is the part, and group "" without groups; indexed by the rows in the cache.
         classes: their names, sorted.
         report: what was noticed in the data, for data.json.
         leak_of: the hash of the split from which data/leak.py made this one; None for a clean split.
@@ -57,7 +60,8 @@ class Split:
 
     @property
     def csv(self) -> str:
-        return self.table[COLUMNS].to_csv(index=False, lineterminator="\n")
+        table = self.table if has_groups(self.table) else self.table.drop(columns="group")
+        return table.to_csv(index=False, lineterminator="\n")
 
     @property
     def hash(self) -> str:
@@ -102,15 +106,23 @@ def make_split(index: pd.DataFrame, source: DataSource, seed: int) -> Split:
     check_has_train(table, source)
     table = drop_other_classes(table, classes, source)
     warn_about_label_conflicts(table)
+    check_groups(table, source)
+    if source.group_key is None:
+        warn_about_likely_groups(table)
     source_parts = set(table["split"])
-    table, report[DROPPED] = drop_duplicates_across_parts(table)
+    table, report[DROPPED] = drop_across_parts(table, "content_hash")
+    table = table.assign(unit=name_units(table))
+    table, report[DROPPED_GROUPS] = drop_across_parts(table, "unit")
+    warn_about_divided_groups(report[DROPPED_GROUPS])
     table = _carve_test(table, source, classes)
     table = _draw_test(table, source, classes)
     split_seed = seed if source.split_seed is None else source.split_seed
     table = _carve_valid_and_draw_train(table, source, classes, split_seed)
     check_complete(table, classes, source_parts)
     split = build_split(table, classes, report)
-    warn_about_few_images(report["images"], classes)
+    warn_about_few("images", report["images"], classes)
+    if "groups" in report:
+        warn_about_few("groups", report["groups"], classes)
     return split
 
 
@@ -119,6 +131,8 @@ def build_split(table: pd.DataFrame, classes: tuple[str, ...], report: dict[str,
     table = table.sort_values(["split", "content_hash", "path"], kind="stable")  # mixes the classes
     split = Split(table[COLUMNS], classes, report)
     report["images"] = {part: split.counts(part) for part in PARTS}
+    if has_groups(split.table):
+        report["groups"] = count_groups(split.table)
     return split
 
 
@@ -165,13 +179,13 @@ def drop_other_classes(table: pd.DataFrame, classes: tuple[str, ...], source: Da
     return table[table["error"] == ""]
 
 
-def drop_duplicates_across_parts(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Keep pixel-identical images of several parts in the most protected one only: test, then valid, then train.
+def drop_across_parts(table: pd.DataFrame, column: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Keep images of equal value in the column in the most protected of their parts only: test, then valid, then train.
 
     Returns the table and {part: dropped images}.
     """
     protection = table["split"].map({"train": 0, "valid": 1, "test": 2})
-    highest = protection.groupby(table["content_hash"]).transform("max")
+    highest = protection.groupby(table[column]).transform("max")
     drop = protection < highest
     return table[~drop], {part: int((drop & (table["split"] == part)).sum()) for part in ("train", "valid")}
 
@@ -183,7 +197,7 @@ def _carve_test(table: pd.DataFrame, source: DataSource, classes: tuple[str, ...
     train = table[table["split"] == "train"]
     counts = {name: _fraction_of(source.test_fraction, count) for name, count in _count(train, classes).items()}
     rng = np.random.default_rng([source.test_seed, RandomStream.TEST_SPLIT])
-    drawn = draw_per_class(train, counts, shuffle_groups(train, rng))
+    drawn = _draw_units(train, counts, shuffle_units(train, rng))
     return table.assign(split=table["split"].where(~table.index.isin(drawn), "test"))
 
 
@@ -193,8 +207,9 @@ def _draw_test(table: pd.DataFrame, source: DataSource, classes: tuple[str, ...]
         return table
     test = table[table["split"] == "test"]
     check_test_counts(test, source.test_counts, classes)
-    groups = shuffle_groups(test, np.random.default_rng([source.test_seed, RandomStream.TEST_SUBSET]))
-    drawn = draw_per_class(test, source.test_counts, _as_single_images(groups))
+    rng = np.random.default_rng([source.test_seed, RandomStream.TEST_SUBSET])
+    places = [place for unit in shuffle_units(test, rng) for place in unit]
+    drawn = draw_per_class(test, source.test_counts, _as_single_images(test, places, rng))
     return table[(table["split"] != "test") | table.index.isin(drawn)]
 
 
@@ -203,20 +218,25 @@ def _carve_valid_and_draw_train(
 ) -> pd.DataFrame:
     """Draw validation images from train, if there is no valid part, and training images from the rest.
 
-    Both are drawn from one row of shuffled groups, validation from its start and training from its end: if
-    data.counts grow, neither part loses an image to the other.
+    Both are drawn from one row of shuffled units, validation from its start and training from its end: if data.counts
+    grow, neither part loses an image to the other, unless the data has groups.
     """
     train = table[table["split"] == "train"]
     needs_valid = not (table["split"] == "valid").any()
+    rng = np.random.default_rng([seed, RandomStream.TRAINING_SPLIT])
+    units = shuffle_units(train, rng)
+    if not has_groups(train):
+        check_counts(table, partial(count_valid, source.valid_fraction) if needs_valid else lambda count: 0, source)
     valid_counts = _count_valid(train, source, classes) if needs_valid else dict.fromkeys(classes, 0)
-    check_counts(table, partial(count_valid, source.valid_fraction) if needs_valid else lambda count: 0, source)
-    groups = shuffle_groups(train, np.random.default_rng([seed, RandomStream.TRAINING_SPLIT]))
-    valid = draw_per_class(train, valid_counts, groups)
-    drawn = _draw_train(train, source, classes, groups, train.index.isin(valid))
-    split = table["split"].where(table["split"] != "train", "")
-    split[table.index.isin(valid)] = "valid"
-    split[table.index.isin(drawn)] = "train"
-    return table.assign(split=split)[split != ""]
+    valid = _draw_units(train, valid_counts, units)
+    table = table.assign(split=table["split"].where(~table.index.isin(valid), "valid"))
+    if has_groups(train):  # only now is it known how many images are for validation
+        check_counts(table, lambda count: 0, source)
+    in_valid = train.index.isin(valid)
+    counts = _count(train[~in_valid], classes) | (source.counts or {})
+    places = [place for unit in reversed(units) for place in unit if not in_valid[place]]
+    drawn = draw_per_class(train, apply_imbalance(counts, source), _as_single_images(train, places, rng))
+    return table[(table["split"] != "train") | table.index.isin(drawn)]
 
 
 def _count_valid(train: pd.DataFrame, source: DataSource, classes: tuple[str, ...]) -> dict[str, int]:
@@ -234,26 +254,19 @@ def count_valid(fraction: float, count: int) -> int:
     return max(1, round(min(max(MIN_VALID, fraction * count), 2 * fraction * count)))
 
 
-def _draw_train(
-    train: pd.DataFrame, source: DataSource, classes: tuple[str, ...], groups: list[list[int]], in_valid: np.ndarray
-) -> np.ndarray:
-    """Draw training images by data.counts and data.imbalance; return their index labels.
+def _draw_units(table: pd.DataFrame, counts: dict[str, int], units: list[list[int]]) -> np.ndarray:
+    """Draw whole units, which are small without groups: as many images of each class as asked for, or nearly."""
+    draw = draw_nearly_per_class if has_groups(table) else draw_per_class
+    return draw(table, counts, units)
 
-    Args:
-        train: the images to draw from, and those for validation.
-        source: the data source with its keys.
-        classes: the classes of the split.
-        groups: places in `train`, from `shuffle_groups`; the last are drawn first.
-        in_valid: (N,) bool, the images of `train` that are for validation.
+
+def _as_single_images(table: pd.DataFrame, places: list[int], rng: np.random.Generator) -> list[list[int]]:
+    """Make a unit of each image. Once a unit can no longer end in two parts, its images may be drawn one by one.
+
+    The units of groups are mixed, so that a small class has images of as many groups as it can.
     """
-    counts = _count(train[~in_valid], classes) | (source.counts or {})
-    singles = _as_single_images([[place for place in group if not in_valid[place]] for group in reversed(groups)])
-    return draw_per_class(train, apply_imbalance(counts, source), singles)
-
-
-def _as_single_images(groups: list[list[int]]) -> list[list[int]]:
-    """Make a group of each image. Once duplicates can no longer end in two parts, they may be drawn one by one."""
-    return [[place] for group in groups for place in group]
+    order = rng.permutation(places) if has_groups(table) else places
+    return [[int(place)] for place in order]
 
 
 def _count(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, int]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from fer_experiments.data.groups import has_groups
 from fer_experiments.data.sources.base import PARTS, DataSource
 from fer_experiments.data.warn_once import warn_once
 from fer_experiments.enumeration import enumerate_names
@@ -11,7 +12,7 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.override_syntax import format_override
 
 MAX_LISTED = 10  # unreadable images in a message
-FEW_IMAGES = 5
+FEW = 5  # images or groups of a class in a part
 
 
 def check_readable(index: pd.DataFrame, source: DataSource) -> None:
@@ -126,10 +127,11 @@ def check_complete(table: pd.DataFrame, classes: tuple[str, ...], source_parts: 
 
     source_parts: the parts that came with the source; the others were carved out of train.
     """
-    totals = table["label"].value_counts()
 
     def describe(name: str) -> str:
-        return f"{name} ({totals.get(name, 0)} in all)"
+        of_class = table[table["label"] == name]
+        groups = f", of {of_class['group'].nunique()} groups" if has_groups(table) else ""
+        return f"{name} ({len(of_class)} in all{groups})"
 
     for part in PARTS:
         labels = set(table.loc[table["split"] == part, "label"])
@@ -142,16 +144,26 @@ def check_complete(table: pd.DataFrame, classes: tuple[str, ...], source_parts: 
             )
 
 
-def warn_about_few_images(counts: dict[str, dict[str, int]], classes: tuple[str, ...]) -> None:
-    """Warn about classes that have fewer than FEW_IMAGES in a part. counts: {part: {class: images}}."""
-    few = [name for name in classes if min(counts[part][name] for part in PARTS) < FEW_IMAGES]
+def warn_about_few(things: str, counts: dict[str, dict[str, int]], classes: tuple[str, ...]) -> None:
+    """Warn about classes with fewer than FEW in a part. things: "images" or "groups"; counts: {part: {class: n}}."""
+    few = [name for name in classes if min(counts[part][name] for part in PARTS) < FEW]
     if few:
         few = sorted(few, key=lambda name: counts["train"][name])
         texts = [f"{name}: {', '.join(f'{part} {counts[part][name]}' for part in PARTS)}" for name in few]
         numbers = enumerate_names(texts, separator="; ")
         warn_once(
-            f"data: classes with under {FEW_IMAGES} images in a part ({numbers}): their recall is measured on so few "
-            "images that it says little; add images, or choose other classes with data.classes"
+            f"data: classes with under {FEW} {things} in a part ({numbers}): their recall is measured on so few "
+            f"{things} that it says little; add {things}, or choose other classes with data.classes"
+        )
+
+
+def warn_about_divided_groups(dropped: dict[str, int]) -> None:
+    """Warn of images that are left out because their groups lie in several parts of the source."""
+    if sum(dropped.values()):
+        numbers = " and ".join(f"{number:,} images of its part {part}" for part, number in dropped.items() if number)
+        warn_once(
+            f"data: groups lie in several parts of the source: {numbers} are left out, because a more protected part "
+            "has images of the same groups; to keep them all, carve the parts out of train"
         )
 
 
@@ -160,6 +172,6 @@ def warn_about_label_conflicts(table: pd.DataFrame) -> None:
     groups = int((table.groupby("content_hash")["label"].nunique() > 1).sum())
     if groups:
         warn_once(
-            f"data: {groups:,} images lie in several classes with the same pixels, so that no classifier can be right "
-            "about them"
+            f"data: {'1 image lies' if groups == 1 else f'{groups:,} images lie'} in several classes with the same "
+            f"pixels, so that no classifier can be right about {'it' if groups == 1 else 'them'}"
         )

@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     for title, lines in (("trainings without a result", missing), ("problems", record.problems)):
         if lines:
             print(printable("\n  ".join([f"{title}:", *lines])))
-    print(printable(f"report of {len(record.results)} finished trainings in {out}"))
+    count = len(record.results)
+    print(printable(f"report of {count} finished {'training' if count == 1 else 'trainings'} in {out}"))
     return 0
 
 

@@ -19,6 +19,7 @@ from fer_experiments.report.study_record import StudyRecord, training_key
 MIN_SEEDS = 5  # with fewer, the exact sign-flip test can't reach p = 0.05, whatever the arms do
 NEAR_DUPLICATES_FAIL = 0.05  # of the test images
 MIN_OF_CLASS = 50  # with n images the 95 % interval of a recall is at most +-1.96 sqrt(0.25 / n), 14 points
+MIN_GROUPS = 10  # of which a class has images in a part
 PARTS = {"test": "test", "valid": "validation"}
 
 Status = Literal["pass", "warn", "fail", "unknown"]
@@ -261,6 +262,25 @@ def check_class_sizes(study: StudyFiles) -> Check:
     return Check("enough images of each class", "pass", message, source)
 
 
+def check_groups(study: StudyFiles) -> Check | None:
+    """Warn of classes whose images are of few groups, however many images there are; None if the data has no groups."""
+    if not study.facts.groups:
+        return None
+    few = [
+        f"{n} {PARTS[part]} {'group' if n == 1 else 'groups'} with {name}"
+        for part in PARTS
+        for name, n in study.facts.groups.get(part, {}).items()
+        if n < MIN_GROUPS
+    ]
+    message = f"No group lies in two parts, and every class has {MIN_GROUPS} or more test and validation groups."
+    if few:
+        message = (
+            f"No group lies in two parts, but there are only {enumerate_names(few)}. A group counts as one image, and "
+            f"an interval over fewer than {MIN_GROUPS} is rough."
+        )
+    return Check("enough groups of each class", "warn" if few else "pass", message, "data.json")
+
+
 def check_same_environment(study: StudyFiles) -> Check:
     results = study.record.results
     values = {
@@ -288,6 +308,7 @@ CHECKS: tuple[Callable[[StudyFiles], Check | None], ...] = (
     check_all_finished,
     check_seeds,
     check_class_sizes,
+    check_groups,
     check_same_split,
     check_no_leakage,
     check_near_duplicates,

@@ -16,7 +16,7 @@ import fer_experiments.run_naming  # noqa: F401 - launchers pickle this callback
 from fer_experiments.errors import ConfigError
 from fer_experiments.exit_status import refuse
 from fer_experiments.hydra_errors import describe_hydra_error
-from fer_experiments.run_naming import list_overrides
+from fer_experiments.run_naming import list_overrides, sweep_name
 from fer_experiments.runs.sweep_progress import BASIC_SWEEPER, list_sweep_jobs
 from fer_experiments.strict_config import build_config
 from fer_experiments.train.run import check_folder, check_without_torch
@@ -37,6 +37,7 @@ class CheckSweep(Callback):
         _refuse_folder_in_data(config, "run.dir")
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        sweep_name(config)  # by which its jobs know what to leave out of their names, also if hydra.sweep.dir is given
         _refuse_folder_in_data(config, "sweep.dir")
         if config.hydra.sweeper._target_ != BASIC_SWEEPER:
             _check_search(config)

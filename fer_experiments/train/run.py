@@ -47,6 +47,7 @@ def run_job(composed: DictConfig) -> float | None:
         check_direction(node.sweeper)
         config.train.check_objective(config)
     if composed.plan_only:
+        _close_log(folder)
         config = check_without_torch(composed, node)
         plan = plan_job(config, folder)
         _check_with_torch(config)
@@ -55,6 +56,16 @@ def run_job(composed: DictConfig) -> float | None:
     with launch_ranks(composed, node):
         _run_once(composed, hydra, folder)
     return config.train.objective(folder) if is_search else None
+
+
+def _close_log(folder: Path) -> None:
+    """Let a plan be printed only, and remove the folder that Hydra has made for the job, if it is empty."""
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, logging.FileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def check_folder(folder: Path, data: DataSource) -> None:

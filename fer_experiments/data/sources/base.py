@@ -4,12 +4,13 @@ import hashlib
 import logging
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fer_experiments.data.decode import decode
 from fer_experiments.errors import ConfigError
@@ -44,6 +45,7 @@ class DataSource(StrictConfig, ABC):
     test_counts: Annotated[dict[Label, Count], Field(min_length=1)] | None
     test_seed: Annotated[int, Field(ge=0)]
     split_seed: Annotated[int, Field(ge=0)] | None
+    group_pattern: str | None
     channels: Literal[1, 3]
     grayscale: Literal[True, False, "auto"]
     white_level: Annotated[float, Field(gt=0)] | None
@@ -53,6 +55,31 @@ class DataSource(StrictConfig, ABC):
     max_pixels: Annotated[int, Field(ge=1)]
     cache_dir: UserPath
     workers: Annotated[int, Field(ge=0, le=64)]
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _check_group_pattern(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from None
+        return pattern
+
+    @property
+    def group_key(self) -> str | None:
+        """The key that names the groups, with its value: "group_pattern=..."; None: there are no groups."""
+        return None if self.group_pattern is None else f"group_pattern={self.group_pattern}"
+
+    def groups(self, paths: Sequence[str]) -> list[str]:
+        """Return the name of the group of each image, as `items` lists them; "" for one that has none.
+
+        It is what data.group_pattern matches in the path, or in its first parentheses.
+        """
+        if self.group_pattern is None:
+            return [""] * len(paths)
+        pattern = re.compile(self.group_pattern)
+        matches = map(pattern.search, paths)
+        return [(match[min(1, pattern.groups)] or "") if match else "" for match in matches]
 
     @property
     def stored_channels(self) -> int:
@@ -143,6 +170,16 @@ class DataSource(StrictConfig, ABC):
         ):
             digest.update(f"{path}\0{label}\0{part}\0{state}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:24]
+
+
+def check_one_group_key(source: Any) -> Any:
+    """Return a source that has data.group_column. Raises ValueError if it has data.group_pattern as well."""
+    if None not in (source.group_column, source.group_pattern):
+        raise ValueError(
+            f"group_column={source.group_column}: data.group_pattern={source.group_pattern} names groups as well; set "
+            "one of them to null"
+        )
+    return source
 
 
 def file_state(path: Path) -> str:

@@ -1,7 +1,7 @@
 """data=huggingface: a data set of images of the library `datasets`, from a folder or from huggingface.co."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from io import BytesIO
@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from pydantic import model_validator
 
 from fer_experiments.data.decode import FORMATS
-from fer_experiments.data.sources.base import Part, file_state
+from fer_experiments.data.sources.base import Part, check_one_group_key, file_state
 from fer_experiments.data.sources.folder import PART_NAMES
-from fer_experiments.data.sources.rows import RowSource, has_class, name_labels
+from fer_experiments.data.sources.rows import RowSource, has_class, name_labels, parse_row_path
 from fer_experiments.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class HuggingFace(RowSource):
         image_column: the column of images; None: the only one that the data set says has images.
         label_column: the column of classes; None: the only one that the data set says has classes, else one called
             label, labels, class or target.
+        group_column: the column of groups, as of one person; None: there are none.
         download: whether it may be fetched from huggingface.co; otherwise it is a folder or in the library's cache.
     """
 
@@ -42,7 +44,23 @@ class HuggingFace(RowSource):
     revision: str | None
     image_column: str | None
     label_column: str | None
+    group_column: str | None
     download: bool
+
+    _check_group_keys = model_validator(mode="after")(check_one_group_key)
+
+    @property
+    def group_key(self) -> str | None:
+        return super().group_key if self.group_column is None else f"group_column={self.group_column}"
+
+    def groups(self, paths: Sequence[str]) -> list[str]:
+        if self.group_column is None:
+            return super().groups(paths)
+        columns = {
+            part: ["" if value is None else str(value) for value in dataset[self._find_group_column(dataset)]]
+            for part, dataset in self._parts().items()
+        }
+        return [columns[part][row] for part, row in map(parse_row_path, paths)]
 
     def list_labels(self) -> dict[Part, list[str]]:
         names: dict[Part, list[str]] = {}
@@ -101,6 +119,9 @@ class HuggingFace(RowSource):
         labels = [name for name, feature in dataset.features.items() if type(feature).__name__ == "ClassLabel"]
         named = [name for name in LABEL_COLUMNS if name in dataset.features]
         return self._choose("label_column", self.label_column, dataset, labels if len(labels) == 1 else named[:1])
+
+    def _find_group_column(self, dataset: "Dataset") -> str:
+        return self._choose("group_column", self.group_column, dataset, [])
 
     def _choose(self, key: str, column: str | None, dataset: "Dataset", candidates: list[str]) -> str:
         """Return the column that the key names, else the only candidate. Raises ConfigError if there is no such one."""

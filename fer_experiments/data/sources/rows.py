@@ -64,5 +64,10 @@ class RowSource(DataSource):
         return pd.concat(tables, ignore_index=True)
 
     def open(self, path: str) -> Image.Image:
-        name, _, row = path.partition("/")
-        return self.open_row(next(part for part in PARTS if part == name), int(row))
+        return self.open_row(*parse_row_path(path))
+
+
+def parse_row_path(path: str) -> tuple[Part, int]:
+    """Return the part and the number of the row of a path of `RowSource.items`."""
+    name, _, row = path.partition("/")
+    return next(part for part in PARTS if part == name), int(row)

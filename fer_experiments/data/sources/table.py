@@ -1,15 +1,16 @@
 """data=table: a CSV file that lists images with their classes."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
+from pydantic import model_validator
 
 from fer_experiments.data.decode import open_image
 from fer_experiments.data.dicom import check_pydicom
-from fer_experiments.data.sources.base import DataSource, file_state
+from fer_experiments.data.sources.base import DataSource, check_one_group_key, file_state
 from fer_experiments.data.sources.folder import PART_NAMES
 from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
@@ -29,6 +30,7 @@ class Table(DataSource):
         path_column: its paths, relative to `root` or absolute.
         label_column: its class names.
         part_column: its parts, named as data=folder's folders of parts; None: every image is of train.
+        group_column: its groups, as of one person; None: those of group_pattern, or none.
         root: the folder of the images; None: that of the table.
     """
 
@@ -36,7 +38,21 @@ class Table(DataSource):
     path_column: str
     label_column: str
     part_column: str | None
+    group_column: str | None
     root: UserPath | None
+
+    _check_group_keys = model_validator(mode="after")(check_one_group_key)
+
+    @property
+    def group_key(self) -> str | None:
+        return super().group_key if self.group_column is None else f"group_column={self.group_column}"
+
+    def groups(self, paths: Sequence[str]) -> list[str]:
+        if self.group_column is None:
+            return super().groups(paths)
+        table = self._read()
+        groups = dict(zip(table[self.path_column], table[self.group_column].str.strip(), strict=True))
+        return [groups[path] for path in paths]
 
     def items(self) -> "pd.DataFrame":
         import pandas as pd
@@ -75,9 +91,9 @@ class Table(DataSource):
             table = pd.read_csv(self.table, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
         except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
             raise ConfigError(f"data.table={self.table}: can't be read as CSV: {error}") from None
-        keys = ("path_column", "label_column", *(["part_column"] if self.part_column is not None else []))
-        for key in keys:
-            if (column := getattr(self, key)) not in table.columns:
+        for key in ("path_column", "label_column", "part_column", "group_column"):
+            column = getattr(self, key)
+            if column is not None and column not in table.columns:
                 raise ConfigError(
                     f"data.{key}={column}: {self.table} has no such column; it has {', '.join(map(str, table.columns))}"
                 )

@@ -41,5 +41,10 @@ def describe_source(facts: DataFacts) -> list[tuple[str, str]]:
             f"{part} images dropped because a later part has the same image": number
             for part, number in facts.dropped_as_duplicates_of_a_more_protected_part.items()
         },
+        **{
+            f"{part} images dropped because another part has images of the same group": number
+            for part, number in facts.dropped_as_of_a_group_in_a_more_protected_part.items()
+            if facts.groups
+        },
     }
     return [(name, str(number)) for name, number in rows.items() if number is not None]

@@ -61,6 +61,7 @@ def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
 
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
+        groups=data.split.report.get("groups", {}),
         trainings=[*gans, *_join_alike(classifiers)],
         cautions=tuple(_check_added_images(settings, data, arms)),
         complete=complete,
@@ -88,6 +89,7 @@ def plan_gan_alone(settings: Settings) -> Plan:
     data = PreparedData.prepare(settings.data, settings.seed)
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
+        groups=data.split.report.get("groups", {}),
         trainings=plan_gans(settings, data, choose_images(settings, data)),
     )
 

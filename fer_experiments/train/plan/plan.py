@@ -64,6 +64,7 @@ class Plan:
 
     Attributes:
         counts: {part: {class: images}} of the first seed's split.
+        groups: {part: {class: groups}} of it; {} if the data has no groups.
         trainings: those of one seed.
         looks: the numbers of seeds at which the job may end; (1,) for a job of one seed.
         speed_up: how many times faster seeds are side by side than one after the other.
@@ -86,6 +87,7 @@ class Plan:
     shortened: str = ""
     is_timed: bool = False
     advice: tuple[str, ...] = ()
+    groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     complete: "Callable[[Plan], Plan]" = field(default=lambda plan: plan, compare=False)
 
     def timed(self, can_measure: bool = True) -> "Plan":
@@ -140,7 +142,7 @@ class Plan:
             yield f"{heads[min(number, 1)]}{training}"
 
     def _count_lines(self) -> Iterator[str]:
-        """Give a table of the images of each class and part; small classes are marked.
+        """Give a table of the images of each class and part, with the groups in brackets; small classes are marked.
 
         Of more than MAX_ROWS classes it has the largest and the smallest ones.
         """
@@ -151,14 +153,17 @@ class Plan:
             classes = sorted(classes, key=lambda name: -train[name])
             classes = [*classes[: MAX_ROWS // 2], *classes[-MAX_ROWS // 2 :]]
         first = max(map(len, (*classes, "class")))
-        yield f"{'class':{first}}  " + "  ".join(f"{title:>10}" for title in PARTS.values())
+        legend = "  (in brackets: groups)" if self.groups else ""
+        yield f"{'class':{first}}  " + "  ".join(f"{title:>10}" for title in PARTS.values()) + legend
         for place, name in enumerate(classes):
             if omitted > 0 and place == MAX_ROWS // 2:
                 yield f"... {omitted} classes between"
             numbers = {part: self.counts[part].get(name, 0) for part in PARTS}
             few = numbers["train"] < FEW_TRAINING or numbers["test"] < FEW_TEST
             mark = "  few: see the warnings of the report" if few else ""
-            yield f"{name:{first}}  " + "  ".join(f"{number:>10,}" for number in numbers.values()) + mark
+            groups = {part: f" ({self.groups[part].get(name, 0):,})" if self.groups else "" for part in PARTS}
+            cells = (f"{number:,}{groups[part]}" for part, number in numbers.items())
+            yield f"{name:{first}}  " + "  ".join(f"{cell:>10}" for cell in cells) + mark
         if omitted > 0:
             sums = [sum(self.counts[part].values()) for part in PARTS]
             title = f"all {len(train)}"
