@@ -17,7 +17,10 @@ from fer_experiments.evaluation.verdict import decide_verdicts
 from fer_experiments.report.growth import describe_growth, explain_level
 from fer_experiments.report.study_record import Growth, StudyRecord
 from fer_experiments.train import seeds as seeds_module
-from fer_experiments.train.seeds import SeedOutcome
+from fer_experiments.train.growing_study import _fits_budget
+from fer_experiments.train.plan.plan import Plan, PlannedTraining
+from fer_experiments.train.seed_parts import SeedOutcome
+from fer_experiments.train.seeds import StudyRun
 from tests.results import build_result, build_study, write_training
 from tests.simulation import simulate_study
 
@@ -115,7 +118,7 @@ def grow(run, monkeypatch):
             (outcome.folder / "data.json").write_text("{}")
             return outcome
 
-        monkeypatch.setattr(seeds_module, "_run_seed", run_seed)
+        monkeypatch.setattr(seeds_module, "run_seed", run_seed)
         clock = iter(range(10**6))
         if seconds:
             monkeypatch.setattr(seeds_module.time, "monotonic", lambda: seconds * len(set(trained)) + next(clock) / 1e6)
@@ -193,7 +196,7 @@ class TestGrowingStudy:
             (outcome.folder / "data.json").write_text("{}")
             return outcome
 
-        monkeypatch.setattr(seeds_module, "_run_seed", run_seed)
+        monkeypatch.setattr(seeds_module, "run_seed", run_seed)
         arms = f"train.arms=[none,oversample,{generated}]"
         with pytest.raises(RuntimeError, match="3 of 9 trainings failed"):
             run(arms, "train.seeds=auto", "train.workers=1", folder=tmp_path / "study")
@@ -271,3 +274,32 @@ def test_the_level_is_explained():
 def test_time_is_that_of_the_clock(monkeypatch):
     """The clock of the module is replaced above; it must be the one that measures."""
     assert seeds_module.time is time
+
+
+class PlannedStudy(StudyRun):
+    """A study as far as its budget needs it: of two workers, with a time planned and one measured for a seed."""
+
+    def __init__(self, workers: int, planned: float | None, measured: float | None) -> None:
+        self.workers = workers
+        training = PlannedTraining("classifier", 32, 32, 100, planned)
+        self._plan = Plan({"train": {}, "valid": {}, "test": {}}, [training])
+        self.record = build_study({"none": {}}, [])
+        self.record.work, self.record.finished_seeds = {"classifiers": measured or 0.0}, [0] if measured else []
+        self._started = time.monotonic() - 100
+
+
+@pytest.mark.parametrize(
+    ("workers", "budget", "planned", "measured", "fits"),
+    [
+        (2, None, None, None, True),
+        (1, None, 10, 10, False),
+        (2, 400, 90, None, True),  # 100 seconds are spent, and 3 seeds take 270 by the plan, 2 times 140 by the pace
+        (2, 400, 110, None, False),
+        (2, 400, 90, 140, True),
+        (2, 400, 90, 160, False),
+        (2, 400, None, None, False),
+    ],
+)
+def test_the_seeds_of_a_look_share_their_parts_if_they_fit_the_budget(workers, budget, planned, measured, fits):
+    growth = Growth(level=0.95, looks=[3, 5], budget=budget)
+    assert _fits_budget(PlannedStudy(workers, planned, measured), growth, 3) == fits

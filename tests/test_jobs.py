@@ -412,13 +412,21 @@ def test_doses_share_one_gan_and_lie_in_folders_of_safe_names(run):
 @pytest.mark.usefixtures("blank_figures")
 def test_seeds_side_by_side_give_the_same_study(run, tmp_path):
     arms = "train.arms=[none,dcgan+traditional]"
-    alone, parallel = (run(arms, "train.seeds=[3,5]", f"train.workers={n}", folder=tmp_path / str(n)) for n in (1, 2))
+    alone, parallel = (run(arms, "train.seeds=[3,5,4]", f"train.workers={n}", folder=tmp_path / str(n)) for n in (1, 2))
     records = [StudyRecord.load(folder) for folder in (alone, parallel)]
     for a, b in zip(*(record.results for record in records), strict=True):
         assert (a.arm, a.seed, a.split_hash) == (b.arm, b.seed, b.split_hash)
         assert a.metrics["test"]["loss"] == pytest.approx(b.metrics["test"]["loss"], rel=1e-3)
     assert (parallel / "split.csv").read_text() == (parallel / "seed_3" / "split.csv").read_text()
     assert (parallel / "data.json").is_file()
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_the_arms_of_one_seed_share_two_processes_in_the_order_of_the_study(run):
+    names = ["oversample", "none", "undersample"]
+    record = StudyRecord.load(run(f"train.arms=[{','.join(names)}]", "train.seeds=1", "train.workers=2"))
+    assert [result.arm for result in record.results] == names
+    assert set(record.work) == {"data", "audit", "classifiers"}
 
 
 @pytest.mark.parametrize(
@@ -460,7 +468,7 @@ def test_a_failure_beside_another_seed_is_recorded(run, tmp_path):
 
 @pytest.mark.usefixtures("blank_figures")
 def test_an_arm_that_breaks_loses_no_other(run, tmp_path, monkeypatch):
-    from fer_experiments.train import seeds as module
+    from fer_experiments.train import seed_parts as module
 
     train = module.train_classifier
 
@@ -482,7 +490,7 @@ def test_a_study_cut_short_in_its_first_seed_is_reported_as_asked(run, tmp_path,
         write_training(build_result("oversample", 3, 0.7), folder / "seed_3" / "oversample", 0.7)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fer_experiments.train.seeds._run_seed", cut_short)
+    monkeypatch.setattr("fer_experiments.train.seeds.run_seed", cut_short)
     with pytest.raises(KeyboardInterrupt):
         run("train.seeds=[3,1]", "train.arms=[none,oversample]", "train.metric=macro_f1", "train.margin=0.02")
     record = collect([tmp_path / "run"])

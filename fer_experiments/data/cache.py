@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,13 @@ class ImageCache:
     folder: Path
     images: np.ndarray
     index: pd.DataFrame
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the images, which another process maps from the file."""
+        return {"folder": self.folder, "index": self.index}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, images=np.load(state["folder"] / IMAGES, mmap_mode="r"))
 
     @property
     def bytes(self) -> int:

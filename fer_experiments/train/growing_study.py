@@ -37,13 +37,25 @@ def _train_up_to(study: StudyRun, growth: Growth, seeds: list[int]) -> None:
             growth.stop = on_rank_zero(_decide)(study, growth)
 
     while growth.stop is None and study.trained != seeds:
-        batch = seeds[len(study.trained) :][: study.workers]
+        rest = seeds[len(study.trained) :]
+        batch = rest if _fits_budget(study, growth, len(rest)) else rest[: study.workers]
         if on_rank_zero(_exceeds_budget)(study, growth, batch):
             growth.stop = "budget"
             study.plan(study.trained)
             study.write()
             return
         study.train(batch, before_report=look)
+
+
+def _fits_budget(study: StudyRun, growth: Growth, seeds: int) -> bool:
+    """Whether so many seeds together end within the budget, so that their parts may run side by side.
+
+    One worker has nothing of it, and the time is looked at before each of its seeds.
+    """
+    seconds = study.estimate_seconds(seeds)
+    if study.workers == 1 or growth.budget is None:
+        return study.workers > 1
+    return seconds is not None and study.seconds + seconds <= growth.budget
 
 
 def _exceeds_budget(study: StudyRun, growth: Growth, batch: list[int]) -> bool:

@@ -1,39 +1,25 @@
 """The seeds of a study, one after the other or side by side: each trains every arm, with one GAN."""
 
 import logging
-import os
+import math
 import shutil
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
-import joblib
-
 from fer_experiments.atomic_write import atomic_write
-from fer_experiments.data.prepared import PreparedData
 from fer_experiments.distributed import on_rank_zero
-from fer_experiments.errors import ConfigError, StorageError
+from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.question import Question
-from fer_experiments.evaluation.result import Result
-from fer_experiments.progress import erase_bar, show_overall
-from fer_experiments.report.study_record import StudyRecord, training_key
+from fer_experiments.progress import show_overall
+from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.report.write_report import write_report
-from fer_experiments.runs.data_files import write_data_files
-from fer_experiments.train.arms.arm import Arm, group_by_generator
-from fer_experiments.train.arms.audit_arms import audit_arms
-from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
-from fer_experiments.train.arms.training_images import get_or_make_generated_images
-from fer_experiments.train.gan.selection import count_generated_images
+from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.plan.plan import Plan
+from fer_experiments.train.seed_parts import SeedOutcome, run_seed, run_seeds_by_parts
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.study_progress import StudyProgress
-from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
-from fer_experiments.trainer.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +48,11 @@ class StudyRun:
             settings: the configuration.
             arms: those to compare.
             question: what is asked of the results.
-            workers: how many seeds run side by side, each in a process.
+            workers: how many processes share the trainings.
             folder: the study's.
             plan: what the study will train, by which the time that is left is estimated; None: it is not.
         """
+        self._plan = plan
         self._progress = None if plan is None or plan.seconds_of_seed is None else StudyProgress(plan, arms, folder)
         self.settings, self.arms, self.workers, self.folder = settings, arms, workers, folder
         earlier = StudyRecord.load_or_none(folder) or StudyRecord(arms=[], seeds=[])
@@ -92,6 +79,15 @@ class StudyRun:
         finished = len(self.record.finished_seeds)
         return sum(self.record.work.values()) / finished if finished else None
 
+    def estimate_seconds(self, seeds: int) -> float | None:
+        """Return how long so many more seeds take, by the plan or by those that are done; None if it is not known.
+
+        The longer of the two, because other work on the machine may come or go.
+        """
+        planned = None if self._plan is None else self._plan.seconds_for(seeds)
+        paced = None if self.seconds_of_seed is None else self.seconds_of_seed * math.ceil(seeds / self.workers)
+        return max(filter(None, (planned, paced)), default=None)
+
     def plan(self, seeds: list[int]) -> None:
         """Say which seeds the study should train in all, as far as that is known."""
         self.record.seeds = seeds
@@ -101,21 +97,23 @@ class StudyRun:
         """Train every arm with these seeds, each of which trains a GAN of its own and, without
         data.split_seed, draws another split.
 
+        With several workers, processes share the parts of all these seeds.
+
         before_report: is called after each seed, before the report of it is written.
         """
-        if min(self.workers, len(seeds)) > 1:
-            log.info("%d of %d seeds run side by side", min(self.workers, len(seeds)), len(seeds))
-        run = _run_seed if self.workers == 1 else _run_seed_in_process
-        calls = (joblib.delayed(run)(self.settings.with_seed(seed), self.arms, self.folder) for seed in seeds)
-        # loky gives each of its processes cores / workers threads, on which the last digits of results depend: as many
-        # for the last seed of a look, which runs alone.
-        outcomes = joblib.Parallel(self.workers, backend="loky", return_as="generator")(calls)
-        for seed, outcome in zip(seeds, outcomes, strict=True):
+        for seed, outcome in zip(seeds, self._run(seeds), strict=True):
             self.record.add(seed, outcome.results, outcome.failed, outcome.work, self.seconds)
             self.trained.append(seed)
             if before_report is not None:
                 before_report()
             self.write(outcome.folder if len(self.trained) == 1 else None)
+
+    def _run(self, seeds: list[int]) -> Iterator[SeedOutcome]:
+        settings = [self.settings.with_seed(seed) for seed in seeds]
+        if self.workers == 1:
+            return (run_seed(each, self.arms, self.folder) for each in settings)
+        log.info("%d seeds, %d trainings side by side", len(seeds), self.workers)
+        return run_seeds_by_parts(settings, self.arms, self.folder, self.workers)
 
     @contextmanager
     def show_progress(self) -> Iterator[None]:
@@ -159,116 +157,3 @@ def _write_study(record: StudyRecord, folder: Path, seed_folder: Path | None) ->
                 shutil.copyfile(file, temporary)
     record.save(folder)
     write_report(record, folder)
-
-
-@dataclass
-class SeedOutcome:
-    """What one seed left: results and failures of its arms, and the seconds of each part of its work."""
-
-    folder: Path
-    results: list[Result] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    work: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, part: str) -> Iterator[None]:
-        """Note the seconds of the block as those of a part."""
-        started = time.monotonic()
-        yield
-        self.work[part] = time.monotonic() - started
-
-
-@dataclass(frozen=True)
-class GANOutcome:
-    """{class: folder of its generated images}, or the error that arms in need of them meet."""
-
-    synthetic: dict[str, Path]
-    error: Exception | None = None
-
-
-def _run_seed(settings: Settings, arms: list[Arm], folder: Path) -> SeedOutcome:
-    """Run one seed: the split, the generators that its arms share, the arms. A training that fails costs no other."""
-    outcome = SeedOutcome(folder / f"seed_{settings.seed}")
-    with outcome.timed("data"):
-        data = PreparedData.prepare(settings.data, settings.seed)
-        write_data_files(outcome.folder, data, count_generated_images(settings, data, arms))
-    with outcome.timed("gan"):
-        gans = {
-            name: _train_gan(settings, data, group, outcome.folder / name)
-            for name, group in group_by_generator(arms).items()
-        }
-    with outcome.timed("audit"):
-        for name in dict.fromkeys(arm.gan_folder for arm in arms):
-            folders = {outcome.folder / arm.folder: arm for arm in arms if arm.gan_folder == name}
-            first = next(iter(folders.values()))
-            synthetic = gans[name].synthetic if name in gans else {}
-            audit_arms(settings.with_gan(first.gan), data, folders, synthetic, first.leak)
-    with outcome.timed("classifiers"):
-        for number, arm in enumerate(arms, start=1):
-            log.info("--- seed %d, arm %d of %d: %s", settings.seed, number, len(arms), arm.name)
-            _train_arm(settings.with_gan(arm.gan), data, arm, gans.get(arm.gan_folder), outcome)
-    return outcome
-
-
-def _train_gan(settings: Settings, data: PreparedData, arms: list[Arm], folder: Path) -> GANOutcome:
-    """Train the generator that the arms share; only they meet its error."""
-    try:
-        generator_settings = settings.with_gan(arms[0].gan)
-        return GANOutcome(get_or_make_generated_images(generator_settings, data, arms, folder, arms[0].leak))
-    except StorageError:
-        raise
-    except Exception as error:
-        if settings.trainer.is_distributed:
-            raise
-        names = ", ".join(arm.name for arm in arms)
-        log.warning("no generated images for %s, which will fail: %s", names, error)
-        return GANOutcome({}, error)
-
-
-def _train_arm(settings: Settings, data: PreparedData, arm: Arm, gan: GANOutcome | None, outcome: SeedOutcome) -> None:
-    """Train an arm, and add its result or its failure to the outcome.
-
-    Raises StorageError: the next arm would find the disk full as well. On several devices any error is raised: it may
-    have occurred on one rank alone, and the others would wait for that.
-    """
-    try:
-        if gan is not None and gan.error is not None and arm.balance.needs_generated_images:
-            raise gan.error
-        synthetic = {} if gan is None else gan.synthetic
-        result = train_classifier(settings, data, arm, synthetic, outcome.folder / arm.folder)
-    except StorageError:
-        raise
-    except Exception as error:
-        if settings.trainer.is_distributed:
-            raise
-        # What is wrong with the configuration says so itself.
-        log.error("seed %d, %s failed: %s", settings.seed, arm.name, error, exc_info=not isinstance(error, ConfigError))
-        outcome.failed[training_key(settings.seed, arm.name)] = f"{type(error).__name__}: {error}"
-    else:
-        outcome.results.append(result)
-        log.info("%s", describe_result(result))
-
-
-def _run_seed_in_process(settings: Settings, arms: list[Arm], folder: Path) -> SeedOutcome:
-    """Run one seed in a process in which Hydra has set up nothing; log lines name the seed."""
-    _end_with_parent()
-    ignore_expected_warnings()
-    keep_freed_memory()
-    console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(logging.Formatter(f"{erase_bar()}seed {settings.seed}: %(message)s"))
-    logging.root.handlers = [console]
-    logging.root.setLevel(logging.INFO)
-    return _run_seed(settings, arms, folder)
-
-
-@cache
-def _end_with_parent() -> None:
-    """End this process when its parent ends: else the processes of a killed study would write beside the next ones."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -56,8 +56,8 @@ class Study(Job, Question):
     with seeds=auto; None: the last of evaluation/looks.py's LOOKS. budget: the seconds that a study with
     seeds=auto may take; None: any time. length: the share of their configured lengths that all generators and
     classifiers get; auto: as much as lets the first look fit the budget, when the study begins. arms: names as
-    compose_arms takes them. workers: processes that run seeds side by side, each with its share of the processor's
-    cores; auto: as choose_workers says. Question's fields say what is asked of the results.
+    compose_arms takes them. workers: processes that share the GANs and classifiers, each with its share of the
+    processor's cores; auto: as choose_workers says. Question's fields say what is asked of the results.
     """
 
     seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)] | Literal["auto"]
@@ -78,7 +78,7 @@ class Study(Job, Question):
     def check(self, settings: Settings) -> None:
         if settings.trainer.is_distributed and self.workers not in (1, "auto"):
             raise ConfigError(
-                f"train.workers={self.workers}: seeds run side by side on one device each; use train.workers=1"
+                f"train.workers={self.workers}: trainings run side by side on one device each; use train.workers=1"
             )
         is_growing = self.seeds == "auto" and self.budget is not None
         if self.length == "auto" and (not is_growing or settings.trainer.is_distributed):
@@ -136,11 +136,10 @@ class Study(Job, Question):
         return [settings.seed + number for number in range(self._looks()[-1])]
 
     def _count_workers(self, settings: Settings) -> int:
-        """Return how many seeds run side by side."""
+        """Return how many trainings run side by side."""
         from fer_experiments.train.workers import choose_workers
 
-        seeds = self._looks()[-1]
-        return choose_workers(settings.trainer, seeds) if self.workers == "auto" else min(self.workers, seeds)
+        return choose_workers(settings.trainer, self._looks()[-1]) if self.workers == "auto" else self.workers
 
     def can_continue(self, folder: Path) -> bool:
         """Whether a study that stopped for its budget has a larger one now."""

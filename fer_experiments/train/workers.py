@@ -1,4 +1,4 @@
-"""How many seeds of a study run side by side. This needs torch, and no Lightning, so that a plan soon knows it."""
+"""How many trainings of a study run side by side. This needs torch, and no Lightning, so that a plan soon knows it."""
 
 import os
 
@@ -11,11 +11,12 @@ MAX_GPU_WORKERS = 10  # as many as were tried
 
 
 def choose_workers(trainer: TrainerConfig, seeds: int) -> int:
-    """Return how many of `seeds` seeds to run side by side.
+    """Return how many trainings of `seeds` seeds to run side by side.
 
     That is one for each thread that this process may use and each WORKER_BYTES of memory, because trainings of few
-    images use one core better than several; on a GPU also one for each WORKER_BYTES that are free there, up to
-    MAX_GPU_WORKERS, because one training leaves it idle between its small steps (.github/docs/size.md).
+    images use one core better than several, but not more than seeds, because a single GAN is faster on all cores; on a
+    GPU also one for each WORKER_BYTES that are free there, up to MAX_GPU_WORKERS, because one training leaves it idle
+    between its small steps (.github/docs/size.md).
     """
     if trainer.is_distributed or trainer.device_type not in ("cpu", "cuda"):
         return 1

@@ -21,7 +21,7 @@ def run_arm(settings: Settings, arm: Arm, folder: Path) -> None:
     write_data_files(folder, data, count_generated_images(settings, data, [arm]))
     settings = settings.with_gan(arm.gan)
     gan_settings = settings.model_copy(update={"ckpt_path": None})  # which is the classifier's
-    synthetic = get_or_make_generated_images(gan_settings, data, [arm], folder / arm.gan_folder)
+    synthetic = get_or_make_generated_images(gan_settings, data, arm, folder / arm.gan_folder)
     audit_arms(settings, data, {folder: arm}, synthetic)
     result = train_classifier(settings, data, arm, synthetic, folder)
     log.info("%s", describe_result(result))

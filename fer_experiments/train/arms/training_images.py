@@ -25,26 +25,24 @@ from fer_experiments.train.gan.selection import count_generated_images, group_by
 from fer_experiments.train.settings import Settings
 
 
-def get_or_make_generated_images(
-    settings: Settings, data: PreparedData, arms: Iterable[Arm], folder: Path, leak: bool = False
-) -> dict[str, Path]:
-    """Return {class: folder of its generated images} for the arms that need a GAN; it is trained if need be.
+def get_or_make_generated_images(settings: Settings, data: PreparedData, arm: Arm, folder: Path) -> dict[str, Path]:
+    """Return {class: folder of its generated images} if the arm needs a GAN; it is trained if need be.
 
-    A GAN is trained for each class, or a conditional one for all classes.
-
-    Args:
-        settings: the configuration.
-        data: the clean data.
-        arms: either all of them leak, or none does.
-        folder: of the GAN, or of several with a folder each.
-        leak: whether the arms leak.
-
-    Raises:
-        ConfigError: gan.target_class is not the class of which images are needed.
+    folder: of the GAN, or of several with a folder each. Raises ConfigError as `list_gans` does.
     """
-    arms = [arm for arm in arms if arm.balance.needs_generated_images]
-    needed = count_generated_images(settings, data, arms)
-    rejection = Rejection.from_strategies(arm.balance for arm in arms)
+    images: dict[str, Path] = {}
+    for place, needed in list_gans(settings, data, [arm], folder).items():
+        images |= generate_images(settings, data, [arm], needed, place)
+    return images
+
+
+def list_gans(settings: Settings, data: PreparedData, arms: Iterable[Arm], folder: Path) -> dict[Path, dict[str, int]]:
+    """Return {folder of a GAN: {class: images to make}} for the arms that need one.
+
+    That is a GAN for each class, in a folder of its own if there are several, or a conditional one for all classes.
+    Raises ConfigError if gan.target_class is not the class of which images are needed.
+    """
+    needed = count_generated_images(settings, data, [arm for arm in arms if arm.balance.needs_generated_images])
     target = settings.gan.target_class
     if needed and target is not None and set(needed) != {target}:
         raise ConfigError(
@@ -53,12 +51,25 @@ def get_or_make_generated_images(
             "balance.sampling_strategy={CLASS: TOTAL}"
         )
     groups = group_by_gan(settings.gan, needed)
-    images: dict[str, Path] = {}
-    for group in groups:
-        place = folder / next(iter(group)) if len(groups) > 1 else folder
-        synthetic = get_or_train_gan(settings, data, group, place, leak=leak, rejection=rejection)
-        images |= dict.fromkeys(group, synthetic)
-    return images
+    return {folder / next(iter(group)) if len(groups) > 1 else folder: group for group in groups}
+
+
+def generate_images(
+    settings: Settings, data: PreparedData, arms: Iterable[Arm], needed: dict[str, int], folder: Path
+) -> dict[str, Path]:
+    """Return {class: folder of its generated images} of one GAN of `list_gans`; it is trained if need be.
+
+    Args:
+        settings: the configuration.
+        data: the clean data.
+        arms: those that share the GAN; either all of them leak, or none does.
+        needed: {class: images to make}.
+        folder: of the GAN.
+    """
+    arms = [arm for arm in arms if arm.balance.needs_generated_images]
+    rejection = Rejection.from_strategies(arm.balance for arm in arms)
+    leak = any(arm.leak for arm in arms)
+    return dict.fromkeys(needed, get_or_train_gan(settings, data, needed, folder, leak=leak, rejection=rejection))
 
 
 def build_datamodule(

@@ -67,7 +67,7 @@ class Plan:
         groups: {part: {class: groups}} of it; {} if the data has no groups.
         trainings: those of one seed.
         looks: the numbers of seeds at which the job may end; (1,) for a job of one seed.
-        speed_up: how many times faster seeds are side by side than one after the other.
+        speed_up: how many times faster several seeds are that share the processes than one after the other.
         budget: the seconds that the job may take; None: any time.
         length: the share of their configured lengths that the trainings have (train.length).
         cautions: what the user should know of the arms, a sentence each.

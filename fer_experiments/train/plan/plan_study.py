@@ -28,7 +28,7 @@ def plan_study(
         settings: the configuration, with the study's first seed.
         arms: those to compare.
         looks: the numbers of seeds at which the study may end.
-        count_workers: returns how many seeds run side by side.
+        count_workers: returns how many trainings run side by side.
         budget: the seconds that the study may take; None: any time.
         length: the share of their lengths that trainings have; None: all of it, or as much as lets the first look fit
             the budget, once the trainings are timed.
