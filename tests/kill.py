@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from fer_experiments.__main__ import job
+from fer_experiments.completed_overrides import complete_overrides
 from fer_experiments.train import config, study  # noqa: F401  so that every fork has all that a job imports
 
 STAGES = {  # {pattern of a log line: stage that the job is in after it}
@@ -36,7 +37,8 @@ def start(arguments: list[str], folder: Path, log: Path) -> int:
     stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(stream, 1)
     os.dup2(stream, 2)
-    sys.argv = ["fer_experiments", *arguments, f"hydra.run.dir={folder}", "trainer.progress=false"]
+    overrides = complete_overrides([*arguments, f"hydra.run.dir={folder}", "trainer.progress=false"])
+    sys.argv = ["fer_experiments", *overrides]
     status = 1
     try:
         job()

@@ -339,29 +339,30 @@ ADDED_ORIGINS = {
 @pytest.mark.usefixtures("blank_figures")
 def test_every_strategy_is_an_arm_on_the_same_images_and_steps(run, tmp_path):
     strategies = sorted(path.stem for path in (CONF_DIR / "balance").glob("*.yaml"))
+    names = {name: name for name in strategies} | {"diffusion": "diffusion [gan.module.sampling_steps=1]"}
     for label in ("angry", "fear"):
         write_images(tmp_path / "external" / label, 9)
     external = ["balance=external", f"balance.synthetic={tmp_path}/external"]
     counts = "data.counts={angry: 3, fear: 9, happy: 12}"
-    folder = run(f"train.arms=[{','.join(strategies)}]", *external, counts)
+    folder = run(f"train.arms=[{','.join(map(json.dumps, names.values()))}]", *external, counts)
     record = StudyRecord.load(folder)
     assert not record.failed
-    results = {result.arm: result for result in record.results}
+    results = {result.arm.partition(" ")[0]: result for result in record.results}
     assert sorted(results) == strategies
     assert len({result.optimizer_steps for result in results.values()}) == 1
     assert len({result.split_hash for result in results.values()}) == 1
-    predictions = {arm: Predictions.load(folder / "seed_0" / arm, "test") for arm in strategies}
+    predictions = {arm: Predictions.load(record.folder_of(results[arm], folder), "test") for arm in strategies}
     for arm, test in predictions.items():
         assert np.isfinite(test.logits).all(), arm
         assert np.array_equal(test.content_hash, predictions["none"].content_hash), arm
-        table = pd.read_csv(folder / "seed_0" / arm / "training.csv")
+        table = pd.read_csv(record.folder_of(results[arm], folder) / "training.csv")
         assert set(table["origin"]) == {"real", *ADDED_ORIGINS.get(arm, [])}, arm
     assert results["undersample"].real == {"angry": 3, "fear": 3, "happy": 3}
     assert results["smote"].interpolated == {"angry": 9, "fear": 3}
     assert results["smote"].generated == {}
     assert {verdict.arm for verdict in compute_findings(record, folder).arms if verdict.generated} == {
         "dcgan",
-        "diffusion",
+        names["diffusion"],
         "external",
         "joint",
     }

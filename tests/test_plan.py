@@ -269,10 +269,11 @@ def test_what_can_not_be_timed_is_not_shortened(read):
     assert (plan.length, plan.advice) == (1, (plan_study.UNKNOWN_TIME,))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_shortened_study_continues_with_the_length_with_which_it_began(run, read, timed):
-    keys = ("trainer=auto", "gan.epochs=60", "classifier.epochs=60", "train.seeds=auto", "train.length=auto")
+    keys = ("trainer=auto", "gan.epochs=16", "classifier.epochs=16", "train.seeds=auto", "train.length=auto")
     arms = ("train.arms=[none,oversample,dcgan]", "train.max_seeds=2", "train.workers=1")
-    folder = run(*keys, *arms, "train.budget=4min")
+    folder = run(*keys, *arms, "train.budget=70s")
     record = StudyRecord.load(folder)
     assert record.growth.length < 1
     (steps,) = {result.optimizer_steps for result in record.results}
