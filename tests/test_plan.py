@@ -269,6 +269,20 @@ def test_what_can_not_be_timed_is_not_shortened(read):
     assert (plan.length, plan.advice) == (1, (plan_study.UNKNOWN_TIME,))
 
 
+@pytest.mark.parametrize(("workers", "threads"), [(1, 1), (2, 3)])
+def test_steps_are_timed_with_the_threads_that_a_training_will_have(
+    read, timed, monkeypatch, tmp_path, workers, threads
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    used = []
+    monkeypatch.setattr(step_seconds, "measure_step_seconds", lambda *_: used.append(torch.get_num_threads()) or 0.5)
+    config = read(*TINY, "train.arms=[none]", "train.seeds=3", f"train.workers={workers}", f"data.cache_dir={tmp_path}")
+    plan = config.train.plan(config).timed()
+    assert used == [threads]
+    assert torch.get_num_threads() == 1
+    assert plan.speed_up == (1 if workers == 1 else 1.6)
+
+
 @pytest.mark.usefixtures("blank_figures")
 def test_a_shortened_study_continues_with_the_length_with_which_it_began(run, read, timed):
     keys = ("trainer=auto", "gan.epochs=16", "classifier.epochs=16", "train.seeds=auto", "train.length=auto")

@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import joblib
 from joblib.externals.loky import get_reusable_executor
 
 from fer_experiments.data.prepared import PreparedData
@@ -32,6 +31,7 @@ from fer_experiments.train.arms.train_classifier import describe_result, train_c
 from fer_experiments.train.arms.training_images import generate_images, list_gans
 from fer_experiments.train.gan.selection import count_generated_images
 from fer_experiments.train.settings import Settings
+from fer_experiments.train.workers import count_threads
 from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
 from fer_experiments.trainer.memory import keep_freed_memory
 
@@ -154,9 +154,8 @@ def run_seeds_by_parts(
 
     seeds: the configuration with each seed; folder: the study's.
     """
-    # As many threads as joblib would give each process; the last digits of a result depend on them.
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, joblib.cpu_count() // workers))
-    executor = get_reusable_executor(workers, timeout=IDLE_SECONDS, env=dict.fromkeys(THREAD_VARIABLES, threads))
+    environment = dict.fromkeys(THREAD_VARIABLES, str(count_threads(workers)))
+    executor = get_reusable_executor(workers, timeout=IDLE_SECONDS, env=environment)
     waiting = deque(enumerate(seeds))
     outcomes: dict[int, SeedOutcome] = {}
     ready: list[tuple[int, int, int, SeedRun, Part]] = []  # a heap by kind, seed and number of the part

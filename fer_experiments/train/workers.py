@@ -2,6 +2,7 @@
 
 import os
 
+import joblib
 import torch
 
 from fer_experiments.trainer.config import TrainerConfig
@@ -26,3 +27,13 @@ def choose_workers(trainer: TrainerConfig, seeds: int) -> int:
         free, _ = torch.cuda.mem_get_info()
         workers = min(workers, MAX_GPU_WORKERS, free // WORKER_BYTES)
     return max(1, workers)
+
+
+def count_threads(workers: int) -> int:
+    """Return how many threads each of so many processes has, as joblib would choose, or this one if it is alone.
+
+    The last digits of a result depend on it.
+    """
+    if workers == 1:
+        return torch.get_num_threads()
+    return int(os.environ.get("OMP_NUM_THREADS") or max(1, joblib.cpu_count() // workers))

@@ -1,6 +1,7 @@
 """The plan of a job as text: its images, its trainings, and the time that they take."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from fer_experiments.runs.status import format_duration
@@ -74,6 +75,7 @@ class Plan:
         shortened: why the trainings are shorter than they were before they were timed; "": they are not.
         is_timed: whether the seconds of the trainings are known, as far as they can be.
         advice: what would make it shorter, a sentence each.
+        count_threads: returns how many threads each training has; None: all that this process has.
         complete: returns the plan with what depends on the seconds of its trainings, when these are known.
     """
 
@@ -88,6 +90,7 @@ class Plan:
     is_timed: bool = False
     advice: tuple[str, ...] = ()
     groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    count_threads: Callable[[], int] | None = field(default=None, compare=False)
     complete: "Callable[[Plan], Plan]" = field(default=lambda plan: plan, compare=False)
 
     def timed(self, can_measure: bool = True) -> "Plan":
@@ -95,9 +98,10 @@ class Plan:
 
         can_measure: whether steps may be timed whose time is not known, which imports Lightning; else raise NotTimed.
         """
-        trainings = [
-            replace(each, seconds=each.measure(can_measure)) if each.measure else each for each in self.trainings
-        ]
+        with _use_threads(self.count_threads):
+            trainings = [
+                replace(each, seconds=each.measure(can_measure)) if each.measure else each for each in self.trainings
+            ]
         return self.complete(replace(self, trainings=trainings, is_timed=True))
 
     @property
@@ -185,6 +189,22 @@ class Plan:
             "" if self.budget is None else f"; no seed but the first may end after {format_rough_duration(self.budget)}"
         )
         return f"{single} a seed; {many}{limit}"
+
+
+@contextmanager
+def _use_threads(count_threads: Callable[[], int] | None) -> Iterator[None]:
+    """Let torch use as many threads as the trainings will have, while their steps are timed."""
+    if count_threads is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count_threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def format_rough_duration(seconds: float) -> str:

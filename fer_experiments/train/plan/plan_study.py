@@ -10,7 +10,8 @@ from fer_experiments.train.plan.make_plan import plan_arms
 from fer_experiments.train.plan.plan import Plan, format_rough_duration
 from fer_experiments.train.settings import Settings
 
-CPU_GAIN, GPU_GAIN = 1.2, 3.0  # the most that seeds side by side gain (.github/docs/speed.md, size.md)
+# How much faster several seeds are side by side, on CPUs for each process (.github/docs/speed.md, size.md).
+CPU_GAIN, MAX_GPU_GAIN = 0.8, 3.0
 UNKNOWN_TIME = "train.length=auto shortens nothing, because the time of so few steps is not known"
 
 
@@ -37,8 +38,9 @@ def plan_study(
     advise_arms = plan.complete
 
     def complete(plan: Plan) -> Plan:
-        gain = GPU_GAIN if settings.trainer.device_type == "cuda" else CPU_GAIN
-        plan = replace(advise_arms(plan), speed_up=min(float(count_workers()), gain))
+        workers = count_workers()
+        gain = min(workers, MAX_GPU_GAIN) if settings.trainer.device_type == "cuda" else max(1, CPU_GAIN * workers)
+        plan = replace(advise_arms(plan), speed_up=gain)
         if not plan.exceeds_budget:
             is_unknown = length is None and plan.seconds_of_seed is None
             return replace(plan, advice=(*plan.advice, UNKNOWN_TIME)) if is_unknown else plan
@@ -55,7 +57,14 @@ def plan_study(
             return replace(shorter, shortened=f"shortened: {fits}")
         return replace(plan, advice=(*plan.advice, fits))
 
-    return replace(plan, looks=looks, budget=budget, length=length or 1.0, complete=complete)
+    def count_threads() -> int:
+        from fer_experiments.train import workers
+
+        return workers.count_threads(count_workers())
+
+    return replace(
+        plan, looks=looks, budget=budget, length=length or 1.0, count_threads=count_threads, complete=complete
+    )
 
 
 def _fit_budget(plan: Plan, settings: Settings, arms: Sequence[Arm]) -> Plan | None:
