@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from fer_experiments.report.checks import run_checks
+from fer_experiments.report.checks.run_checks import run_checks
 from fer_experiments.report.data_facts import DataFacts
 from fer_experiments.report.findings import compute_findings
 from tests.results import build_result, build_study, write_study

@@ -16,7 +16,7 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.split import hash_split
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
-from fer_experiments.report.checks import load_audits
+from fer_experiments.report.checks.audit_files import load_audits
 from fer_experiments.report.leakage import find_leaks
 from fer_experiments.report.sections.gans import load_gans
 from fer_experiments.report.study_record import StudyRecord

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from fer_experiments.evaluation.scores import METRIC_TITLES
-from fer_experiments.report.checks import run_checks
+from fer_experiments.report.checks.run_checks import run_checks
 from fer_experiments.report.data_facts import read_data_facts
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.page_templates import load_template, write_html

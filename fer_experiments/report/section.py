@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_experiments.report.checks import Check
+from fer_experiments.report.checks.check import Check
 from fer_experiments.report.data_facts import DataFacts
 from fer_experiments.report.findings import Findings
 from fer_experiments.report.study_record import StudyRecord
