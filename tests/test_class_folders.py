@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fer_experiments.data.class_folders import read_class_folders
-from fer_experiments.data.warn_once import warn_once
+from fer_experiments.data.warn_once import forget_warnings
 from fer_experiments.errors import ConfigError
 
 CLASSES = ("cat", "dog")
@@ -57,7 +57,7 @@ def folder(tmp_path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _warn_in_each_test() -> None:
-    warn_once.cache_clear()
+    forget_warnings()
 
 
 TWO_FRAMES = {"save_all": True, "append_images": [gray(0)]}

@@ -9,14 +9,17 @@ import pytest
 from fer_experiments.audit.held_out import choose_held_out_images
 from fer_experiments.data.duplicates import find_test_clusters
 from fer_experiments.data.evaluation_split import split_for_evaluation
+from fer_experiments.data.groups import describe_groups, join_groups
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.split import Split, make_split
 from fer_experiments.data.stratified import draw_nearly_per_class
 from fer_experiments.data.unused import draw_unused_images, list_unused_images
-from fer_experiments.data.warn_once import warn_once
+from fer_experiments.data.warn_once import forget_warnings
 from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.result import Result
+from fer_experiments.report.leakage import _read_csv, find_leaks
 from fer_experiments.runs.data_files import write_data_files
-from fer_experiments.runs.training_files import read_test_clusters
+from fer_experiments.runs.training_files import find_groups, read_test_clusters
 from fer_experiments.train.plan.plan import Plan
 from tests.conftest import source, write_images
 
@@ -99,20 +102,44 @@ def test_equal_images_of_two_persons_join_them():
     table = people()
     first, second = "person000", "person001"
     table.loc[table["group"] == second, "content_hash"] = table.loc[table["group"] == first, "content_hash"].iloc[0]
+    table = table.assign(person=table["group"], group=join_groups(table))
     for seed in range(8):
         result = split(table, seed, test_seed=seed)
-        parts = result.table[result.table["group"].isin([first, second])]["split"]
-        assert parts.nunique() == 1
+        of_both = table.index[table["person"].isin([first, second])]
+        assert result.table["split"].reindex(of_both).dropna().nunique() == 1
+
+
+def test_groups_are_joined_along_a_chain_of_equal_images_and_unreadable_ones_join_none():
+    index = pd.DataFrame(
+        {
+            "path": list("abcdefgh"),
+            "content_hash": ["1", "1", "2", "2", "3", "4", "", ""],
+            "group": ["d", "c", "c", "b", "b", "e", "e", "f"],
+        }
+    )
+    assert join_groups(index).tolist() == ["b", "b", "b", "b", "b", "e", "e", "f"]
+    assert join_groups(index.assign(group="")).tolist() == [""] * 8
+
+
+def test_equal_images_of_two_persons_join_them_across_the_sources_parts():
+    table = people(parts=("train", "test"))
+    train, test = (table.index[table["part"] == part][0] for part in ("train", "test"))
+    table.loc[train, "content_hash"] = table.loc[test, "content_hash"]
+    persons = table.loc[[train, test], "group"]
+    joined = table.assign(group=join_groups(table))
+    result = split(joined)
+    of_both = table.index[table["group"].isin(persons)]
+    assert set(result.table["split"].reindex(of_both).dropna()) == {"test"}
 
 
 def test_a_person_in_two_parts_of_the_source_stays_in_the_more_protected_one(caplog):
-    warn_once.cache_clear()
+    forget_warnings()
     table = people(parts=("train", "test"))
     result = split(table)
     tested = set(table.loc[table["part"] == "test", "group"])
     lost = int(((table["part"] == "train") & table["group"].isin(tested)).sum())
     assert groups_of(result, "test") == tested
-    assert result.report["dropped_as_of_a_group_in_a_more_protected_part"] == {"train": lost, "valid": 0}
+    assert result.report["dropped_as_of_a_group_in_another_part"] == {"train": lost, "valid": 0}
     assert f"data: groups lie in several parts of the source: {lost} images of its part train are left" in caplog.text
 
 
@@ -136,12 +163,15 @@ def test_groups_of_one_image_each_are_refused():
 def test_a_class_of_two_persons_is_refused_with_their_number():
     table = people()
     kept = table[(table["label"] == "healthy") | table["group"].isin(table.loc[table["label"] == "ill", "group"][:1])]
-    with pytest.raises(ConfigError, match=r"ill \(\d+ in all, of 1 groups\) has no images for"):
+    with pytest.raises(
+        ConfigError,
+        match=r"ill \(\d+ in all, of 1 group\) has .*each part needs a group of its own of every",
+    ):
         split(kept)
 
 
 def test_classes_of_few_persons_are_named(caplog):
-    warn_once.cache_clear()
+    forget_warnings()
     split(people(persons=12))
     assert "data: classes with under 5 groups in a part (" in caplog.text
 
@@ -161,6 +191,10 @@ def test_the_plan_has_the_groups_in_brackets():
     result = split(people())
     lines = [*Plan({part: result.counts(part) for part in PARTS}, [], groups=result.report["groups"]).outline()]
     assert lines[0].endswith("(in brackets: groups)")
+    table, images = result.table, result.table["group"].value_counts()
+    described = describe_groups(table, source("folder", root=".", group_pattern=PATTERN))
+    assert described.startswith(f"{table['group'].nunique()} groups by data.group_pattern={PATTERN}: ")
+    assert described.endswith(f" to {images.max()} images each, most of {images.index[0]}")
     ill = next(line for line in lines if line.startswith("ill"))
     assert f"{result.counts('test')['ill']} ({result.report['groups']['test']['ill']})" in ill
 
@@ -174,17 +208,26 @@ def test_the_plan_has_the_groups_in_brackets():
         ("IMG_{image:05d}.jpg", False),
         ("{image:05d}.png", False),
         ("cat.{image}.jpg", False),
-        ("person{person}/IMG_{number}.jpg", False),
+        ("person{person}/IMG_{number}.jpg", True),
+        ("video{person}_frame{number}.png", True),
+        ("P{person:03d} ({number}).png", True),
+        ("P{person:03d}s{number}.png", True),
+        ("a ({image}).png", False),
+        ("{place}/{image}.png", False),
     ],
 )
 def test_names_that_seem_to_number_images_of_persons_are_pointed_out(caplog, name, is_named):
-    warn_once.cache_clear()
+    forget_warnings()
     numbers = range(120)
-    paths = ["a/" + name.format(person=n // 4, number=n % 4, image=n) for n in numbers]
-    table = pd.DataFrame({"path": paths, "label": ["a" if n % 8 < 4 else "b" for n in numbers], "part": "train"})
+    labels = ["a" if n % 8 < 4 else "b" for n in numbers]
+    paths = [
+        f"{label}/{name.format(person=n // 4, number=n % 4, image=n, place='x')}"
+        for n, label in zip(numbers, labels, strict=True)
+    ]
+    table = pd.DataFrame({"path": paths, "label": labels, "part": "train"})
     table = table.assign(content_hash=[str(n) for n in numbers], error="", group="")
     make_split(table, source("folder", root="."), 0)
-    assert ("names that differ in their last number alone" in caplog.text) == is_named
+    assert ("if the images of such a group are of one person or film" in caplog.text) == is_named
     if is_named:
         assert "data: 30 groups of files" in caplog.text
         pattern = caplog.text.split("with 'data.group_pattern=")[1].split("'\n")[0].strip("\"'")
@@ -314,8 +357,35 @@ def test_a_classifier_is_not_measured_on_persons_of_its_training(folder):
     trained = groups_of(data.split, "train") | groups_of(data.split, "valid")
     assert groups_of(measured, "test")
     assert not groups_of(measured, "test") & trained
-    dropped = measured.report["dropped_as_of_a_group_in_a_more_protected_part"]["test"]
+    few = data.cache.index["content_hash"].map(parts).isna()  # other photographs of the same persons
+    named = split_for_evaluation(data.cache.index[few], data.source, data.classes, parts, trained)
+    assert not groups_of(named, "test") & trained
+    dropped = measured.report["dropped_as_of_a_group_in_another_part"]["test"]
     assert dropped == sum(
         group in trained and content_hash not in parts
         for group, content_hash in zip(data.cache.index["group"], data.cache.index["content_hash"], strict=True)
     )
+
+
+def test_a_training_of_groups_is_checked_and_measured_by_them(folder, run, tmp_path, caplog):
+    keys = ("data=folder", f"data.root={folder}", f'data.group_pattern="{PATTERN}"', f"data.cache_dir={tmp_path}")
+    counts = ("data.counts={cat: 20, dog: 30}", "data.minority=cat")
+    place = run("train=cnn", "balance=real_images", *keys, *counts, folder=tmp_path / "training")
+    split_table, training = (pd.read_csv(place / name, dtype=str) for name in ("split.csv", "training.csv"))
+    added = training[training["origin"] == "added_real"]
+    assert len(added) == 10
+    checkpoint, result = place / "checkpoints" / "last.ckpt", Result.load(place)
+    used = split_table[split_table["split"] != "test"]
+    assert find_groups(checkpoint, result.split_hash) == {*used["group"], *added["group"]}
+    assert find_leaks(result, place) == []
+    measured = run("train=evaluate", f"checkpoint={checkpoint}", *keys, folder=tmp_path / "evaluation")
+    table = pd.read_csv(measured / "split.csv", dtype=str)
+    assert not set(table.loc[table["split"] == "test", "group"]) & {*used["group"], *added["group"]}
+    caplog.clear()
+    run("train=evaluate", f"checkpoint={checkpoint}", *keys[:2], keys[3], folder=tmp_path / "without")
+    assert "the classifier's training kept groups apart, and this command names none" in caplog.text
+    tested = split_table.loc[split_table["split"] == "test", "group"].iloc[0]
+    training.loc[training["origin"] == "added_real", "group"] = tested
+    training.to_csv(place / "training.csv", index=False)
+    _read_csv.cache_clear()
+    assert find_leaks(result, place) == ["was trained on images of groups that are in validation or test"]

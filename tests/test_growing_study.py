@@ -16,6 +16,7 @@ from fer_experiments.evaluation.sequential import (
 from fer_experiments.evaluation.verdict import decide_verdicts
 from fer_experiments.report.growth import describe_growth, explain_level
 from fer_experiments.report.study_record import Growth, StudyRecord
+from fer_experiments.train import seed_parts
 from fer_experiments.train import seeds as seeds_module
 from fer_experiments.train.growing_study import _fits_budget
 from fer_experiments.train.plan.plan import Plan, PlannedTraining
@@ -100,6 +101,11 @@ def test_an_arm_without_any_comparison_is_never_settled():
     assert probability_to_settle(verdicts[0], 1, 20, Question()) == 0
 
 
+def run_seeds_by(run_seed):
+    """Return what stands for seed_parts.run_seeds; run_seed(settings, arms, folder) gives the outcome of a seed."""
+    return lambda seeds, arms, folder, workers: (run_seed(settings, arms, folder) for settings in seeds)
+
+
 @pytest.fixture
 def grow(run, monkeypatch):
     """grow(scores of dcgan, *overrides) -> the record; none has 0.7. seconds: of a seed, by a clock of its own."""
@@ -118,7 +124,7 @@ def grow(run, monkeypatch):
             (outcome.folder / "data.json").write_text("{}")
             return outcome
 
-        monkeypatch.setattr(seeds_module, "run_seed", run_seed)
+        monkeypatch.setattr(seed_parts, "run_seeds", run_seeds_by(run_seed))
         clock = iter(range(10**6))
         if seconds:
             monkeypatch.setattr(seeds_module.time, "monotonic", lambda: seconds * len(set(trained)) + next(clock) / 1e6)
@@ -196,7 +202,7 @@ class TestGrowingStudy:
             (outcome.folder / "data.json").write_text("{}")
             return outcome
 
-        monkeypatch.setattr(seeds_module, "run_seed", run_seed)
+        monkeypatch.setattr(seed_parts, "run_seeds", run_seeds_by(run_seed))
         arms = f"train.arms=[none,oversample,{generated}]"
         with pytest.raises(RuntimeError, match="3 of 9 trainings failed"):
             run(arms, "train.seeds=auto", "train.workers=1", folder=tmp_path / "study")
@@ -286,6 +292,7 @@ class PlannedStudy(StudyRun):
         self.record = build_study({"none": {}}, [])
         self.record.work, self.record.finished_seeds = {"classifiers": measured or 0.0}, [0] if measured else []
         self._started = time.monotonic() - 100
+        self.finished_before = set()
 
 
 @pytest.mark.parametrize(
@@ -293,13 +300,19 @@ class PlannedStudy(StudyRun):
     [
         (2, None, None, None, True),
         (1, None, 10, 10, False),
-        (2, 400, 90, None, True),  # 100 seconds are spent, and 3 seeds take 270 by the plan, 2 times 140 by the pace
+        (
+            2,
+            400,
+            90,
+            None,
+            True,
+        ),  # 100 s are spent, and 3 seeds take 270 by the plan, 3 / 2 times 190 by the pace
         (2, 400, 110, None, False),
-        (2, 400, 90, 140, True),
-        (2, 400, 90, 160, False),
+        (2, 400, 90, 190, True),
+        (2, 400, 90, 210, False),
         (2, 400, None, None, False),
     ],
 )
 def test_the_seeds_of_a_look_share_their_parts_if_they_fit_the_budget(workers, budget, planned, measured, fits):
     growth = Growth(level=0.95, looks=[3, 5], budget=budget)
-    assert _fits_budget(PlannedStudy(workers, planned, measured), growth, 3) == fits
+    assert _fits_budget(PlannedStudy(workers, planned, measured), growth, [1, 2, 3]) == fits

@@ -8,7 +8,7 @@ import pytest
 
 from fer_experiments.evaluation import comparison
 from fer_experiments.evaluation.comparison import compare
-from tests.simulation import simulate
+from tests.simulation import simulate, simulate_study
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +70,23 @@ def test_1000_studies_of_each_kind_cover_the_truth_and_rarely_decide_on_equal_ar
             elif seeds >= 5:
                 power.append(decided)
     assert power == sorted(power)
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "accuracy"])
+def test_persons_with_images_of_several_classes_count_as_one_image(metric):
+    """120 persons have an image of each of five classes, and those of a person are hard for the same arm."""
+    rng, persons, classes = np.random.default_rng(5), 120, 5
+    labels, clusters = np.tile(np.arange(classes), persons), np.repeat(np.arange(persons), classes)
+    covered, decided, alone = 0, 0, 0
+    for _ in range(300):
+        a, b = (
+            study.predictions
+            for study in simulate_study(rng, {"none": 0.8, "dcgan": 0.8}, 5, labels, cluster_size=classes)
+        )
+        result = compare(a, b, labels, metric, clusters=clusters)
+        covered += result.low <= 0 <= result.high
+        decided += result.verdict in ("helps", "hurts")
+        alone += compare(a, b, labels, metric).verdict in ("helps", "hurts")
+    assert covered >= 0.93 * 300
+    assert decided <= (0.05 + two_errors(0.05, 300)) * 300
+    assert alone > 1.5 * decided

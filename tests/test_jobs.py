@@ -427,7 +427,7 @@ def test_the_arms_of_one_seed_share_two_processes_in_the_order_of_the_study(run)
     names = ["oversample", "none", "undersample"]
     record = StudyRecord.load(run(f"train.arms=[{','.join(names)}]", "train.seeds=1", "train.workers=2"))
     assert [result.arm for result in record.results] == names
-    assert set(record.work) == {"data", "audit", "classifiers"}
+    assert set(record.work) == {"data", "gan", "audit", "classifiers"}
 
 
 @pytest.mark.parametrize(
@@ -487,17 +487,40 @@ def test_an_arm_that_breaks_loses_no_other(run, tmp_path, monkeypatch):
 
 
 def test_a_study_cut_short_in_its_first_seed_is_reported_as_asked(run, tmp_path, monkeypatch):
-    def cut_short(settings, arms, folder):
+    def cut_short(seeds, arms, folder, workers):
         write_training(build_result("oversample", 3, 0.7), folder / "seed_3" / "oversample", 0.7)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fer_experiments.train.seeds.run_seed", cut_short)
+    monkeypatch.setattr("fer_experiments.train.seed_parts.run_seeds", cut_short)
     with pytest.raises(KeyboardInterrupt):
         run("train.seeds=[3,1]", "train.arms=[none,oversample]", "train.metric=macro_f1", "train.margin=0.02")
     record = collect([tmp_path / "run"])
     assert (record.question.metric, record.question.margin) == ("macro_f1", 0.02)
     assert (record.arms, sorted(record.seeds)) == (["none", "oversample"], [1, 3])
     assert [(result.arm, result.seed) for result in record.results] == [("oversample", 3)]
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_a_gan_of_a_class_that_breaks_fails_only_the_arms_that_need_this_class(run, tmp_path, monkeypatch):
+    from fer_experiments.train import seed_parts as module
+
+    generate = module.generate_images
+
+    def breaks(settings, data, arms, needed, folder):
+        if "happy" in needed:
+            raise RuntimeError("planted")
+        return generate(settings, data, arms, needed, folder)
+
+    monkeypatch.setattr(module, "generate_images", breaks)
+    symmetric = "dcgan [balance.inject=symmetric]"
+    with pytest.raises(
+        RuntimeError, match=r"(?s)1 of 3 trainings failed:\n  seed 0, dcgan \[.*: RuntimeError: planted"
+    ):
+        run(f'train.arms=[none,dcgan,"{symmetric}"]', "gan.epochs=1")
+    record = StudyRecord.load(tmp_path / "run")
+    assert [result.arm for result in record.results] == ["none", "dcgan"]
+    assert list(record.failed) == [f"seed 0, {symmetric}"]
+    assert (tmp_path / "run" / "seed_0" / "gan" / "angry" / "audit.json").is_file()
 
 
 @pytest.mark.usefixtures("blank_figures")

@@ -12,7 +12,7 @@ from fer_experiments.audit.finding import Finding, worst_finding
 from fer_experiments.audit.record import AuditRecord
 from fer_experiments.balance import TrainingPlan
 from fer_experiments.data.split_checks import warn_about_few
-from fer_experiments.data.warn_once import warn_once
+from fer_experiments.data.warn_once import forget_warnings
 from fer_experiments.enumeration import MAX_NAMED, enumerate_names
 from fer_experiments.report.findings import compute_findings
 from fer_experiments.report.page import write_page
@@ -63,7 +63,7 @@ def test_logs_and_plans_are_short():
 
 
 def test_the_smallest_of_many_small_classes_are_named(caplog):
-    warn_once.cache_clear()
+    forget_warnings()
     train = {name: 4 - number // 30 for number, name in enumerate(NAMES)}
     warn_about_few("images", {"train": train, "valid": train, "test": train}, tuple(NAMES))
     (message,) = caplog.messages

@@ -1,14 +1,16 @@
 """The order in which processes take the parts of several seeds, and the order in which the seeds are reported."""
 
+import os
+import time
 from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
 
 from fer_experiments.train import seed_parts
-from fer_experiments.train.seed_parts import Part, SeedRun, run_seeds_by_parts
+from fer_experiments.train.seed_parts import Part, _run_side_by_side, _run_steps
 
-CLASSIFIERS = 3
+KINDS = ("data", "gan", "audit", "classifiers")
 
 
 class InlineExecutor:
@@ -33,58 +35,48 @@ class InlineExecutor:
 def executor(monkeypatch):
     executor = InlineExecutor()
     monkeypatch.setattr(seed_parts, "get_reusable_executor", lambda *_, **__: executor)
+    monkeypatch.setattr(seed_parts, "AHEAD", 1)
     return executor
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """[(kind, seed)] in the order of the calls; seeds have no GAN if `arms` is empty."""
+def list_steps(seed: int, calls: list, gans: int = 1, classifiers: int = 3):
+    """Give the parts of a seed that notes its calls as (kind, seed); seed 9 breaks. Return what they have returned."""
+
+    def call(kind: str, place: int) -> str:
+        calls.append((kind, seed))
+        if seed == 9:
+            raise OSError("planted")
+        return f"{kind} {place}"
+
+    values = []
+    for kind, count in zip(KINDS, (1, gans, 1, classifiers), strict=True):
+        timed = yield [Part(call, (kind, place)) for place in range(count)]
+        values += [value for value, _ in timed]
+    return SimpleNamespace(seed=seed, values=values)
+
+
+def run(seeds, workers: int = 2, **counts):
+    """Run seeds side by side; return the iterator of their outcomes, and the calls so far."""
     calls: list[tuple[str, int]] = []
-
-    class PlainRun(SeedRun):
-        def __init__(self, settings, arms, folder):
-            self.seed, self.arms = settings.seed, arms
-            self.outcome = SimpleNamespace(seed=settings.seed, work={})
-
-        def list_parts(self, kind):
-            count = {"gan": len(self.arms), "classifiers": CLASSIFIERS}.get(kind, 1)
-            return [Part(self.call, (kind,)) for _ in range(count)]
-
-        def call(self, kind):
-            calls.append((kind, self.seed))
-            if self.seed == 9:
-                raise OSError("planted")
-
-        def add(self, kind, value, seconds):
-            self.outcome.work[kind] = self.outcome.work.get(kind, 0.0) + seconds
-
-        def finish(self):
-            return self.outcome
-
-        @property
-        def settings(self):
-            return SimpleNamespace(seed=self.seed)
-
-    monkeypatch.setattr(seed_parts, "SeedRun", PlainRun)
-    PlainRun.KINDS = SeedRun.KINDS
-    return calls
+    return _run_side_by_side(seeds, (list_steps(seed, calls, **counts) for seed in seeds), workers), calls
 
 
-def seeds(*numbers: int) -> list:
-    return [SimpleNamespace(seed=number) for number in numbers]
+VALUES = ["data 0", "gan 0", "audit 0", "classifiers 0", "classifiers 1", "classifiers 2"]
 
 
 @pytest.mark.usefixtures("executor")
-def test_gans_of_the_seeds_that_have_begun_come_before_audits_and_classifiers(calls, tmp_path):
-    list(run_seeds_by_parts(seeds(0, 1, 2), ["dcgan"], tmp_path, 2))
+def test_gans_of_the_seeds_that_have_begun_come_before_audits_and_classifiers():
+    outcomes, calls = run([0, 1, 2])
+    assert [outcome.values for outcome in outcomes] == [VALUES] * 3
     kinds = [kind for kind, _ in calls]
-    assert kinds == ["data"] * 3 + ["gan"] * 3 + ["audit"] * 3 + ["classifiers"] * 9
+    assert kinds[-9:] == ["classifiers"] * 9
+    assert max(place for place, kind in enumerate(kinds) if kind == "gan") < kinds.index("classifiers")
     assert [seed for kind, seed in calls if kind == "classifiers"] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
 @pytest.mark.usefixtures("executor")
-def test_one_seed_more_than_there_are_processes_has_begun_at_a_time(calls, tmp_path):
-    outcomes = run_seeds_by_parts(seeds(4, 3, 7, 5, 6), ["dcgan"], tmp_path, 2)
+def test_one_seed_more_than_there_are_processes_has_begun_at_a_time():
+    outcomes, calls = run([4, 3, 7, 5, 6])
     assert next(outcomes).seed == 4
     assert {seed for _, seed in calls} == {4, 3, 7}
     assert [outcome.seed for outcome in outcomes] == [3, 7, 5, 6]
@@ -95,22 +87,53 @@ def test_one_seed_more_than_there_are_processes_has_begun_at_a_time(calls, tmp_p
 
 
 @pytest.mark.usefixtures("executor")
-def test_a_seed_without_gans_goes_on_to_its_audits(calls, tmp_path):
-    (outcome,) = run_seeds_by_parts(seeds(0), [], tmp_path, 4)
-    assert outcome.work == {"data": 1.0, "audit": 1.0, "classifiers": CLASSIFIERS}
+def test_a_seed_without_gans_goes_on_to_its_audits():
+    (outcome,), calls = run([0], workers=4, gans=0)
+    assert outcome.values == [value for value in VALUES if value != "gan 0"]
     assert ("gan", 0) not in calls
 
 
-@pytest.mark.usefixtures("calls")
-def test_an_error_ends_the_processes(executor, tmp_path):
+def test_one_process_runs_the_parts_in_their_order():
+    calls: list[tuple[str, int]] = []
+    assert _run_steps(list_steps(0, calls)).values == VALUES
+    assert [kind for kind, _ in calls] == ["data", "gan", "audit", *["classifiers"] * 3]
+
+
+def test_an_error_ends_the_processes(executor):
+    outcomes, _ = run([0, 9])
     with pytest.raises(OSError, match="planted"):
-        list(run_seeds_by_parts(seeds(0, 9), ["dcgan"], tmp_path, 2))
+        list(outcomes)
     assert executor.is_killed
 
 
-@pytest.mark.usefixtures("calls")
-def test_a_study_that_asks_for_no_more_seeds_ends_the_processes(executor, tmp_path):
-    outcomes = run_seeds_by_parts(seeds(0, 1), ["dcgan"], tmp_path, 2)
+def test_a_study_that_asks_for_no_more_seeds_ends_the_processes(executor):
+    outcomes, _ = run([0, 1])
     next(outcomes)
     outcomes.close()
     assert executor.is_killed
+
+
+def _use_memory() -> int:
+    """Return the process id, after using and freeing half a gigabyte that the process keeps."""
+    block = bytearray(500 * 2**20)
+    block[::4096] = b"x" * len(block[::4096])
+    time.sleep(1.2)  # loky looks at most once a second
+    _kept.append(block)
+    return os.getpid()
+
+
+_kept: list[bytearray] = []
+
+
+def _list_memory_steps():
+    pids = []
+    for _ in range(3):
+        timed = yield [Part(_use_memory, ()), Part(os.getpid, ())]
+        pids += [value for value, _ in timed]
+    return pids
+
+
+def test_a_process_that_has_grown_is_not_replaced():
+    (pids,) = _run_side_by_side([0], iter([_list_memory_steps()]), 2)
+    assert len(set(pids)) <= 2
+    seed_parts.get_reusable_executor(2).shutdown(kill_workers=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.sources import FER2013, MMA, DataSource, DrawnFaces, Folder
 from fer_experiments.data.sources.base import PARTS
-from fer_experiments.data.warn_once import warn_once
+from fer_experiments.data.warn_once import forget_warnings
 from fer_experiments.errors import ConfigError
 from tests.conftest import source, write_images
 
@@ -249,7 +249,7 @@ def test_a_folder_that_cant_be_listed_is_an_error_and_never_skipped(tmp_path, mo
 @pytest.fixture
 def warnings(caplog):
     """warnings() -> the messages since the test began."""
-    warn_once.cache_clear()
+    forget_warnings()
     return lambda: [record.message for record in caplog.records]
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fer_experiments.data.split import COLUMNS, Split, make_split
-from fer_experiments.data.warn_once import warn_once
+from fer_experiments.data.warn_once import forget_warnings
 from fer_experiments.errors import ConfigError
 from tests.conftest import source
 
@@ -392,7 +392,7 @@ def test_three_images_of_a_class_are_enough():
 
 @pytest.mark.parametrize("images", [3, 24, 30])
 def test_classes_with_few_images_are_named_with_their_numbers(caplog, images):
-    warn_once.cache_clear()
+    forget_warnings()
     for _ in range(2):
         split(flat(cat=images, dog=200, owl=100))
     numbers = {3: "train 1, valid 1, test 1", 24: "train 15, valid 4, test 5"}.get(images)
@@ -488,7 +488,7 @@ def test_the_report_counts_duplicate_groups_of_the_source(caplog):
         ]
     ):
         table.loc[members, "content_hash"] = f"group {group}"
-    warn_once.cache_clear()
+    forget_warnings()
     report = split(table.reset_index()).report
     assert "data: 2 images lie in several classes with the same pixels" in caplog.text
     assert report["files"] == 50
@@ -502,14 +502,14 @@ def test_the_report_counts_duplicate_groups_of_the_source(caplog):
 
 
 def test_a_conflict_with_a_class_that_is_not_chosen_is_not_warned_of(caplog):
-    warn_once.cache_clear()
+    forget_warnings()
     third = CARVED[CARVED["label"] == "cat"].assign(label="cow", path=lambda table: "cow" + table["path"])
     split(pd.concat([CARVED, third], ignore_index=True), classes=["cat", "dog"])
     assert "with the same pixels" not in caplog.text
 
 
 def test_corrupt_images_do_not_count_as_duplicates_and_are_counted(caplog):
-    warn_once.cache_clear()
+    forget_warnings()
     table = CARVED.copy()
     table.loc[:9, ["content_hash", "error"]] = ["", "broken"]
     report = split(table, skip_corrupt=True).report

@@ -33,7 +33,7 @@ def study(clock, tmp_path):
 
 
 def finish(folder, seed: int, *arms: str) -> None:
-    for arm in arms:
+    for arm in ("gan", *arms):
         place = folder / f"seed_{seed}" / arm
         place.mkdir(parents=True, exist_ok=True)
         (place / "result.json").touch()
@@ -68,7 +68,7 @@ def test_a_continued_study_begins_where_it_was(clock, study, tmp_path):
     finish(tmp_path, 3, "none", "dcgan")
     assert study.estimate(SEEDS) == (pytest.approx(0.5), pytest.approx(50.0))
     clock[0] = 40.0
-    (tmp_path / "seed_4" / "none").mkdir(parents=True)  # its GAN is trained
+    finish(tmp_path, 4)  # its GAN alone
     share, left = study.estimate(SEEDS)
     assert (share, left) == (pytest.approx(0.8), pytest.approx(40 * 40 / 60))
 

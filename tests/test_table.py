@@ -9,7 +9,7 @@ from PIL import Image
 from fer_experiments.data.cache import open_cache
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.sources import Folder
-from fer_experiments.data.warn_once import warn_once
+from fer_experiments.data.warn_once import forget_warnings
 from fer_experiments.errors import ConfigError
 from tests.conftest import source, write_images
 
@@ -125,7 +125,7 @@ def test_a_table_that_cant_be_used_says_why(tmp_path, rows, header, keys, messag
     ("parts", "is_named"), [(("train", "test"), True), (("train", "train"), False), (("a", "b"), False)]
 )
 def test_an_unused_column_of_parts_is_named(tmp_path, caplog, parts, is_named):
-    warn_once.cache_clear()
+    forget_warnings()
     write_images(tmp_path, 2)
     rows = [
         f"{file.name},{label},{part}"

@@ -22,6 +22,7 @@ import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.atomic_write import sync
 from fer_experiments.data.checksums import find_damage, write_checksums
 from fer_experiments.data.decode import decode, find_white_level
+from fer_experiments.data.groups import join_groups
 from fer_experiments.data.sources.base import DataSource
 from fer_experiments.errors import ConfigError
 from fer_experiments.progress import show_activity, show_stage
@@ -39,8 +40,8 @@ class ImageCache:
     """Decoded images (N, S, S, C) uint8, memory-mapped, and the index of their files.
 
     index: path, label, part, content_hash, error, white_level and group of each image; error is "" if it could be
-    decoded, white_level is "" if it has 8 bits, group is "" if data has no groups. The labels are those of data.rename.
-    Of these and of groups the files know nothing, because they change no pixel.
+    decoded, white_level is "" if it has 8 bits, group (join_groups) is "" without groups. The labels are those of
+    data.rename. Of these and of groups the files know nothing, because they change no pixel.
     """
 
     folder: Path
@@ -106,8 +107,9 @@ def open_cache(source: DataSource) -> ImageCache:
 def _load(source: DataSource, folder: Path) -> ImageCache:
     images = np.load(folder / IMAGES, mmap_mode="r")
     index = pd.read_csv(folder / INDEX, keep_default_na=False, dtype=str, encoding_errors="surrogateescape")
-    groups = source.groups(index["path"].tolist())
-    return ImageCache(folder, images, index.assign(label=index["label"].map(source.class_of), group=groups))
+    index["label"] = index["label"].map(source.class_of)
+    index["group"] = source.groups(index["path"].tolist())
+    return ImageCache(folder, images, index.assign(group=join_groups(index)))
 
 
 def _lock(path: Path) -> FileLock:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from fer_experiments.data.dataset import EVALUATION_BATCH, Batch, DeviceImageDataset, ImageDataset
+from fer_experiments.data.groups import has_groups
 from fer_experiments.data.injection import Injection
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.samplers import EpochBatches, InjectedBatches, RankBatches, SequentialBatches
@@ -70,8 +71,8 @@ class ImageDataModule(lightning.LightningDataModule):
     def training_table(self) -> pd.DataFrame:
         """Return a row for each training image.
 
-        Its columns are path, label, origin, content_hash (empty for an image that is not of the source) and times, how
-        often the image is among them.
+        Its columns are path, label, origin, content_hash and, if the data has groups, group (both empty for an image
+        that is not of the source) and times, how often the image is among them.
         """
         index = self.data.cache.index
         paths = index.loc[self.train_set.rows, "path"].tolist()
@@ -79,7 +80,8 @@ class ImageDataModule(lightning.LightningDataModule):
             paths += self.generated.files.tolist()
         labels = [self.data.classes[place] for place in self.train_set.labels]
         table = pd.DataFrame({"path": paths, "label": labels, "origin": self.train_set.origins})
-        table["content_hash"] = table["path"].map(index.set_index("path")["content_hash"]).fillna("")
+        for column in ("content_hash", *(["group"] if has_groups(index) else [])):
+            table[column] = table["path"].map(index.set_index("path")[column]).fillna("")
         return table.groupby([*table.columns], sort=False, as_index=False).size().rename({"size": "times"}, axis=1)
 
     def _build_dataset(

@@ -127,6 +127,7 @@ def find_test_clusters(images: np.ndarray, split: Split) -> pd.DataFrame:
     if len(np.unique(pairs[:, :2])) > MAX_CLUSTERED * len(rows):
         pairs = pairs[:0]
     members = test.groupby("group").indices if has_groups(test) else {}
+    assert "" not in members
     first = np.concatenate([pairs[:, 0], *(places[:-1] for places in members.values())])
     second = np.concatenate([pairs[:, 1], *(places[1:] for places in members.values())])
     graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(rows), len(rows)))

@@ -1,10 +1,11 @@
 """The images on which a trained classifier is measured: all but those that it was trained on or chosen by."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
+from fer_experiments.data.groups import check_groups
 from fer_experiments.data.sources.base import DataSource
 from fer_experiments.data.split import (
     DROPPED,
@@ -21,7 +22,11 @@ from fer_experiments.errors import ConfigError
 
 
 def split_for_evaluation(
-    index: pd.DataFrame, source: DataSource, classes: tuple[str, ...], parts: Mapping[str, str]
+    index: pd.DataFrame,
+    source: DataSource,
+    classes: tuple[str, ...],
+    parts: Mapping[str, str],
+    groups: Collection[str] = (),
 ) -> Split:
     """Put the images that the classifier's training used into its parts train and valid, and all others into test.
 
@@ -35,6 +40,7 @@ def split_for_evaluation(
         source: where its images are from.
         classes: the classes that the classifier knows, which are those of the split.
         parts: {content hash: part} of the images of the classifier's training.
+        groups: of these images.
 
     Raises:
         ConfigError: the classifier does not know a class of the data, or no image is left to measure.
@@ -42,26 +48,24 @@ def split_for_evaluation(
     report = describe_source(index)
     chosen = choose_classes(index, source)
     check_classes_are_known(chosen, classes)
+    used = index["content_hash"].map(parts).isin(["train", "valid"])
     table = drop_other_classes(assign_parts(index, source), chosen, source)
+    check_groups(table, source)
     table, report[DROPPED] = drop_across_parts(table, "content_hash")
     table = table.assign(split=[parts.get(content_hash, "test") for content_hash in table["content_hash"]])
-    table, report[DROPPED_GROUPS] = drop_groups_of_training(table)
+    of_training = {*groups, *index.loc[used, "group"]} - {""}
+    drop = (table["split"] == "test") & table["group"].isin(of_training)
+    table, report[DROPPED_GROUPS] = table[~drop], {"test": int(drop.sum())}
     split = build_split(table, classes, report)
     if table.empty:
         raise ConfigError("data: has no image that can be measured; look at data.parts and at what was skipped")
     if not len(split.rows("test")):
         raise ConfigError(
-            f"data: all of its {len(table)} images are among those that the classifier was trained on or chosen by; "
-            "give images that its training did not use"
+            f"data: all of its images are among the {len(table):,} that the classifier was trained on or chosen by"
+            + (f", or of their groups ({dropped:,})" if (dropped := report[DROPPED_GROUPS]["test"]) else "")
+            + "; give images that its training did not use"
         )
     return split
-
-
-def drop_groups_of_training(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Leave out the test images of groups that have images in other parts; return the table and {"test": how many}."""
-    is_test = table["split"] == "test"
-    drop = is_test & (table["group"] != "") & table["group"].isin(table.loc[~is_test, "group"])
-    return table[~drop], {"test": int(drop.sum())}
 
 
 def check_classes_are_known(available: Sequence[str], known: Sequence[str]) -> None:

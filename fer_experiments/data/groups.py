@@ -4,10 +4,7 @@ data.group_pattern or data.group_column names the group of each image. A classif
 seems better on that person's test images than it is on those of strangers.
 """
 
-import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from fer_experiments.data.sources.base import PARTS, DataSource
 from fer_experiments.data.warn_once import warn_once
@@ -15,7 +12,8 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.override_syntax import format_override
 
 MAX_NAMED = 3  # images in a message
-NUMBERED = r"([^/]*)[-_. ]\d+\.\w+$"  # person012_3.png is an image of person012
+NUMBERED = r"([^/]*\d)[^\d/]+\d+[^\d/]*$"  # person012_3.png is an image of person012, video3_frame2.png of video3
+FOLDER = r"[^/]+(?=/[^/]+$)"  # ill/person012/3.png as well
 MIN_LIKELY = 10  # groups that file names seem to name
 MIN_PER_CLASS, MIN_SIZE = 2, 1.5  # such groups for each class, and images in each of them
 
@@ -25,17 +23,35 @@ def has_groups(table: pd.DataFrame) -> bool:
     return bool((table["group"] != "").any())
 
 
+def join_groups(index: pd.DataFrame) -> pd.Series:
+    """Return the group of each image, in which groups that have an image with the same pixels are one.
+
+    Its name is the first of theirs. index: an ImageCache's.
+    """
+    if not has_groups(index):
+        return index["group"]
+    copies = index["content_hash"].where(index["content_hash"] != "", index["path"])  # "": it can't be read
+    joined, before = index["group"], None
+    while before is None or not joined.equals(before):
+        before = joined
+        joined = joined.groupby(copies).transform("min")
+        joined = joined.groupby(index["group"]).transform("min")
+    return joined
+
+
 def check_groups(table: pd.DataFrame, source: DataSource) -> None:
-    """Raise ConfigError if groups are asked for and images have none, or if each image is a group of its own."""
-    if source.group_key is None:
-        return
+    """Raise ConfigError if groups are asked for and images have none."""
     without = table.loc[table["group"] == "", "path"]
-    if len(without):
+    if source.group_key is not None and len(without):
         raise ConfigError(
             f"data.{source.group_key}: {len(without):,} of {len(table):,} images have no group, such as "
             f"{', '.join(without.head(MAX_NAMED))}; name the group of every image, or leave these out"
         )
-    if table["group"].is_unique:
+
+
+def check_groups_are_shared(table: pd.DataFrame, source: DataSource) -> None:
+    """Raise ConfigError if each image is a group of its own."""
+    if source.group_key is not None and table["group"].is_unique:
         raise ConfigError(
             f"data.{source.group_key}: each of the {len(table):,} images is a group of its own, such as "
             f"{', '.join(table['group'].head(MAX_NAMED))}; name what several images share, or give "
@@ -44,32 +60,42 @@ def check_groups(table: pd.DataFrame, source: DataSource) -> None:
 
 
 def warn_about_likely_groups(table: pd.DataFrame) -> None:
-    """Warn if file names seem to number the images of persons or films, which no key names as groups."""
-    prefixes = table["path"].str.extract(NUMBERED, expand=False).dropna()
-    prefixes = prefixes[prefixes.str.contains(r"\d")]
-    sizes = prefixes.value_counts()
-    if len(sizes) < max(MIN_LIKELY, MIN_PER_CLASS * table["label"].nunique()) or sizes.mean() < MIN_SIZE:
+    """Warn if names of files or folders seem to be those of persons or films, which no key names as groups."""
+    if table.empty:
         return
-    first = table.loc[prefixes.index[prefixes == sizes.index[0]], "path"].head(2)
-    warn_once(
-        f"data: {len(sizes):,} groups of files have names that differ in their last number alone, such as "
-        f"{' and '.join(first)}; if the images of such a group are of one person or film, keep them in one part with "
-        f"{format_override(f'data.group_pattern={NUMBERED}')}"
+    paths = table["path"]
+    by_name = paths.str.extract(NUMBERED, expand=False)
+    by_folder = paths.str.rpartition("/")[0]
+    by_folder = by_folder[by_folder.groupby([table["part"], table["label"]]).transform("nunique") > 1]
+    for groups, pattern, alike in (
+        (by_name.dropna(), NUMBERED, "files have names that differ in their last number alone"),
+        (by_folder, FOLDER, "files lie in folders below those of the classes"),
+    ):
+        sizes = groups.value_counts()
+        if len(sizes) >= max(MIN_LIKELY, MIN_PER_CLASS * table["label"].nunique()) and sizes.mean() >= MIN_SIZE:
+            first = paths[groups.index[groups == sizes.index[0]]].head(2)
+            warn_once(
+                f"data: {len(sizes):,} groups of {alike}, such as {' and '.join(first)}; if the images of such a group "
+                "are of one person or film, keep them in one part with "
+                f"{format_override(f'data.group_pattern={pattern}')}"
+            )
+            return
+
+
+def describe_groups(table: pd.DataFrame, source: DataSource) -> str:
+    """Return "70 groups by group_pattern=p\\d+: 2 to 15 images each, most of p012"; "" without groups."""
+    if not has_groups(table):
+        return ""
+    sizes = table["group"].value_counts()
+    return (
+        f"{len(sizes):,} groups by data.{source.group_key}: {sizes.min():,} to {sizes.max():,} images each, most of "
+        f"{sizes.index[0]}"
     )
 
 
 def name_units(table: pd.DataFrame) -> pd.Series:
-    """Return for each image the name of what may not be divided between parts.
-
-    That is its group, with other groups that have an image with the same pixels; without groups, its content hash.
-    """
-    if not has_groups(table):
-        return table["content_hash"]
-    images, groups = (pd.factorize(table[column])[0] for column in ("content_hash", "group"))
-    size = int(images.max() + groups.max()) + 2
-    edges = (np.ones(len(table)), (images, images.max() + 1 + groups))
-    components = connected_components(coo_array(edges, shape=(size, size)), directed=False)[1]
-    return table["group"].groupby(components[images]).transform("min")
+    """Return for each image the name of what may not be divided between parts: its group, or else its content hash."""
+    return table["group"] if has_groups(table) else table["content_hash"]
 
 
 def count_groups(table: pd.DataFrame) -> dict[str, dict[str, int]]:

@@ -1,6 +1,6 @@
 """A data source prepared for training: its decoded images and the split of one seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,10 @@ class PreparedData:
         """Decode the images, unless they are cached, and split them. Raises ConfigError if the data can't be used."""
         cache = open_cache(source)
         return cls(source, cache, make_split(cache.index, source, seed))
+
+    def with_seed(self, seed: int) -> "PreparedData":
+        """Return the same images with another seed's split."""
+        return replace(self, split=make_split(self.cache.index, self.source, seed))
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return how many batches the real training images fill; every arm has as many, whatever it is trained on."""

@@ -16,7 +16,14 @@ import pandas as pd
 
 import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.atomic_write import atomic_write
-from fer_experiments.data.groups import check_groups, count_groups, has_groups, name_units, warn_about_likely_groups
+from fer_experiments.data.groups import (
+    check_groups,
+    check_groups_are_shared,
+    count_groups,
+    has_groups,
+    name_units,
+    warn_about_likely_groups,
+)
 from fer_experiments.data.imbalance import apply_imbalance
 from fer_experiments.data.sources.base import PARTS, DataSource
 from fer_experiments.data.split_checks import (
@@ -39,7 +46,7 @@ LEAK_PREFIX = "leak-"  # of the hash of a split that data/leak.py made
 COLUMNS = ["path", "label", "split", "content_hash", "group"]
 MIN_VALID = 20  # validation images of a class
 DROPPED = "dropped_as_duplicates_of_a_more_protected_part"  # keys of Split.report
-DROPPED_GROUPS = "dropped_as_of_a_group_in_a_more_protected_part"
+DROPPED_GROUPS = "dropped_as_of_a_group_in_another_part"
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,7 @@ def make_split(index: pd.DataFrame, source: DataSource, seed: int) -> Split:
     table = drop_other_classes(table, classes, source)
     warn_about_label_conflicts(table)
     check_groups(table, source)
+    check_groups_are_shared(table, source)
     if source.group_key is None:
         warn_about_likely_groups(table)
     source_parts = set(table["split"])
@@ -118,7 +126,7 @@ def make_split(index: pd.DataFrame, source: DataSource, seed: int) -> Split:
     table = _draw_test(table, source, classes)
     split_seed = seed if source.split_seed is None else source.split_seed
     table = _carve_valid_and_draw_train(table, source, classes, split_seed)
-    check_complete(table, classes, source_parts)
+    check_complete(table, classes, source_parts, source)
     split = build_split(table, classes, report)
     warn_about_few("images", report["images"], classes)
     if "groups" in report:
@@ -228,7 +236,7 @@ def _carve_valid_and_draw_train(
     if not has_groups(train):
         check_counts(table, partial(count_valid, source.valid_fraction) if needs_valid else lambda count: 0, source)
     valid_counts = _count_valid(train, source, classes) if needs_valid else dict.fromkeys(classes, 0)
-    valid = _draw_units(train, valid_counts, units)
+    valid = _draw_units(train, valid_counts, units, source.counts)
     table = table.assign(split=table["split"].where(~table.index.isin(valid), "valid"))
     if has_groups(train):  # only now is it known how many images are for validation
         check_counts(table, lambda count: 0, source)
@@ -254,10 +262,16 @@ def count_valid(fraction: float, count: int) -> int:
     return max(1, round(min(max(MIN_VALID, fraction * count), 2 * fraction * count)))
 
 
-def _draw_units(table: pd.DataFrame, counts: dict[str, int], units: list[list[int]]) -> np.ndarray:
-    """Draw whole units, which are small without groups: as many images of each class as asked for, or nearly."""
-    draw = draw_nearly_per_class if has_groups(table) else draw_per_class
-    return draw(table, counts, units)
+def _draw_units(
+    table: pd.DataFrame, counts: dict[str, int], units: list[list[int]], reserved: dict[str, int] | None = None
+) -> np.ndarray:
+    """Draw whole units, which are small without groups: as many images of each class as asked for, or nearly.
+
+    reserved: {class: images} that drawing nearly as many leaves if it can.
+    """
+    if has_groups(table):
+        return draw_nearly_per_class(table, counts, units, reserved or {})
+    return draw_per_class(table, counts, units)
 
 
 def _as_single_images(table: pd.DataFrame, places: list[int], rng: np.random.Generator) -> list[list[int]]:

@@ -122,7 +122,7 @@ def check_counts(table: pd.DataFrame, count_valid: Callable[[int], int], source:
         )
 
 
-def check_complete(table: pd.DataFrame, classes: tuple[str, ...], source_parts: set[str]) -> None:
+def check_complete(table: pd.DataFrame, classes: tuple[str, ...], source_parts: set[str], source: DataSource) -> None:
     """Raise ConfigError if a part of the split lacks a class.
 
     source_parts: the parts that came with the source; the others were carved out of train.
@@ -130,7 +130,8 @@ def check_complete(table: pd.DataFrame, classes: tuple[str, ...], source_parts: 
 
     def describe(name: str) -> str:
         of_class = table[table["label"] == name]
-        groups = f", of {of_class['group'].nunique()} groups" if has_groups(table) else ""
+        number = of_class["group"].nunique()
+        groups = f", of {number} {'group' if number == 1 else 'groups'}" if has_groups(table) else ""
         return f"{name} ({len(of_class)} in all{groups})"
 
     for part in PARTS:
@@ -138,10 +139,15 @@ def check_complete(table: pd.DataFrame, classes: tuple[str, ...], source_parts: 
         missing = [name for name in classes if name not in labels]
         if missing:
             carve = f", or carve the part out of train with data.parts={{{part}: null}}"
-            raise ConfigError(
-                f"data: the class {', '.join(map(describe, missing))} has no images for {part}; add some, or choose "
-                "other classes with data.classes" + (carve if part in source_parts - {"train"} else "")
-            )
+            carved = source_parts - {"train"}
+            advice = f"add some, or choose other classes with data.classes{carve if part in carved else ''}"
+            if has_groups(table):
+                largest = table["group"].value_counts().index[0]
+                advice = (
+                    f"each part needs a group of its own of every class; a group by data.{source.group_key} is "
+                    f"{largest!r}: if these are not the groups that you mean, name others; else {advice}"
+                )
+            raise ConfigError(f"data: the class {', '.join(map(describe, missing))} has no images for {part}; {advice}")
 
 
 def warn_about_few(things: str, counts: dict[str, dict[str, int]], classes: tuple[str, ...]) -> None:
@@ -151,9 +157,10 @@ def warn_about_few(things: str, counts: dict[str, dict[str, int]], classes: tupl
         few = sorted(few, key=lambda name: counts["train"][name])
         texts = [f"{name}: {', '.join(f'{part} {counts[part][name]}' for part in PARTS)}" for name in few]
         numbers = enumerate_names(texts, separator="; ")
-        warn_once(
+        warn_once(  # with the first split; those of other seeds have other numbers of groups
             f"data: classes with under {FEW} {things} in a part ({numbers}): their recall is measured on so few "
-            f"{things} that it says little; add {things}, or choose other classes with data.classes"
+            f"{things} that it says little; add {things}, or choose other classes with data.classes",
+            key="few groups" if things == "groups" else None,
         )
 
 
@@ -163,7 +170,8 @@ def warn_about_divided_groups(dropped: dict[str, int]) -> None:
         numbers = " and ".join(f"{number:,} images of its part {part}" for part, number in dropped.items() if number)
         warn_once(
             f"data: groups lie in several parts of the source: {numbers} are left out, because a more protected part "
-            "has images of the same groups; to keep them all, carve the parts out of train"
+            "has images of the same groups; to keep them, give parts that divide no group, or no parts at all, which "
+            "are then carved by whole groups"
         )
 
 

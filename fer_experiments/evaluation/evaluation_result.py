@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, Field
 
-from fer_experiments.evaluation.intervals import estimate
+from fer_experiments.evaluation.intervals import estimate, wilson_interval
 from fer_experiments.evaluation.result import Result, versions
 from fer_experiments.evaluation.scores import METRIC_NAMES, Array
 from fer_experiments.json_record import JSONRecord
@@ -65,6 +65,7 @@ class EvaluationResult(JSONRecord):
         classes: those that the classifier knows; the data may lack some.
         metrics: {"test": classification_metrics} of the images that were measured.
         level, intervals: {metric: (low, high)} of METRIC_NAMES, which cover the draw of the images.
+        recall_intervals: {class: (low, high)} of the recall of each class that has images.
         overlap: {part: images of the data that were in this part of the training}; those of train and valid are not
             measured. None if the training's split.csv was not at hand, so that this could not be checked.
         split_hash: of split.csv, in which the images that were measured are the test part.
@@ -83,6 +84,7 @@ class EvaluationResult(JSONRecord):
     metrics: dict[str, dict[str, Any]]
     level: Annotated[float, Field(gt=0, lt=1)]
     intervals: dict[str, tuple[float, float]]
+    recall_intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
     overlap: dict[str, int] | None
     split_hash: str
     training_split_hash: str
@@ -127,3 +129,24 @@ def compute_intervals(
     """
     estimates = {metric: estimate(predicted[None], labels, metric, level, clusters) for metric in METRIC_NAMES}
     return {metric: (each.low, each.high) for metric, each in estimates.items()}
+
+
+def compute_recall_intervals(
+    predicted: Array, labels: Array, classes: Sequence[str], level: float, clusters: Array
+) -> dict[str, tuple[float, float]]:
+    """Return {class: (low, high)} of the recall of each class that has images; arguments as of `compute_intervals`.
+
+    Wilson's, unless images of the class were drawn together.
+    """
+    intervals = {}
+    for place, name in enumerate(classes):
+        members = labels == place
+        if not members.any():
+            continue
+        if len(np.unique(clusters[members])) == members.sum():
+            right = int((predicted[members] == place).sum())
+            intervals[name] = wilson_interval(right, int(members.sum()), level)
+        else:
+            recall = estimate(predicted[None, members], labels[members], "accuracy", level, clusters[members])
+            intervals[name] = recall.low, recall.high
+    return intervals

@@ -24,6 +24,7 @@ from fer_experiments.evaluation.scores import (
     Array,
     Metric,
     check_predictions,
+    covariance_of_classes,
     score_with_influence,
     sum_deviations,
     variance_over_images,
@@ -170,7 +171,8 @@ def estimate_image_variance(influence: Array, strata: Array, clusters: Array | N
     Its degrees of freedom are those of the class's kurtosis k, 2 n / (k - 1) (Box 1953), so that few images on which
     two arms differ count as few. A class in which the arms differ on no image, or on all alike, has the exact interval
     (Clopper and Pearson 1934): with n such images they may still differ on up to 3.7 / n of all. If there are several
-    such classes, that of the smallest one serves for all: the arms can't differ by so much in each.
+    such classes, that of the smallest one serves for all: the arms can't differ by so much in each. Clusters that have
+    images of several classes add the covariance between these.
 
     Args:
         influence: (N,) of each image on the mean.
@@ -186,6 +188,8 @@ def estimate_image_variance(influence: Array, strata: Array, clusters: Array | N
         else:
             parts.append(_estimate_class_variance(deviations, classes))
     parts += [max(exact_parts)] if exact_parts else []
+    covariance, spanning = covariance_of_classes(influence, strata, clusters)
+    parts += [Variance(float(covariance), spanning - 1)] if covariance > 0 else []
     total = sum(part.value for part in parts)
     return Variance(total, total**2 / sum(part.value**2 / part.freedom for part in parts))
 

@@ -112,7 +112,7 @@ def variance_over_images(influence: Array, labels: Array, clusters: Array | None
 
     The jackknife's estimate, stratified by class. clusters: as in sum_deviations.
     """
-    total = np.zeros(influence.shape[:-1])
+    total, _ = covariance_of_classes(influence, labels, clusters)
     for deviations in sum_deviations(influence, labels, clusters):
         count = deviations.shape[-1]
         total += (deviations**2).sum(-1) * count / max(count - 1, 1)
@@ -130,7 +130,36 @@ def sum_deviations(influence: Array, labels: Array, clusters: Array | None = Non
         in_class = influence[..., members]
         deviations = in_class - in_class.mean(-1, keepdims=True)
         if clusters is not None:
-            order = np.argsort(clusters[members], kind="stable")
-            starts = np.unique(clusters[members][order], return_index=True)[1]
-            deviations = np.add.reduceat(deviations[..., order], starts, axis=-1)
+            deviations = _sum_by(clusters[members], deviations)
         yield deviations
+
+
+def covariance_of_classes(influence: Array, labels: Array, clusters: Array | None = None) -> tuple[Array, int]:
+    """Return what clusters with images of several classes add to the variance over images, and how many there are.
+
+    Influence (..., N), labels (N,) -> (...): the jackknife's estimate of the covariance between classes, as between the
+    images of one person with several expressions. It is never taken to be negative. clusters: as in sum_deviations.
+    """
+    nothing = np.zeros(influence.shape[:-1])
+    if clusters is None:
+        return nothing, 0
+    pairs = np.unique(np.stack([clusters, labels]), axis=1)  # a column for each class of a cluster
+    names, classes = np.unique(pairs[0], return_counts=True)
+    spanning = names[classes > 1]
+    if len(spanning) < 2:
+        return nothing, len(spanning)
+    members = np.isin(clusters, spanning)
+    deviations = influence.astype(float)
+    for label in np.unique(labels):
+        deviations[..., labels == label] -= deviations[..., labels == label].mean(-1, keepdims=True)
+    deviations = deviations[..., members]
+    of_cluster = _sum_by(clusters[members], deviations)
+    of_class = _sum_by(np.unique(np.stack([clusters, labels])[:, members], axis=1, return_inverse=True)[1], deviations)
+    covariance = ((of_cluster**2).sum(-1) - (of_class**2).sum(-1)) * len(spanning) / (len(spanning) - 1)
+    return np.maximum(covariance, 0.0), len(spanning)
+
+
+def _sum_by(places: Array, values: Array) -> Array:
+    """places (N,) whole numbers, values (..., N) -> the sums (..., P) of the values of each place."""
+    order = np.argsort(places, kind="stable")
+    return np.add.reduceat(values[..., order], np.unique(places[order], return_index=True)[1], axis=-1)

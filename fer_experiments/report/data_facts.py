@@ -17,7 +17,7 @@ class DataFacts(BaseModel):
         duplicate_groups, duplicate_files: groups of pixel-identical images, and the files in them.
         cross_split_groups, label_conflict_groups: groups in several parts of the source, and with several classes.
         dropped_as_duplicates_of_a_more_protected_part: {part: images}.
-        dropped_as_of_a_group_in_a_more_protected_part: {part: images}.
+        dropped_as_of_a_group_in_another_part: {part: images}.
         groups: {part: {class: groups of images that belong together}}; {} without groups.
         near_duplicates: {"pairs", "test_images"}: pairs of alike images in different parts, and test images in them.
     """
@@ -31,7 +31,7 @@ class DataFacts(BaseModel):
     cross_split_groups: int | None = None
     label_conflict_groups: int | None = None
     dropped_as_duplicates_of_a_more_protected_part: dict[str, int] = {}
-    dropped_as_of_a_group_in_a_more_protected_part: dict[str, int] = {}
+    dropped_as_of_a_group_in_another_part: dict[str, int] = {}
     groups: dict[str, dict[str, int]] = {}
     near_duplicates: dict[str, int] | None = None
 

@@ -58,6 +58,7 @@ def write_evaluation_page(folder: Path) -> None:
         calibration=draw_calibration(Predictions.load(folder, "test")),
         near_duplicates=load_near_duplicates(facts, folder),
         unreadable=len(facts.corrupt or []),
+        of_groups=sum(facts.dropped_as_of_a_group_in_another_part.values()),
         duration=format_duration(result.seconds),
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
     )
@@ -147,7 +148,8 @@ def build_class_rows(result: EvaluationResult) -> list[ClassRow]:
     for place, (name, images) in enumerate(result.counts.items()):
         if images:
             predicted = result.test["confusion"][place]
-            interval = wilson_interval(predicted[place], images, result.level)
+            wilson = wilson_interval(predicted[place], images, result.level)  # earlier evaluations have no other
+            interval = result.recall_intervals.get(name, wilson)
             rows.append(
                 ClassRow(
                     name=name,

@@ -33,6 +33,10 @@ def find_leaks(result: Result, folder: Path) -> list[str]:
     used = {*real["content_hash"], *training.get("content_hash", [])}  # the column is new; it has added images as well
     if used & {*held_out["content_hash"], *measured}:
         leaks.append("was trained on images whose pixel-identical copies are in validation or test")
+    if "group" in split:
+        groups = {*real["group"], *training.get("group", [])} - {""}
+        if groups & {*held_out["group"]}:
+            leaks.append("was trained on images of groups that are in validation or test")
     files = training.loc[training["origin"] == "generated", "path"]
     has_audit = bool(find_audits_of_arm(folder))
     for manifest in {Path(file).parent.parent / MANIFEST for file in files}:

@@ -29,7 +29,11 @@ def write_data_files(folder: Path, data: PreparedData, generated: dict[str, int]
     with atomic_write(folder / TEST_CLUSTERS_FILE) as temporary:
         clusters.to_csv(temporary, index=False)
     if near_duplicates.pairs:
-        log.info("nearly identical images in different parts: %d pairs (near_duplicates.csv)", near_duplicates.pairs)
+        log.info(
+            "nearly identical images in different parts: %d pairs (near_duplicates.csv)%s",
+            near_duplicates.pairs,
+            "" if "groups" in data.split.report else "; data.group_pattern keeps those of one person or film together",
+        )
     content = {
         "split_hash": data.split.hash,
         "classes": list(data.classes),

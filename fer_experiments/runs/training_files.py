@@ -46,23 +46,40 @@ def find_parts(checkpoint: Path, split_hash: str) -> dict[str, str] | None:
     Under a leak the test images, which chose the epoch, count as validation images. A split.csv with another hash than
     `split_hash`, the checkpoint's, is passed over.
     """
-    clean_hash = split_hash.removeprefix(LEAK_PREFIX)
+    table = _find_split(checkpoint, split_hash)
+    if table is None:
+        return None
+    parts = table["split"].replace("test", "valid") if split_hash.startswith(LEAK_PREFIX) else table["split"]
+    added = dict.fromkeys(_find_added_images(checkpoint)["content_hash"], "train")
+    return dict(zip(table["content_hash"], parts, strict=True)) | added
+
+
+def find_groups(checkpoint: Path, split_hash: str) -> set[str]:
+    """Return the groups of the images with which the training was trained, or by which it was chosen; {}: without any.
+
+    Arguments as those of `find_parts`.
+    """
+    table = _find_split(checkpoint, split_hash)
+    if table is None or "group" not in table:
+        return set()
+    used = table if split_hash.startswith(LEAK_PREFIX) else table[table["split"] != "test"]
+    return {*used["group"], *_find_added_images(checkpoint)["group"]}
+
+
+def _find_split(checkpoint: Path, split_hash: str) -> pd.DataFrame | None:
+    """Return the table of the training's split.csv, which has the checkpoint's hash; None if there is none."""
     for folder in checkpoint.resolve().parents:
         file = folder / "split.csv"
-        if file.is_file() and hash_split(file.read_bytes()) == clean_hash:
-            table = read_text_table(file)
-            parts = table["split"] if split_hash == clean_hash else table["split"].replace("test", "valid")
-            return dict(zip(table["content_hash"], parts, strict=True)) | _find_added_images(checkpoint)
+        if file.is_file() and hash_split(file.read_bytes()) == split_hash.removeprefix(LEAK_PREFIX):
+            return read_text_table(file)
     return None
 
 
-def _find_added_images(checkpoint: Path) -> dict[str, str]:
-    """Return {content hash: "train"} of the real images that balance=real_images added to those of the split."""
+def _find_added_images(checkpoint: Path) -> pd.DataFrame:
+    """Return the real images that balance=real_images added to those of the split: content_hash and group."""
     file = checkpoint.resolve().parent.parent / "training.csv"
-    if not file.is_file():
-        return {}
-    table = read_text_table(file)
-    return dict.fromkeys(table.loc[table["origin"] == ADDED_REAL, "content_hash"], "train")
+    table = read_text_table(file) if file.is_file() else pd.DataFrame({"origin": []})
+    return table[table["origin"] == ADDED_REAL].reindex(columns=["content_hash", "group"])
 
 
 def find_result(checkpoint: Path, split_hash: str, epoch: int) -> Result | None:

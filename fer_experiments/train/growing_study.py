@@ -38,7 +38,7 @@ def _train_up_to(study: StudyRun, growth: Growth, seeds: list[int]) -> None:
 
     while growth.stop is None and study.trained != seeds:
         rest = seeds[len(study.trained) :]
-        batch = rest if _fits_budget(study, growth, len(rest)) else rest[: study.workers]
+        batch = rest if _fits_budget(study, growth, rest) else rest[: study.workers]
         if on_rank_zero(_exceeds_budget)(study, growth, batch):
             growth.stop = "budget"
             study.plan(study.trained)
@@ -47,14 +47,16 @@ def _train_up_to(study: StudyRun, growth: Growth, seeds: list[int]) -> None:
         study.train(batch, before_report=look)
 
 
-def _fits_budget(study: StudyRun, growth: Growth, seeds: int) -> bool:
-    """Whether so many seeds together end within the budget, so that their parts may run side by side.
+def _fits_budget(study: StudyRun, growth: Growth, seeds: list[int]) -> bool:
+    """Whether these seeds together end within the budget, so that their parts may run side by side.
 
-    One worker has nothing of it, and the time is looked at before each of its seeds.
+    With one worker nothing runs side by side, and the time is looked at before each of its seeds.
     """
-    seconds = study.estimate_seconds(seeds)
-    if study.workers == 1 or growth.budget is None:
-        return study.workers > 1
+    if study.workers == 1:
+        return False
+    if growth.budget is None:
+        return True
+    seconds = study.estimate_seconds(len(set(seeds) - study.finished_before))
     return seconds is not None and study.seconds + seconds <= growth.budget
 
 

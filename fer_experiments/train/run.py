@@ -47,7 +47,7 @@ def run_job(composed: DictConfig) -> float | None:
         check_direction(node.sweeper)
         config.train.check_objective(config)
     if composed.plan_only:
-        _close_log(folder)
+        _leave_no_files(folder)
         config = check_without_torch(composed, node)
         plan = plan_job(config, folder)
         _check_with_torch(config)
@@ -58,14 +58,17 @@ def run_job(composed: DictConfig) -> float | None:
     return config.train.objective(folder) if is_search else None
 
 
-def _close_log(folder: Path) -> None:
-    """Let a plan be printed only, and remove the folder that Hydra has made for the job, if it is empty."""
+def _leave_no_files(folder: Path) -> None:
+    """Let a plan be printed only; remove the folder that Hydra has made for the job, and those above it, if empty."""
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each, logging.FileHandler)]:
         root.removeHandler(handler)
         handler.close()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    working_folder = Path.cwd()
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if place == working_folder or not place.is_dir() or any(place.iterdir()):
+            break
+        place.rmdir()
 
 
 def check_folder(folder: Path, data: DataSource) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,22 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.samplers import SequentialBatches
 from fer_experiments.data.sources import DataSource
 from fer_experiments.data.sources.base import PARTS
+from fer_experiments.data.split import DROPPED_GROUPS
 from fer_experiments.distributed import on_rank_zero
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.confusion_figure import draw_confusion_matrix
-from fer_experiments.evaluation.evaluation_result import EvaluationResult, InternalTest, compute_intervals
+from fer_experiments.evaluation.evaluation_result import (
+    EvaluationResult,
+    InternalTest,
+    compute_intervals,
+    compute_recall_intervals,
+)
 from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.evaluation.predictions import Predictions, save_predictions
 from fer_experiments.progress import show_activity
 from fer_experiments.report.evaluation_page import describe_evaluation, write_evaluation_page
 from fer_experiments.runs.data_files import write_data_files
-from fer_experiments.runs.training_files import find_parts, find_result, read_test_clusters
+from fer_experiments.runs.training_files import find_groups, find_parts, find_result, read_test_clusters
 from fer_experiments.train.arms.train_classifier import join_batches, with_content_hashes
 from fer_experiments.train.open_trainer import Training, open_trainer
 from fer_experiments.train.settings import Settings
@@ -51,10 +58,15 @@ def run_evaluation(settings: Settings, level: float, folder: Path) -> None:
     assert settings.checkpoint is not None
     checkpoint = settings.checkpoint
     trained = load_classifier(settings, checkpoint)
-    parts = find_parts(checkpoint, trained.split_hash)
-    data = prepare_images(settings.data, trained, parts or {})
+    parts, groups = find_parts(checkpoint, trained.split_hash), find_groups(checkpoint, trained.split_hash)
+    if groups and settings.data.group_key is None:
+        log.warning(
+            "the classifier's training kept groups apart, and this command names none: other images of groups that it "
+            "was trained on count as test images; give data.group_pattern or data.group_column as the training had it"
+        )
+    data = prepare_images(settings.data, trained, parts or {}, groups)
     overlap = None if parts is None else count_overlap(data, parts)
-    _log_overlap(overlap, checkpoint)
+    _log_overlap(overlap, data.split.report[DROPPED_GROUPS]["test"], checkpoint)
     write_data_files(folder, data, generated={})
     with open_trainer(settings, Training("evaluation", "evaluation", ("test/",), 1, folder)) as trainer:
         logits, labels = predict(trainer, trained, data)
@@ -73,6 +85,7 @@ def run_evaluation(settings: Settings, level: float, folder: Path) -> None:
         metrics={"test": metrics},
         level=level,
         intervals=compute_intervals(test.predicted, test.labels, level, clusters),
+        recall_intervals=compute_recall_intervals(test.predicted, test.labels, data.classes, level, clusters),
         overlap=overlap,
         split_hash=data.split.hash,
         training_split_hash=trained.split_hash,
@@ -106,10 +119,12 @@ def load_classifier(settings: Settings, checkpoint: Path) -> TrainedClassifier:
         raise ConfigError(f"checkpoint={error}") from None
 
 
-def prepare_images(source: DataSource, trained: TrainedClassifier, parts: dict[str, str]) -> PreparedData:
+def prepare_images(
+    source: DataSource, trained: TrainedClassifier, parts: dict[str, str], groups: Collection[str] = ()
+) -> PreparedData:
     """Return the images as the classifier's training read them; the test part of their split is to be measured.
 
-    parts: {content hash: part} of the images of the classifier's training.
+    parts, groups: {content hash: part} and the groups of the images of the classifier's training.
     """
     source = source.model_copy(
         update={
@@ -121,7 +136,7 @@ def prepare_images(source: DataSource, trained: TrainedClassifier, parts: dict[s
         }
     )
     cache = open_cache(source)
-    return PreparedData(source, cache, split_for_evaluation(cache.index, source, trained.classes, parts))
+    return PreparedData(source, cache, split_for_evaluation(cache.index, source, trained.classes, parts, groups))
 
 
 def count_overlap(data: PreparedData, parts: dict[str, str]) -> dict[str, int]:
@@ -153,7 +168,7 @@ def _measure_internal_test(checkpoint: Path, trained: TrainedClassifier, metrics
     return InternalTest.from_result(result, present)
 
 
-def _log_overlap(overlap: dict[str, int] | None, checkpoint: Path) -> None:
+def _log_overlap(overlap: dict[str, int] | None, of_groups: int, checkpoint: Path) -> None:
     if overlap is None:
         log.warning(
             "no split.csv of the training lies beside or above %s: whether the classifier was trained on some of these "
@@ -162,9 +177,10 @@ def _log_overlap(overlap: dict[str, int] | None, checkpoint: Path) -> None:
         )
     else:
         log.info(
-            "left out: %d images that the classifier was trained on, %d by which it was chosen",
+            "left out: %d images that the classifier was trained on, %d by which it was chosen%s",
             overlap["train"],
             overlap["valid"],
+            f", {of_groups} of the groups of these" if of_groups else "",
         )
 
 

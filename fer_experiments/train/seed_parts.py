@@ -9,15 +9,15 @@ import os
 import sys
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import get_reusable_executor, process_executor
 
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError, StorageError
@@ -38,6 +38,10 @@ from fer_experiments.trainer.memory import keep_freed_memory
 log = logging.getLogger(__name__)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 IDLE_SECONDS = 300  # after which a process ends; a new one takes seconds to import torch
+AHEAD = 2  # parts for each process, of which one runs
+
+GeneratedFolders: TypeAlias = dict[str, Path | str]
+"""{class: the folder of its generated images, or the error that arms meet which need them}."""
 
 
 @dataclass
@@ -50,14 +54,6 @@ class SeedOutcome:
     work: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass
-class GANOutcome:
-    """{class: folder of its generated images}, or the error that arms in need of them meet."""
-
-    synthetic: dict[str, Path] = field(default_factory=dict)
-    error: str | None = None
-
-
 class Part(NamedTuple):
     """A part of the work of a seed: a function and its arguments."""
 
@@ -65,160 +61,191 @@ class Part(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-class SeedRun:
-    """One seed: its data, what its parts have left so far, and the parts that come next.
+TimedValue: TypeAlias = tuple[Any, float]
+"""What the function of a part has returned, and its seconds."""
+Steps: TypeAlias = Generator[list[Part], list[TimedValue], SeedOutcome]
 
-    The parts of each of KINDS follow from the results of those before it.
+
+def list_steps(settings: Settings, arms: Sequence[Arm], data: PreparedData, folder: Path) -> Steps:
+    """Give the parts of a seed, step by step; the caller sends back what those of a step have returned.
+
+    settings: with the seed; folder: the study's. Returns the outcome.
+    """
+    outcome = SeedOutcome(folder / f"seed_{settings.seed}")
+
+    def note(kind: str, timed: list[TimedValue]) -> list[Any]:
+        outcome.work[kind] = sum(seconds for _, seconds in timed)
+        return [value for value, _ in timed]
+
+    needed = count_generated_images(settings, data, arms)
+    note("data", (yield [Part(write_data_files, (outcome.folder, data, needed))]))
+
+    gans: dict[str, GeneratedFolders] = {}
+    parts, names = [], []
+    for name, group in group_by_generator(arms).items():
+        gan_settings, gans[name] = settings.with_gan(group[0].gan), {}
+        try:
+            places = list_gans(gan_settings, data, group, outcome.folder / name)
+        except ConfigError as error:
+            gans[name] = dict.fromkeys(data.classes, _describe_failed_gan(group, error))
+            continue
+        parts += [Part(_train_gan, (gan_settings, data, group, *place)) for place in places.items()]
+        names += [name] * len(places)
+    for name, images in zip(names, note("gan", (yield parts)), strict=True):
+        gans[name] |= images
+
+    parts = []
+    for name in dict.fromkeys(arm.gan_folder for arm in arms):
+        folders = {outcome.folder / arm.folder: arm for arm in arms if arm.gan_folder == name}
+        first = next(iter(folders.values()))
+        synthetic = {label: place for label, place in gans.get(name, {}).items() if isinstance(place, Path)}
+        parts.append(Part(audit_arms, (settings.with_gan(first.gan), data, folders, synthetic, first.leak)))
+    note("audit", (yield parts))
+
+    parts = []
+    for number, arm in enumerate(arms, start=1):
+        title = f"seed {settings.seed}, arm {number} of {len(arms)}: {arm.name}"
+        images = gans.get(arm.gan_folder, {})
+        arguments = (title, settings.with_gan(arm.gan), data, arm, images, outcome.folder / arm.folder)
+        parts.append(Part(_train_arm, arguments))
+    for arm, result in zip(arms, note("classifiers", (yield parts)), strict=True):
+        if isinstance(result, Result):
+            outcome.results.append(result)
+        else:
+            outcome.failed[training_key(settings.seed, arm.name)] = result
+    return outcome
+
+
+def run_seeds(seeds: Sequence[Settings], arms: Sequence[Arm], folder: Path, workers: int) -> Iterator[SeedOutcome]:
+    """Give the outcome of each seed, in their order. A training that fails costs no other.
+
+    seeds: the configuration with each seed; folder: the study's; workers: processes; 1: this one.
+    """
+    if not seeds:
+        return
+    data = PreparedData.prepare(seeds[0].data, seeds[0].seed)
+    splits = chain([data], (data.with_seed(settings.seed) for settings in seeds[1:]))
+    steps = (list_steps(settings, arms, split, folder) for settings, split in zip(seeds, splits, strict=True))
+    if workers == 1:
+        yield from map(_run_steps, steps)
+    else:
+        yield from _run_side_by_side([settings.seed for settings in seeds], steps, workers)
+
+
+def _run_steps(steps: Steps) -> SeedOutcome:
+    """Run one seed, part after part, in this process."""
+    parts = next(steps)
+    while True:
+        try:
+            parts = steps.send([_call(part) for part in parts])
+        except StopIteration as stop:
+            return stop.value
+
+
+@dataclass
+class OpenSeed:
+    """A seed whose parts are being run.
+
+    Attributes:
+        number: its place among the seeds.
+        seed: itself.
+        steps: its further parts.
+        step: how many steps are behind it.
+        values: {place of a part in this step: what it has returned}.
+        left: how many parts of this step are not done.
     """
 
-    KINDS = ("data", "gan", "audit", "classifiers")
-
-    def __init__(self, settings: Settings, arms: Sequence[Arm], folder: Path) -> None:
-        """Prepare the data. settings: with the seed; folder: the study's."""
-        started = time.monotonic()
-        self.settings, self.arms = settings, arms
-        self.data = PreparedData.prepare(settings.data, settings.seed)
-        self.gans: dict[str, GANOutcome] = {}
-        self.outcome = SeedOutcome(folder / f"seed_{settings.seed}")
-        self.outcome.work["data"] = time.monotonic() - started
-
-    def list_parts(self, kind: str) -> list[Part]:
-        return [*getattr(self, f"_list_{kind}_parts")()]
-
-    def add(self, kind: str, value: Any, seconds: float) -> None:
-        """Add what the function of a part has returned, and how long it took."""
-        self.outcome.work[kind] = self.outcome.work.get(kind, 0.0) + seconds
-        if kind == "gan":
-            name, gan = value
-            self.gans[name].synthetic |= gan.synthetic
-            self.gans[name].error = self.gans[name].error or gan.error
-        elif kind == "classifiers":
-            arm, result = value
-            if isinstance(result, Result):
-                self.outcome.results.append(result)
-            else:
-                self.outcome.failed[training_key(self.settings.seed, arm)] = result
-
-    def finish(self) -> SeedOutcome:
-        """Return the outcome, its results in the order of the arms."""
-        names = [arm.name for arm in self.arms]
-        self.outcome.results.sort(key=lambda result: names.index(result.arm))
-        return self.outcome
-
-    def _list_data_parts(self) -> Iterator[Part]:
-        needed = count_generated_images(self.settings, self.data, self.arms)
-        yield Part(write_data_files, (self.outcome.folder, self.data, needed))
-
-    def _list_gan_parts(self) -> Iterator[Part]:
-        for name, group in group_by_generator(self.arms).items():
-            self.gans[name] = GANOutcome()
-            settings, place = self.settings.with_gan(group[0].gan), self.outcome.folder / name
-            try:
-                gans = list_gans(settings, self.data, group, place)
-            except ConfigError as error:
-                self.gans[name].error = _describe_failed_gan(group, error)
-                continue
-            for folder, needed in gans.items():
-                yield Part(_train_gan, (name, settings, self.data, group, needed, folder))
-
-    def _list_audit_parts(self) -> Iterator[Part]:
-        for name in dict.fromkeys(arm.gan_folder for arm in self.arms):
-            folders = {self.outcome.folder / arm.folder: arm for arm in self.arms if arm.gan_folder == name}
-            first = next(iter(folders.values()))
-            synthetic = self.gans[name].synthetic if name in self.gans else {}
-            yield Part(audit_arms, (self.settings.with_gan(first.gan), self.data, folders, synthetic, first.leak))
-
-    def _list_classifiers_parts(self) -> Iterator[Part]:
-        for number, arm in enumerate(self.arms, start=1):
-            title = f"seed {self.settings.seed}, arm {number} of {len(self.arms)}: {arm.name}"
-            settings, gan = self.settings.with_gan(arm.gan), self.gans.get(arm.gan_folder, GANOutcome())
-            yield Part(_train_arm, (title, settings, self.data, arm, gan, self.outcome.folder / arm.folder))
+    number: int
+    seed: int
+    steps: Steps
+    step: int = -1
+    values: dict[int, TimedValue] = field(default_factory=dict)
+    left: int = 0
 
 
-def run_seed(settings: Settings, arms: Sequence[Arm], folder: Path) -> SeedOutcome:
-    """Run one seed, part after part, in this process. A training that fails costs no other. folder: the study's."""
-    run = SeedRun(settings, arms, folder)
-    for kind in SeedRun.KINDS:
-        for part in run.list_parts(kind):
-            run.add(kind, *_call(part))
-    return run.finish()
-
-
-def run_seeds_by_parts(
-    seeds: Sequence[Settings], arms: Sequence[Arm], folder: Path, workers: int
-) -> Iterator[SeedOutcome]:
+def _run_side_by_side(seeds: Sequence[int], steps: Iterator[Steps], workers: int) -> Iterator[SeedOutcome]:
     """Give the outcome of each seed, in their order, as soon as it and those before it are done.
 
     The parts of up to workers + 1 seeds run in so many processes: GANs before classifiers, because a seed's classifiers
     wait for its GANs, while no part waits for a classifier.
-
-    seeds: the configuration with each seed; folder: the study's.
     """
     environment = dict.fromkeys(THREAD_VARIABLES, str(count_threads(workers)))
-    executor = get_reusable_executor(workers, timeout=IDLE_SECONDS, env=environment)
+    executor = get_reusable_executor(
+        workers, timeout=IDLE_SECONDS, initializer=_set_up_process, initargs=(os.getpid(),), env=environment
+    )
     waiting = deque(enumerate(seeds))
     outcomes: dict[int, SeedOutcome] = {}
-    ready: list[tuple[int, int, int, SeedRun, Part]] = []  # a heap by kind, seed and number of the part
-    running: dict[Future[tuple[Any, float]], tuple[int, int, SeedRun]] = {}
-    left: Counter[int] = Counter()  # parts of the kind at which a seed is
+    ready: list[tuple[int, int, int, OpenSeed, Part]] = []  # a heap by step, seed and place of the part
+    running: dict[Future[TimedValue], tuple[OpenSeed, int]] = {}
 
-    def advance(number: int, run: SeedRun, kind: int) -> None:
-        """Make the seed's parts of the kind ready; of the next one, if there are none."""
-        if kind == len(SeedRun.KINDS):
-            outcomes[number] = run.finish()
+    def advance(seed: OpenSeed) -> None:
+        """Make the parts of the seed's next step ready."""
+        values = [seed.values[place] for place in sorted(seed.values)]
+        try:
+            parts = seed.steps.send(values) if seed.step >= 0 else next(seed.steps)
+        except StopIteration as stop:
+            outcomes[seed.number] = stop.value
             return
-        parts = run.list_parts(SeedRun.KINDS[kind])
-        if not parts:
-            advance(number, run, kind + 1)
-            return
-        left[number] = len(parts)
+        seed.step, seed.values, seed.left = seed.step + 1, {}, len(parts)
         for place, part in enumerate(parts):
-            heapq.heappush(ready, (kind, number, place, run, part))
+            heapq.heappush(ready, (seed.step, seed.number, place, seed, part))
+        if not parts:
+            advance(seed)
+
+    def submit() -> None:
+        """Give the processes parts, with a few ahead for the time in which this one prepares a seed or a report."""
+        while ready and len(running) < AHEAD * workers:
+            *_, place, seed, part = heapq.heappop(ready)
+            running[executor.submit(_call_in_process, seed.seed, part)] = seed, place
 
     try:
         for next_number in range(len(seeds)):
             while next_number not in outcomes:
                 while waiting and waiting[0][0] - len(outcomes) <= workers:
-                    number, settings = waiting.popleft()
-                    advance(number, SeedRun(settings, arms, folder), 0)
-                while ready and len(running) < workers:
-                    kind, number, _, run, part = heapq.heappop(ready)
-                    running[executor.submit(_call_in_process, run.settings.seed, part)] = kind, number, run
+                    number, seed_number = waiting.popleft()
+                    advance(OpenSeed(number, seed_number, next(steps)))
+                    submit()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    kind, number, run = running.pop(future)
-                    run.add(SeedRun.KINDS[kind], *future.result())
-                    left[number] -= 1
-                    if not left[number]:
-                        advance(number, run, kind + 1)
+                    seed, place = running.pop(future)
+                    seed.values[place] = future.result()
+                    seed.left -= 1
+                    if not seed.left:
+                        advance(seed)
+                submit()
             yield outcomes[next_number]
     except BaseException:  # also Ctrl-C: else the processes would go on
         executor.shutdown(kill_workers=True)
         raise
 
 
-def _call(part: Part) -> tuple[Any, float]:
+def _set_up_process(parent: int) -> None:
+    """Prepare a process in which Hydra has set up nothing. parent: its process id."""
+    _end_with(parent)
+    ignore_expected_warnings()
+    keep_freed_memory()
+    logging.root.setLevel(logging.INFO)
+    # With psutil, loky ends a process that has grown by 300 MB since its first part, which here is a light one, and a
+    # new process takes seconds to import torch. What trainings need stays with the process by intention.
+    process_executor._USE_PSUTIL = False
+
+
+def _call(part: Part) -> TimedValue:
     """Return what the part's function returns, and the seconds that it takes."""
     started = time.monotonic()
     value = part.function(*part.arguments)
     return value, time.monotonic() - started
 
 
-def _call_in_process(seed: int, part: Part) -> tuple[Any, float]:
-    """Call a part of this seed in a process in which Hydra has set up nothing; log lines name the seed."""
-    _end_with_parent()
-    ignore_expected_warnings()
-    keep_freed_memory()
+def _call_in_process(seed: int, part: Part) -> TimedValue:
+    """Call a part of this seed; log lines name the seed."""
     console = logging.StreamHandler(sys.stdout)
     console.setFormatter(logging.Formatter(f"{erase_bar()}seed {seed}: %(message)s"))
     logging.root.handlers = [console]
-    logging.root.setLevel(logging.INFO)
     return _call(part)
 
 
-@cache
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """End this process when its parent ends: else the processes of a killed study would write beside the next ones."""
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -229,17 +256,17 @@ def _end_with_parent() -> None:
 
 
 def _train_gan(
-    name: str, settings: Settings, data: PreparedData, arms: list[Arm], needed: dict[str, int], folder: Path
-) -> tuple[str, GANOutcome]:
-    """Train a generator that the arms share; only they meet its error. name: of its folder, which is returned."""
+    settings: Settings, data: PreparedData, arms: list[Arm], folder: Path, needed: dict[str, int]
+) -> GeneratedFolders:
+    """Train a generator that the arms share; only they meet its error."""
     try:
-        return name, GANOutcome(generate_images(settings, data, arms, needed, folder))
+        return {**generate_images(settings, data, arms, needed, folder)}
     except StorageError:
         raise
     except Exception as error:
         if settings.trainer.is_distributed:
             raise
-        return name, GANOutcome(error=_describe_failed_gan(arms, error))
+        return dict.fromkeys(needed, _describe_failed_gan(arms, error))
 
 
 def _describe_failed_gan(arms: Sequence[Arm], error: Exception) -> str:
@@ -250,28 +277,32 @@ def _describe_failed_gan(arms: Sequence[Arm], error: Exception) -> str:
 
 
 def _train_arm(
-    title: str, settings: Settings, data: PreparedData, arm: Arm, gan: GANOutcome, folder: Path
-) -> tuple[str, Result | str]:
-    """Train an arm; return its name with its result, or with its error as text.
+    title: str, settings: Settings, data: PreparedData, arm: Arm, images: GeneratedFolders, folder: Path
+) -> Result | str:
+    """Train an arm; return its result, or its error as text.
 
     Raises StorageError: the next arm would find the disk full as well. On several devices any error is raised: it may
     have occurred on one rank alone, and the others would wait for that.
     """
     log.info("--- %s", title)
-    if gan.error is not None and arm.balance.needs_generated_images:
-        log.error("seed %d, %s failed: %s", settings.seed, arm.name, gan.error)
-        return arm.name, gan.error
+    needs_images = arm.balance.needs_generated_images
+    needed = count_generated_images(settings, data, [arm]) if needs_images else {}
+    for error in (images.get(label) for label in sorted(needed)):
+        if isinstance(error, str):
+            log.error("seed %d, %s failed: %s", settings.seed, arm.name, error)
+            return error
+    synthetic = {label: place for label, place in images.items() if isinstance(place, Path)}
     try:
-        result = train_classifier(settings, data, arm, gan.synthetic, folder)
+        result = train_classifier(settings, data, arm, synthetic, folder)
     except StorageError:
         raise
     except Exception as error:
         if settings.trainer.is_distributed:
             raise
         log.error("seed %d, %s failed: %s", settings.seed, arm.name, error, exc_info=_is_unexpected(error))
-        return arm.name, _describe(error)
+        return _describe(error)
     log.info("%s", describe_result(result))
-    return arm.name, result
+    return result
 
 
 def _is_unexpected(error: Exception) -> bool:

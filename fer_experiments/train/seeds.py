@@ -1,7 +1,6 @@
 """The seeds of a study, one after the other or side by side: each trains every arm, with one GAN."""
 
 import logging
-import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +14,10 @@ from fer_experiments.evaluation.question import Question
 from fer_experiments.progress import show_overall
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.report.write_report import write_report
+from fer_experiments.train import seed_parts
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.plan.plan import Plan
-from fer_experiments.train.seed_parts import SeedOutcome, run_seed, run_seeds_by_parts
+from fer_experiments.train.seed_parts import SeedOutcome
 from fer_experiments.train.settings import Settings
 from fer_experiments.train.study_progress import StudyProgress
 
@@ -75,7 +75,7 @@ class StudyRun:
 
     @property
     def seconds_of_seed(self) -> float | None:
-        """How long a seed takes in the mean, beside others that run at the same time; None before the first one."""
+        """How long the work of a seed takes in the mean, summed over the processes; None before the first one."""
         finished = len(self.record.finished_seeds)
         return sum(self.record.work.values()) / finished if finished else None
 
@@ -85,7 +85,7 @@ class StudyRun:
         The longer of the two, because other work on the machine may come or go.
         """
         planned = None if self._plan is None else self._plan.seconds_for(seeds)
-        paced = None if self.seconds_of_seed is None else self.seconds_of_seed * math.ceil(seeds / self.workers)
+        paced = None if self.seconds_of_seed is None else self.seconds_of_seed * max(1.0, seeds / self.workers)
         return max(filter(None, (planned, paced)), default=None)
 
     def plan(self, seeds: list[int]) -> None:
@@ -109,11 +109,10 @@ class StudyRun:
             self.write(outcome.folder if len(self.trained) == 1 else None)
 
     def _run(self, seeds: list[int]) -> Iterator[SeedOutcome]:
+        if self.workers > 1:
+            log.info("%d seeds, %d trainings side by side", len(seeds), self.workers)
         settings = [self.settings.with_seed(seed) for seed in seeds]
-        if self.workers == 1:
-            return (run_seed(each, self.arms, self.folder) for each in settings)
-        log.info("%d seeds, %d trainings side by side", len(seeds), self.workers)
-        return run_seeds_by_parts(settings, self.arms, self.folder, self.workers)
+        return seed_parts.run_seeds(settings, self.arms, self.folder, self.workers)
 
     @contextmanager
     def show_progress(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_experiments.evaluation.result import Result
+from fer_experiments.report.gan_files import GAN_FOLDER
 from fer_experiments.train.arms.arm import Arm
 from fer_experiments.train.plan.plan import Plan, format_rough_duration
 
@@ -20,6 +21,7 @@ class StudyProgress:
     def __init__(self, plan: Plan, arms: Sequence[Arm], folder: Path) -> None:
         """Begin at this moment. plan: with the seconds of its trainings; folder: the study's."""
         self._plan, self._arms, self._folder = plan, arms, folder
+        self._number_of_gans = sum(training.is_gan for training in plan.trainings)
         self._seconds_of_gans = sum(training.seconds or 0.0 for training in plan.trainings if training.is_gan)
         self._seconds_of_seed = plan.seconds_of_seed or 0.0
         self._started = self._changed = time.monotonic()
@@ -48,8 +50,11 @@ class StudyProgress:
         return share, f"about {format_rough_duration(left)} left"
 
     def _finished_seconds(self, seed: int) -> float:
-        """Return how many of the planned seconds of a seed are spent: its GANs come first, then arm by arm."""
-        folders = [self._folder / f"seed_{seed}" / arm.folder for arm in self._arms]
-        finished = sum((folder / Result.file_name).is_file() for folder in folders)
-        classifiers = (self._seconds_of_seed - self._seconds_of_gans) * finished / len(folders)
-        return classifiers + (self._seconds_of_gans if any(folder.is_dir() for folder in folders) else 0.0)
+        """Return how many of the planned seconds of a seed are spent, by its finished GANs and classifiers."""
+        folder = self._folder / f"seed_{seed}"
+        arms = [folder / arm.folder for arm in self._arms]
+        finished = sum((arm / Result.file_name).is_file() for arm in arms)
+        places = (GAN_FOLDER + "*", GAN_FOLDER + "*/*")
+        gans = [file for place in places for file in folder.glob(f"{place}/{Result.file_name}")]
+        of_gans = self._seconds_of_gans * min(1.0, len(gans) / max(1, self._number_of_gans))
+        return of_gans + (self._seconds_of_seed - self._seconds_of_gans) * finished / len(arms)

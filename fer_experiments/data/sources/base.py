@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from PIL import Image
 from pydantic import Field, field_validator
@@ -170,16 +170,6 @@ class DataSource(StrictConfig, ABC):
         ):
             digest.update(f"{path}\0{label}\0{part}\0{state}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:24]
-
-
-def check_one_group_key(source: Any) -> Any:
-    """Return a source that has data.group_column. Raises ValueError if it has data.group_pattern as well."""
-    if None not in (source.group_column, source.group_pattern):
-        raise ValueError(
-            f"group_column={source.group_column}: data.group_pattern={source.group_pattern} names groups as well; set "
-            "one of them to null"
-        )
-    return source
 
 
 def file_state(path: Path) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from pydantic import model_validator
 
 from fer_experiments.data.decode import FORMATS
-from fer_experiments.data.sources.base import Part, check_one_group_key, file_state
+from fer_experiments.data.sources.base import Part, file_state
 from fer_experiments.data.sources.folder import PART_NAMES
+from fer_experiments.data.sources.group_column import GroupColumnSource
 from fer_experiments.data.sources.rows import RowSource, has_class, name_labels, parse_row_path
 from fer_experiments.errors import ConfigError
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 LABEL_COLUMNS = ("label", "labels", "class", "target")
 
 
-class HuggingFace(RowSource):
+class HuggingFace(RowSource, GroupColumnSource):
     """A data set with a column of images and one of classes; its splits that are named like parts are the parts.
 
     Attributes:
@@ -35,7 +35,6 @@ class HuggingFace(RowSource):
         image_column: the column of images; None: the only one that the data set says has images.
         label_column: the column of classes; None: the only one that the data set says has classes, else one called
             label, labels, class or target.
-        group_column: the column of groups, as of one person; None: there are none.
         download: whether it may be fetched from huggingface.co; otherwise it is a folder or in the library's cache.
     """
 
@@ -44,23 +43,13 @@ class HuggingFace(RowSource):
     revision: str | None
     image_column: str | None
     label_column: str | None
-    group_column: str | None
     download: bool
 
-    _check_group_keys = model_validator(mode="after")(check_one_group_key)
-
-    @property
-    def group_key(self) -> str | None:
-        return super().group_key if self.group_column is None else f"group_column={self.group_column}"
-
-    def groups(self, paths: Sequence[str]) -> list[str]:
-        if self.group_column is None:
-            return super().groups(paths)
-        columns = {
-            part: ["" if value is None else str(value) for value in dataset[self._find_group_column(dataset)]]
-            for part, dataset in self._parts().items()
-        }
-        return [columns[part][row] for part, row in map(parse_row_path, paths)]
+    def read_groups(self, paths: Sequence[str]) -> list[object]:
+        rows = [parse_row_path(path) for path in paths]
+        datasets = {part: self._parts()[part] for part in {part for part, _ in rows}}
+        columns = {part: list(dataset[self._find_group_column(dataset)]) for part, dataset in datasets.items()}
+        return [columns[part][row] for part, row in rows]
 
     def list_labels(self) -> dict[Part, list[str]]:
         names: dict[Part, list[str]] = {}

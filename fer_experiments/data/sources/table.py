@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
-from pydantic import model_validator
 
 from fer_experiments.data.decode import open_image
 from fer_experiments.data.dicom import check_pydicom
-from fer_experiments.data.sources.base import DataSource, check_one_group_key, file_state
+from fer_experiments.data.sources.base import file_state
 from fer_experiments.data.sources.folder import PART_NAMES
+from fer_experiments.data.sources.group_column import GroupColumnSource
 from fer_experiments.data.warn_once import warn_once
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_LISTED = 3  # images or rows in a message
 
 
-class Table(DataSource):
+class Table(GroupColumnSource):
     """The images that a CSV file with a header lists: a column of paths, one of classes, and optionally one of parts.
 
     Attributes:
@@ -30,7 +30,6 @@ class Table(DataSource):
         path_column: its paths, relative to `root` or absolute.
         label_column: its class names.
         part_column: its parts, named as data=folder's folders of parts; None: every image is of train.
-        group_column: its groups, as of one person; None: those of group_pattern, or none.
         root: the folder of the images; None: that of the table.
     """
 
@@ -38,20 +37,11 @@ class Table(DataSource):
     path_column: str
     label_column: str
     part_column: str | None
-    group_column: str | None
     root: UserPath | None
 
-    _check_group_keys = model_validator(mode="after")(check_one_group_key)
-
-    @property
-    def group_key(self) -> str | None:
-        return super().group_key if self.group_column is None else f"group_column={self.group_column}"
-
-    def groups(self, paths: Sequence[str]) -> list[str]:
-        if self.group_column is None:
-            return super().groups(paths)
+    def read_groups(self, paths: Sequence[str]) -> list[object]:
         table = self._read()
-        groups = dict(zip(table[self.path_column], table[self.group_column].str.strip(), strict=True))
+        groups = dict(zip(table[self.path_column], table[self.group_column], strict=True))
         return [groups[path] for path in paths]
 
     def items(self) -> "pd.DataFrame":

@@ -61,7 +61,8 @@ def check_near_duplicates(study: StudyFiles) -> Check:
     total = max(1, study.facts.test_images)
     message = (
         f"Pairs of alike images in different parts (shown below): {pairs:,}; test images in them: {images:,} of "
-        f"{total:,}. Such images make the test scores of all arms too good."
+        f"{total:,}. Such images make the test scores of all arms too good. If they are of one person or film, "
+        "data.group_pattern keeps these in one part."
     )
     return Check(name, "fail" if images / total >= NEAR_DUPLICATES_FAIL else "warn", message, source)
 

@@ -43,7 +43,7 @@ def describe_source(facts: DataFacts) -> list[tuple[str, str]]:
         },
         **{
             f"{part} images dropped because another part has images of the same group": number
-            for part, number in facts.dropped_as_of_a_group_in_a_more_protected_part.items()
+            for part, number in facts.dropped_as_of_a_group_in_another_part.items()
             if facts.groups
         },
     }

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from fer_experiments.balance import External, TrainingPlan
+from fer_experiments.data.groups import describe_groups
 from fer_experiments.data.injection import ADDED_REAL
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.unused import find_unused_rows
@@ -62,6 +63,7 @@ def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
         groups=data.split.report.get("groups", {}),
+        group_description=describe_groups(data.split.table, settings.data),
         trainings=[*gans, *_join_alike(classifiers)],
         cautions=tuple(_check_added_images(settings, data, arms)),
         complete=complete,
@@ -90,6 +92,7 @@ def plan_gan_alone(settings: Settings) -> Plan:
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
         groups=data.split.report.get("groups", {}),
+        group_description=describe_groups(data.split.table, settings.data),
         trainings=plan_gans(settings, data, choose_images(settings, data)),
     )
 

@@ -66,6 +66,7 @@ class Plan:
     Attributes:
         counts: {part: {class: images}} of the first seed's split.
         groups: {part: {class: groups}} of it; {} if the data has no groups.
+        group_description: of these, a line; "" without groups.
         trainings: those of one seed.
         looks: the numbers of seeds at which the job may end; (1,) for a job of one seed.
         speed_up: how many times faster several seeds are that share the processes than one after the other.
@@ -90,6 +91,7 @@ class Plan:
     is_timed: bool = False
     advice: tuple[str, ...] = ()
     groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    group_description: str = ""
     count_threads: Callable[[], int] | None = field(default=None, compare=False)
     complete: "Callable[[Plan], Plan]" = field(default=lambda plan: plan, compare=False)
 
@@ -128,6 +130,8 @@ class Plan:
     def outline(self) -> Iterator[str]:
         """Give the lines on images and trainings, for which no time need be known."""
         yield from self._count_lines()
+        if self.group_description:
+            yield self.group_description
         yield from self._training_lines()
 
     def estimates(self) -> Iterator[str]:
