@@ -8,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 QUOTED = re.compile(r"""\\.|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""")
+CLOSING = {"[": "]", "{": "}"}
 DEPTHS = {"[": 1, "{": 1, "(": 1, "]": -1, "}": -1, ")": -1}
 
 
@@ -57,7 +58,9 @@ def format_override(override: str) -> str:
     What Hydra's grammar can't read is put in double quotes, each element of a list by itself.
     """
     key, _, value = override.partition("=")
-    forms = [value, _quote_elements(value), value if value[:1] in ("[", "{") else _quote(value)]
+    closing = CLOSING.get(value[:1])  # a value that ends with another mark is text, such as [a-z]\d{3}
+    is_collection = closing is not None and (_depth(value) != 0 or value.endswith(closing))
+    forms = [value, _quote_elements(value), value if is_collection else _quote(value)]
     readable = (form for form in forms if _find_reason(f"{key}={form}") is None)
     return shlex.quote(f"{key}={next(readable, value)}")
 

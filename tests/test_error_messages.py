@@ -168,6 +168,7 @@ MISTAKES = [
     ("train.arms=[none,dcgan [balance.add=200]]", ["the shell has split it at the spaces; put it in quotes: "], ARMS),
     ("'train.arms=[none,dcgan [balance.add=200]]'", ["needs quotes: "], ARMS),
     ("'train.arms=dcgan [balance.add=200]'", ["needs quotes: "], ""),
+    (r"'data.group_pattern=[a-z]\d{3}'", [r"""needs quotes: 'data.group_pattern="[a-z]\d{3}"'"""], ""),
     ("""'train.arms="none,dcgan [balance.add=200]"'""", ["input should be a valid list; write"], ARMS),
     ("train.arms=[none,none]", ["train.arms=['none', 'none']: has none more than once; leave one out"], ""),
     ("train.arms=[none,none+none]", ["train.arms: none is named twice; leave one out"], ""),
