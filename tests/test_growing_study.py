@@ -266,7 +266,7 @@ def test_the_report_says_why_it_stopped_and_what_more_would_cost():
         "look, would take about 3 min more: the same command with a larger train.budget continues."
     )
     assert growth(None) == "The study goes on: its next look is at 5 seeds."
-    assert growth(None, planned=8) == "The study goes on: its next look is at 8 seeds, in about 3 min."
+    assert growth(None, planned=8) == "The study goes on: its next look is at 8 seeds."
     assert describe_growth(build_study({"none": {0: 0.7}}, [0]), []) == ""
 
 

@@ -26,9 +26,7 @@ def _describe_stop(record: StudyRecord, growth: Growth, verdicts: list[ArmVerdic
     seeds = "1 seed" if count == 1 else f"{count} seeds"
     match growth.stop:
         case None:
-            trained = len({result.seed for result in record.results})
-            rest = f", in about {_cost(record, trained, count)}" if 0 < trained < count else ""
-            return f"The study goes on: its next look is at {seeds}{rest}."
+            return f"The study goes on: its next look is at {seeds}."
         case "settled":
             return f"It stopped after {seeds}, because every verdict that it was about is reached."
         case "failed":

@@ -29,11 +29,8 @@ def write_data_files(folder: Path, data: PreparedData, generated: dict[str, int]
     with atomic_write(folder / TEST_CLUSTERS_FILE) as temporary:
         clusters.to_csv(temporary, index=False)
     if near_duplicates.pairs:
-        log.info(
-            "nearly identical images in different parts: %d pairs (near_duplicates.csv)%s",
-            near_duplicates.pairs,
-            "" if "groups" in data.split.report else "; data.group_pattern keeps those of one person or film together",
-        )
+        pairs = "1 pair" if near_duplicates.pairs == 1 else f"{near_duplicates.pairs:,} pairs"
+        log.info("nearly identical images in different parts: %s (near_duplicates.csv)", pairs)
     content = {
         "split_hash": data.split.hash,
         "classes": list(data.classes),
