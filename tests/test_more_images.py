@@ -59,6 +59,16 @@ def test_a_learning_curve_goes_on_by_the_logarithm_of_the_images():
     assert curves == pytest.approx({80: 0.04, 240: 0.08}, abs=0.006)
 
 
+def test_a_curve_of_few_seeds_promises_no_more_than_all_points():
+    """Two seeds with unlike curves have a standard error beyond any score."""
+    unlike = [replace(arm, predictions=arm.predictions[:2].copy(), splits={0: "0", 1: "1"}) for arm in ARMS]
+    for arm, right in zip(unlike, (0.9, 0.1, 0.5, 0.5, 0.5), strict=False):
+        arm.predictions[0, : int(right * len(LABELS))] = LABELS[: int(right * len(LABELS))]
+    more = IMAGES | {"dcgan": images("generated", added=2000)}
+    (curve, *_) = (row for row in compute_more_images(unlike, more, LABELS, Question()) if row.kind == "learning_curve")
+    assert -1 <= curve.low < 0.5 < curve.high == 1
+
+
 def test_a_study_without_controls_has_nothing_to_say():
     arms = [arm for arm in ARMS if arm.name in ("none", "dcgan")]
     assert compute_more_images(arms, IMAGES, LABELS, Question()) == []

@@ -139,7 +139,8 @@ def _read_learning_curve(
         clusters=clusters,
     )
     names = [each.name for each in members]
-    return MoreImages("learning_curve", names, baseline.name, added, gain.mean, gain.low, gain.high, len(common))
+    mean, low, high = (float(np.clip(value, -1.0, 1.0)) for value in (gain.mean, gain.low, gain.high))
+    return MoreImages("learning_curve", names, baseline.name, added, mean, low, high, len(common))
 
 
 def _mean_log2(counts: Mapping[str, int], total: Mapping[str, int], classes: Sequence[str]) -> float:
