@@ -90,6 +90,14 @@ def test_a_count_beyond_what_validation_leaves_is_refused_with_the_largest_that_
     assert 0 < largest < 5000
 
 
+def test_validation_leaves_the_counts_with_every_seed():
+    table = people(persons=40)
+    full = split(table)
+    counts = {name: int(0.85 * (full.counts("train")[name] + full.counts("valid")[name])) for name in full.classes}
+    for seed in range(20):
+        assert split(table, seed, counts=counts).counts("train") == counts
+
+
 def test_test_counts_are_drawn_from_many_persons_and_the_others_images_stay_unused():
     full, narrowed = split(people()), split(people(), test_counts={"ill": 20, "healthy": 20})
     assert narrowed.counts("test") == {"healthy": 20, "ill": 20}
