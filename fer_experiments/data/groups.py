@@ -65,7 +65,7 @@ def warn_about_likely_groups(table: pd.DataFrame) -> None:
         return
     paths = table["path"]
     by_name = paths.str.extract(NUMBERED, expand=False)
-    by_folder = paths.str.rpartition("/")[0]
+    by_folder = paths.str.replace(r"/[^/]*$", "", regex=True)
     by_folder = by_folder[by_folder.groupby([table["part"], table["label"]]).transform("nunique") > 1]
     for groups, pattern, alike in (
         (by_name.dropna(), NUMBERED, "files have names that differ in their last number alone"),
