@@ -33,10 +33,10 @@ def describe_source(facts: DataFacts) -> list[tuple[str, str]]:
     rows = {
         "image files": facts.files,
         "files that can't be read": None if facts.corrupt is None else len(facts.corrupt),
-        "groups of pixel-identical images": facts.duplicate_groups,
-        "files in such groups": facts.duplicate_files,
-        "groups that lie in several parts of the source": facts.cross_split_groups,
-        "groups whose images have different classes": facts.label_conflict_groups,
+        "sets of pixel-identical images": facts.duplicate_groups,
+        "files in such sets": facts.duplicate_files,
+        "such sets in several parts of the source": facts.cross_split_groups,
+        "such sets under different classes": facts.label_conflict_groups,
         **{
             f"{part} images dropped because a later part has the same image": number
             for part, number in facts.dropped_as_duplicates_of_a_more_protected_part.items()
