@@ -14,6 +14,7 @@ from fer_experiments.override_syntax import format_override
 MAX_NAMED = 3  # images in a message
 NUMBERED = r"([^/]*\d)[^\d/]+\d+[^\d/]*$"  # person012_3.png is an image of person012, video3_frame2.png of video3
 FOLDER = r"[^/]+(?=/[^/]+$)"  # ill/person012/3.png as well
+MAX_LOOKED_AT = 1000  # images of each class
 MIN_LIKELY = 10  # groups that file names seem to name
 MIN_PER_CLASS, MIN_SIZE = 2, 1.5  # such groups for each class, and images in each of them
 
@@ -60,23 +61,27 @@ def check_groups_are_shared(table: pd.DataFrame, source: DataSource) -> None:
 
 
 def warn_about_likely_groups(table: pd.DataFrame) -> None:
-    """Warn if names of files or folders seem to be those of persons or films, which no key names as groups."""
+    """Warn if names of files or folders seem to be those of persons or films, which no key names as groups.
+
+    The first MAX_LOOKED_AT images of each class are looked at.
+    """
     if table.empty:
         return
+    table = table.groupby("label").head(MAX_LOOKED_AT)
     paths = table["path"]
     by_name = paths.str.extract(NUMBERED, expand=False)
     by_folder = paths.str.replace(r"/[^/]*$", "", regex=True)
     by_folder = by_folder[by_folder.groupby([table["part"], table["label"]]).transform("nunique") > 1]
     for groups, pattern, alike in (
-        (by_name.dropna(), NUMBERED, "files have names that differ in their last number alone"),
-        (by_folder, FOLDER, "files lie in folders below those of the classes"),
+        (by_name.dropna(), NUMBERED, "groups of files have names that differ in their last number alone"),
+        (by_folder, FOLDER, "groups of files lie in folders below those of the classes"),
     ):
         sizes = groups.value_counts()
         if len(sizes) >= max(MIN_LIKELY, MIN_PER_CLASS * table["label"].nunique()) and sizes.mean() >= MIN_SIZE:
             first = paths[groups.index[groups == sizes.index[0]]].head(2)
             warn_once(
-                f"data: {len(sizes):,} groups of {alike}, such as {' and '.join(first)}; if the images of such a group "
-                "are of one person or film, keep them in one part with "
+                f"data: {alike}, such as {' and '.join(first)}; if the images of such a group are of one person or "
+                "film, keep them in one part with "
                 f"{format_override(f'data.group_pattern={pattern}')}"
             )
             return
