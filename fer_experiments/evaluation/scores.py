@@ -129,9 +129,7 @@ def sum_deviations(influence: Array, labels: Array, clusters: Array | None = Non
         members = labels == label
         in_class = influence[..., members]
         deviations = in_class - in_class.mean(-1, keepdims=True)
-        if clusters is not None:
-            deviations = _sum_by(clusters[members], deviations)
-        yield deviations
+        yield deviations if clusters is None else _sum_by(clusters[members], deviations)
 
 
 def covariance_of_classes(influence: Array, labels: Array, clusters: Array | None = None) -> tuple[Array, int]:
@@ -140,23 +138,24 @@ def covariance_of_classes(influence: Array, labels: Array, clusters: Array | Non
     Influence (..., N), labels (N,) -> (...): the jackknife's estimate of the covariance between classes, as between the
     images of one person with several expressions. It is never taken to be negative. clusters: as in sum_deviations.
     """
-    nothing = np.zeros(influence.shape[:-1])
-    if clusters is None:
-        return nothing, 0
-    pairs = np.unique(np.stack([clusters, labels]), axis=1)  # a column for each class of a cluster
-    names, classes = np.unique(pairs[0], return_counts=True)
-    spanning = names[classes > 1]
-    if len(spanning) < 2:
-        return nothing, len(spanning)
-    members = np.isin(clusters, spanning)
-    deviations = influence.astype(float)
-    for label in np.unique(labels):
-        deviations[..., labels == label] -= deviations[..., labels == label].mean(-1, keepdims=True)
-    deviations = deviations[..., members]
-    of_cluster = _sum_by(clusters[members], deviations)
-    of_class = _sum_by(np.unique(np.stack([clusters, labels])[:, members], axis=1, return_inverse=True)[1], deviations)
-    covariance = ((of_cluster**2).sum(-1) - (of_class**2).sum(-1)) * len(spanning) / (len(spanning) - 1)
-    return np.maximum(covariance, 0.0), len(spanning)
+    spanning = np.array([], dtype=np.int64) if clusters is None else _find_spanning_clusters(labels, clusters)
+    if clusters is None or len(spanning) < 2:
+        return np.zeros(influence.shape[:-1]), len(spanning)
+    names, squares = np.unique(clusters), np.zeros(influence.shape[:-1])
+    of_cluster = np.zeros((*influence.shape[:-1], len(names)))
+    for label, deviations in zip(np.unique(labels), sum_deviations(influence, labels, clusters), strict=True):
+        places = np.searchsorted(names, np.unique(clusters[labels == label]))
+        of_cluster[..., places] += deviations
+        squares += (deviations[..., np.isin(names[places], spanning)] ** 2).sum(-1)
+    covariance = (of_cluster[..., np.isin(names, spanning)] ** 2).sum(-1) - squares
+    return np.maximum(covariance * len(spanning) / (len(spanning) - 1), 0.0), len(spanning)
+
+
+def _find_spanning_clusters(labels: Array, clusters: Array) -> Array:
+    """Return the clusters that have images of several classes."""
+    in_class = [np.unique(clusters[labels == label]) for label in np.unique(labels)]
+    names, classes = np.unique(np.concatenate(in_class), return_counts=True)
+    return names[classes > 1]
 
 
 def _sum_by(places: Array, values: Array) -> Array:

@@ -59,14 +59,14 @@ def run_job(composed: DictConfig) -> float | None:
 
 
 def _leave_no_files(folder: Path) -> None:
-    """Let a plan be printed only; remove the folder that Hydra has made for the job, and those above it, if empty."""
+    """Let a plan be printed only; remove the job's folder and those above it that Hydra has made, if they are empty."""
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each, logging.FileHandler)]:
         root.removeHandler(handler)
         handler.close()
-    working_folder = Path.cwd()
-    for place in (folder.resolve(), *folder.resolve().parents):
-        if place == working_folder or not place.is_dir() or any(place.iterdir()):
+    folder, working_folder = folder.resolve(), Path.cwd()
+    for place in (folder, *(parent for parent in folder.parents if working_folder in parent.parents)):
+        if not place.is_dir() or any(place.iterdir()):
             break
         place.rmdir()
 

@@ -1,28 +1,18 @@
 """The seeds of a study, by their parts: the data, the GANs that the arms share, their audits, the classifiers.
 
-Parts of one kind do not need each other, so that several processes share the parts of all seeds.
+Parts of one kind do not need each other, so that several processes share the parts of all seeds (run_parts.py).
 """
 
-import heapq
 import logging
-import os
-import sys
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
-
-from joblib.externals.loky import get_reusable_executor, process_executor
+from typing import Any, TypeAlias
 
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.evaluation.result import Result
-from fer_experiments.progress import erase_bar
 from fer_experiments.report.study_record import training_key
 from fer_experiments.runs.data_files import write_data_files
 from fer_experiments.train.arms.arm import Arm, group_by_generator
@@ -30,15 +20,10 @@ from fer_experiments.train.arms.audit_arms import audit_arms
 from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
 from fer_experiments.train.arms.training_images import generate_images, list_gans
 from fer_experiments.train.gan.selection import count_generated_images
+from fer_experiments.train.run_parts import Part, Steps, TimedValue, run_side_by_side, run_steps
 from fer_experiments.train.settings import Settings
-from fer_experiments.train.workers import count_threads
-from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
-from fer_experiments.trainer.memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-IDLE_SECONDS = 300  # after which a process ends; a new one takes seconds to import torch
-AHEAD = 2  # parts for each process, of which one runs
 
 GeneratedFolders: TypeAlias = dict[str, Path | str]
 """{class: the folder of its generated images, or the error that arms meet which need them}."""
@@ -54,19 +39,7 @@ class SeedOutcome:
     work: dict[str, float] = field(default_factory=dict)
 
 
-class Part(NamedTuple):
-    """A part of the work of a seed: a function and its arguments."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-
-
-TimedValue: TypeAlias = tuple[Any, float]
-"""What the function of a part has returned, and its seconds."""
-Steps: TypeAlias = Generator[list[Part], list[TimedValue], SeedOutcome]
-
-
-def list_steps(settings: Settings, arms: Sequence[Arm], data: PreparedData, folder: Path) -> Steps:
+def list_steps(settings: Settings, arms: Sequence[Arm], data: PreparedData, folder: Path) -> Steps[SeedOutcome]:
     """Give the parts of a seed, step by step; the caller sends back what those of a step have returned.
 
     settings: with the seed; folder: the study's. Returns the outcome.
@@ -127,132 +100,9 @@ def run_seeds(seeds: Sequence[Settings], arms: Sequence[Arm], folder: Path, work
     splits = chain([data], (data.with_seed(settings.seed) for settings in seeds[1:]))
     steps = (list_steps(settings, arms, split, folder) for settings, split in zip(seeds, splits, strict=True))
     if workers == 1:
-        yield from map(_run_steps, steps)
+        yield from map(run_steps, steps)
     else:
-        yield from _run_side_by_side([settings.seed for settings in seeds], steps, workers)
-
-
-def _run_steps(steps: Steps) -> SeedOutcome:
-    """Run one seed, part after part, in this process."""
-    parts = next(steps)
-    while True:
-        try:
-            parts = steps.send([_call(part) for part in parts])
-        except StopIteration as stop:
-            return stop.value
-
-
-@dataclass
-class OpenSeed:
-    """A seed whose parts are being run.
-
-    Attributes:
-        number: its place among the seeds.
-        seed: itself.
-        steps: its further parts.
-        step: how many steps are behind it.
-        values: {place of a part in this step: what it has returned}.
-        left: how many parts of this step are not done.
-    """
-
-    number: int
-    seed: int
-    steps: Steps
-    step: int = -1
-    values: dict[int, TimedValue] = field(default_factory=dict)
-    left: int = 0
-
-
-def _run_side_by_side(seeds: Sequence[int], steps: Iterator[Steps], workers: int) -> Iterator[SeedOutcome]:
-    """Give the outcome of each seed, in their order, as soon as it and those before it are done.
-
-    The parts of up to workers + 1 seeds run in so many processes: GANs before classifiers, because a seed's classifiers
-    wait for its GANs, while no part waits for a classifier.
-    """
-    environment = dict.fromkeys(THREAD_VARIABLES, str(count_threads(workers)))
-    executor = get_reusable_executor(
-        workers, timeout=IDLE_SECONDS, initializer=_set_up_process, initargs=(os.getpid(),), env=environment
-    )
-    waiting = deque(enumerate(seeds))
-    outcomes: dict[int, SeedOutcome] = {}
-    ready: list[tuple[int, int, int, OpenSeed, Part]] = []  # a heap by step, seed and place of the part
-    running: dict[Future[TimedValue], tuple[OpenSeed, int]] = {}
-
-    def advance(seed: OpenSeed) -> None:
-        """Make the parts of the seed's next step ready."""
-        values = [seed.values[place] for place in sorted(seed.values)]
-        try:
-            parts = seed.steps.send(values) if seed.step >= 0 else next(seed.steps)
-        except StopIteration as stop:
-            outcomes[seed.number] = stop.value
-            return
-        seed.step, seed.values, seed.left = seed.step + 1, {}, len(parts)
-        for place, part in enumerate(parts):
-            heapq.heappush(ready, (seed.step, seed.number, place, seed, part))
-        if not parts:
-            advance(seed)
-
-    def submit() -> None:
-        """Give the processes parts, with a few ahead for the time in which this one prepares a seed or a report."""
-        while ready and len(running) < AHEAD * workers:
-            *_, place, seed, part = heapq.heappop(ready)
-            running[executor.submit(_call_in_process, seed.seed, part)] = seed, place
-
-    try:
-        for next_number in range(len(seeds)):
-            while next_number not in outcomes:
-                while waiting and waiting[0][0] - len(outcomes) <= workers:
-                    number, seed_number = waiting.popleft()
-                    advance(OpenSeed(number, seed_number, next(steps)))
-                    submit()
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    seed, place = running.pop(future)
-                    seed.values[place] = future.result()
-                    seed.left -= 1
-                    if not seed.left:
-                        advance(seed)
-                submit()
-            yield outcomes[next_number]
-    except BaseException:  # also Ctrl-C: else the processes would go on
-        executor.shutdown(kill_workers=True)
-        raise
-
-
-def _set_up_process(parent: int) -> None:
-    """Prepare a process in which Hydra has set up nothing. parent: its process id."""
-    _end_with(parent)
-    ignore_expected_warnings()
-    keep_freed_memory()
-    logging.root.setLevel(logging.INFO)
-    # With psutil, loky ends a process that has grown by 300 MB since its first part, which here is a light one, and a
-    # new process takes seconds to import torch. What trainings need stays with the process by intention.
-    process_executor._USE_PSUTIL = False
-
-
-def _call(part: Part) -> TimedValue:
-    """Return what the part's function returns, and the seconds that it takes."""
-    started = time.monotonic()
-    value = part.function(*part.arguments)
-    return value, time.monotonic() - started
-
-
-def _call_in_process(seed: int, part: Part) -> TimedValue:
-    """Call a part of this seed; log lines name the seed."""
-    console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(logging.Formatter(f"{erase_bar()}seed {seed}: %(message)s"))
-    logging.root.handlers = [console]
-    return _call(part)
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent ends: else the processes of a killed study would write beside the next ones."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+        yield from run_side_by_side([settings.seed for settings in seeds], steps, workers)
 
 
 def _train_gan(

@@ -1,7 +1,7 @@
 """What a classifier is trained on: the planned real images, generated or interpolated ones, and their counts."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,21 +55,20 @@ def list_gans(settings: Settings, data: PreparedData, arms: Iterable[Arm], folde
 
 
 def generate_images(
-    settings: Settings, data: PreparedData, arms: Iterable[Arm], needed: dict[str, int], folder: Path
+    settings: Settings, data: PreparedData, arms: Sequence[Arm], needed: dict[str, int], folder: Path
 ) -> dict[str, Path]:
     """Return {class: folder of its generated images} of one GAN of `list_gans`; it is trained if need be.
 
     Args:
         settings: the configuration.
         data: the clean data.
-        arms: those that share the GAN; either all of them leak, or none does.
+        arms: those that need the GAN; either all of them leak, or none does.
         needed: {class: images to make}.
         folder: of the GAN.
     """
-    arms = [arm for arm in arms if arm.balance.needs_generated_images]
     rejection = Rejection.from_strategies(arm.balance for arm in arms)
-    leak = any(arm.leak for arm in arms)
-    return dict.fromkeys(needed, get_or_train_gan(settings, data, needed, folder, leak=leak, rejection=rejection))
+    images = get_or_train_gan(settings, data, needed, folder, leak=arms[0].leak, rejection=rejection)
+    return dict.fromkeys(needed, images)
 
 
 def build_datamodule(

@@ -60,14 +60,8 @@ def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
         advice = (sentence for advise in advisers for sentence in advise(plan))
         return replace(plan, advice=(*_advise_sizes(settings, data, bool(gans)), *advice))
 
-    return Plan(
-        counts={part: data.split.counts(part) for part in PARTS},
-        groups=data.split.report.get("groups", {}),
-        group_description=describe_groups(data.split.table, settings.data),
-        trainings=[*gans, *_join_alike(classifiers)],
-        cautions=tuple(_check_added_images(settings, data, arms)),
-        complete=complete,
-    )
+    cautions = tuple(_check_added_images(settings, data, arms))
+    return replace(_plan_trainings(data, [*gans, *_join_alike(classifiers)]), cautions=cautions, complete=complete)
 
 
 def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[Arm]) -> Iterator[str]:
@@ -89,11 +83,16 @@ def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[A
 def plan_gan_alone(settings: Settings) -> Plan:
     """Return the plan of train=dcgan, without its time."""
     data = PreparedData.prepare(settings.data, settings.seed)
+    return _plan_trainings(data, plan_gans(settings, data, choose_images(settings, data)))
+
+
+def _plan_trainings(data: PreparedData, trainings: list[PlannedTraining]) -> Plan:
+    """Return the plan of these trainings on these images."""
     return Plan(
         counts={part: data.split.counts(part) for part in PARTS},
         groups=data.split.report.get("groups", {}),
-        group_description=describe_groups(data.split.table, settings.data),
-        trainings=plan_gans(settings, data, choose_images(settings, data)),
+        group_description=describe_groups(data.split.table, data.source),
+        trainings=trainings,
     )
 
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from fer_experiments.train import seed_parts
-from fer_experiments.train.seed_parts import Part, _run_side_by_side, _run_steps
+from fer_experiments.train import run_parts
+from fer_experiments.train.run_parts import Part, run_side_by_side, run_steps
 
 KINDS = ("data", "gan", "audit", "classifiers")
 
@@ -34,8 +34,8 @@ class InlineExecutor:
 @pytest.fixture
 def executor(monkeypatch):
     executor = InlineExecutor()
-    monkeypatch.setattr(seed_parts, "get_reusable_executor", lambda *_, **__: executor)
-    monkeypatch.setattr(seed_parts, "AHEAD", 1)
+    monkeypatch.setattr(run_parts, "get_reusable_executor", lambda *_, **__: executor)
+    monkeypatch.setattr(run_parts, "AHEAD", 1)
     return executor
 
 
@@ -58,7 +58,7 @@ def list_steps(seed: int, calls: list, gans: int = 1, classifiers: int = 3):
 def run(seeds, workers: int = 2, **counts):
     """Run seeds side by side; return the iterator of their outcomes, and the calls so far."""
     calls: list[tuple[str, int]] = []
-    return _run_side_by_side(seeds, (list_steps(seed, calls, **counts) for seed in seeds), workers), calls
+    return run_side_by_side(seeds, (list_steps(seed, calls, **counts) for seed in seeds), workers), calls
 
 
 VALUES = ["data 0", "gan 0", "audit 0", "classifiers 0", "classifiers 1", "classifiers 2"]
@@ -95,7 +95,7 @@ def test_a_seed_without_gans_goes_on_to_its_audits():
 
 def test_one_process_runs_the_parts_in_their_order():
     calls: list[tuple[str, int]] = []
-    assert _run_steps(list_steps(0, calls)).values == VALUES
+    assert run_steps(list_steps(0, calls)).values == VALUES
     assert [kind for kind, _ in calls] == ["data", "gan", "audit", *["classifiers"] * 3]
 
 
@@ -134,6 +134,6 @@ def _list_memory_steps():
 
 
 def test_a_process_that_has_grown_is_not_replaced():
-    (pids,) = _run_side_by_side([0], iter([_list_memory_steps()]), 2)
+    (pids,) = run_side_by_side([0], iter([_list_memory_steps()]), 2)
     assert len(set(pids)) <= 2
-    seed_parts.get_reusable_executor(2).shutdown(kill_workers=True)
+    run_parts.get_reusable_executor(2).shutdown(kill_workers=True)
