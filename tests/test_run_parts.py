@@ -1,5 +1,6 @@
 """The order in which processes take the parts of several seeds, and the order in which the seeds are reported."""
 
+import logging
 import os
 import time
 from concurrent.futures import Future
@@ -123,6 +124,29 @@ def _use_memory() -> int:
 
 
 _kept: list[bytearray] = []
+
+
+def _log_like_lightning() -> list[str]:
+    """Return what this process logs when a Trainer is built."""
+    import lightning
+
+    records = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).addHandler(handler)
+    lightning.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    return records
+
+
+def _list_logging_steps():
+    ((records, _),) = yield [Part(_log_like_lightning, ())]
+    return records
+
+
+def test_a_process_does_not_repeat_the_greetings_of_lightning():
+    assert list(run_side_by_side([0], iter([_list_logging_steps()]), 2)) == [[]]
+    run_parts.get_reusable_executor(2).shutdown(kill_workers=True)
 
 
 def _list_memory_steps():

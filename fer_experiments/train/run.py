@@ -142,11 +142,9 @@ def _check_with_torch(config: Config) -> None:
     """Import torch; raise ConfigError for whatever else can be known to be wrong before any work."""
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # lightning imports it, which tells of its cache of fonts
     with show_activity("starting"):
-        import lightning  # noqa: F401 - every job needs it, and with torch it takes seconds
-
+        ignore_expected_warnings()  # it imports lightning, which with torch takes seconds
         from fer_experiments.train.torch_checks import check_with_torch
         from fer_experiments.trainer.loggers.services import check_services
-    ignore_expected_warnings()
     check_with_torch(config)
     config.train.check_with_torch(config)
     check_services(config.logger)

@@ -17,10 +17,12 @@ EXPECTED = (
 
 
 def ignore_expected_warnings() -> None:
-    """Hide EXPECTED and Lightning's greetings, for the whole process: call it after lightning is imported.
+    """Hide EXPECTED and Lightning's greetings, for the whole process.
 
     A study builds a dozen Trainers, each of which would repeat them.
     """
+    import lightning  # noqa: F401 - which sets the levels of its loggers
+
     for package in ("pytorch", "fabric"):
         logging.getLogger(f"lightning.{package}").setLevel(logging.WARNING)
     for message in EXPECTED:
