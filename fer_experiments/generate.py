@@ -1,4 +1,4 @@
-"""Write images of a trained generator: python -m fer_experiments.generate CHECKPOINT --count 80 --out DIR."""
+"""Write images of a trained generator: python -m fer_experiments.generate multirun/RUN --count 80 --out DIR."""
 
 import argparse
 import sys
@@ -14,9 +14,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _build_parser().parse_args(arguments)
     with show_activity("starting"):  # torch is imported only now, so that --help answers at once
         from fer_experiments.gan.trained import TrainedGenerator
+        from fer_experiments.trainer.callbacks.checkpoints import find_checkpoint
 
     try:
-        trained = TrainedGenerator.load(options.checkpoint, options.module)
+        trained = TrainedGenerator.load(find_checkpoint(options.checkpoint, generator=True), options.module)
         if options.label is not None and options.label not in trained.classes:
             raise ConfigError(
                 f"--class {options.label}: {options.checkpoint} makes images of {', '.join(trained.classes)}; give "
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fer_experiments.generate", description=__doc__)
     parser.add_argument(
-        "checkpoint", type=Path, help="checkpoints/last.ckpt of a run with train=dcgan, diffusion or joint"
+        "checkpoint", type=Path, help="the folder of a run with train=dcgan, diffusion or joint, or a checkpoint"
     )
     parser.add_argument("--class", dest="label", help="class to generate (default: each that the GAN was trained on)")
     parser.add_argument("--count", type=_parse_positive, default=80, help="how many images of each class (default 80)")

@@ -1,4 +1,4 @@
-"""Classify images: python -m fer_experiments.predict multirun/RUN/checkpoints/best.ckpt PATH..."""
+"""Classify images: python -m fer_experiments.predict multirun/RUN PATH..."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _build_parser().parse_args(arguments)
     with show_activity("starting"):  # torch is imported only now, so that --help answers at once
         from fer_experiments.classifier.trained import TrainedClassifier
+        from fer_experiments.trainer.callbacks.checkpoints import find_checkpoint
 
     try:
-        trained = TrainedClassifier.load(options.checkpoint, options.network)
+        trained = TrainedClassifier.load(find_checkpoint(options.checkpoint), options.network)
         files = list(_list_files(options.paths))
         rows, pictures = _classify(trained, files, 0 if options.picture is None else MAX_PICTURED)
         _print_rows(rows, trained.classes, options.format, sys.stdout)
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fer_experiments.predict", description=__doc__, epilog=EPILOG)
-    parser.add_argument("checkpoint", type=Path, help="checkpoints/best.ckpt or last.ckpt of a classifier")
+    parser.add_argument("checkpoint", type=Path, help="the folder of a classifier's training, or a checkpoint")
     parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="image files, or folders of them")
     parser.add_argument("--format", choices=["table", "csv", "json"], default="table", help="of what is printed")
     parser.add_argument("--picture", type=Path, metavar="PNG", help=f"also draw up to {MAX_PICTURED} of the images")

@@ -154,11 +154,12 @@ def _describe_seeds(config: DictConfig) -> str:
 
 
 def _describe_checkpoint(checkpoint: str) -> str:
-    """Return the name of the folder around checkpoints/: "seed_1,dcgan" in a study; else the name of the file."""
-    file = PurePath(checkpoint)
-    if file.parent.name != "checkpoints":
-        return file.stem
-    run, parent = file.parent.parent.name, file.parent.parent.parent.name
+    """Return the name of the training's folder, "seed_1,dcgan" in a study; of a file elsewhere, its name."""
+    path = PurePath(checkpoint)
+    training = (
+        path.parent.parent if path.parent.name == "checkpoints" else path.with_name(path.name.removesuffix(".ckpt"))
+    )
+    run, parent = training.name, training.parent.name
     return f"{parent},{run}" if re.fullmatch(r"seed_\d+", parent) else run
 
 

@@ -165,4 +165,4 @@ def _suggest_fraction(key: str, value: Any, item: ErrorDetails) -> str | None:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", str(value))
     if match is None or not (match[2] or (item.get("ctx") or {}).get("lt") == 1 < float(match[1])):
         return None
-    return f"{match[1]} % is {key}={float(match[1]) / 100:g}"
+    return f"{match[1]}% is {key}={float(match[1]) / 100:g}"

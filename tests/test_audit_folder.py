@@ -219,7 +219,7 @@ def test_five_percent_of_real_images_have_each_fault(prepared):
     assert scorer.calibrated_on == "100 validation images of flat"
     scores = scorer(stacked(draw_many("flat", 400, FRESH)))
     for fault in ("memorised", "off_class", "low_quality"):
-        assert scores[fault].mean() == pytest.approx(0.05, abs=0.06), fault  # of 100 images, one place is 1 %
+        assert scores[fault].mean() == pytest.approx(0.05, abs=0.06), fault  # of 100 images, one place is 1%
 
 
 def test_scores_notice_copies_images_of_another_class_and_noise(prepared):

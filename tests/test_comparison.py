@@ -75,7 +75,7 @@ def test_few_images_of_one_class_can_decide_if_they_agree():
 
 
 def test_arms_that_differ_by_the_margin_are_not_said_to_be_equivalent():
-    """One image in 200 is too hard for B alone; 37 % of test sets have no such image."""
+    """One image in 200 is too hard for B alone; 37% of test sets have no such image."""
     rng = np.random.default_rng(0)
     labels = np.arange(200) % 2
     studies = [np.tile(np.where(rng.random(200) < 0.005, 1 - labels, labels), (3, 1)) for _ in range(100)]

@@ -61,7 +61,7 @@ CASES = {
     "but train=joint has no such key; leave out train=joint, or leave out experiment=paper and give what you need of "
     "it yourself",
     "train=evaluate": "checkpoint=null: train=evaluate measures a trained classifier; give "
-    "checkpoint=multirun/RUN/checkpoints/best.ckpt",
+    "checkpoint=multirun/RUN, the folder of its training",
     "train=cnn ckpt_path=last": "ckpt_path=last: there is no such file; give multirun/RUN/checkpoints/last.ckpt of "
     "another run, or leave it out: the same command continues its own run",
     "trainer.strategy=ddp_spawn": "trainer: strategy=ddp_spawn: models are trained on one device (auto) or by DDP "

@@ -241,7 +241,7 @@ MISTAKES = [
     ("train.budget=30", ["train.budget=30: has no unit; give 30min, 30s or 30h"], "train.budget=30min"),
     (
         "data.test_fraction=20",
-        ["data.test_fraction=20: input should be less than 1; 20 % is"],
+        ["data.test_fraction=20: input should be less than 1; 20% is"],
         "data.test_fraction=0.2",
     ),
     ("data.test_fraction=20%", ["data.test_fraction='20%': input should be a valid number"], "data.test_fraction=0.2"),
@@ -301,7 +301,7 @@ MISTAKES = [
         ],
         "",
     ),
-    ("train=dcgan gan.pretrained=nowhere.ckpt", ["gan.pretrained='nowhere.ckpt': there is no such file; give"], ""),
+    ("train=dcgan gan.pretrained=nowhere.ckpt", ["gan.pretrained='nowhere.ckpt': does not exist; give"], ""),
     ("train=cnn data.cache_dir=note.txt", ["data.cache_dir=note.txt: can't be written: "], ""),
     # classes and their images
     (f"{PETS} data.classes=[cat,dgo]", ["data.classes: no class dgo; the data has cat, dog"], ""),

@@ -30,6 +30,7 @@ from fer_experiments.report.evaluation_page import (
 )
 from fer_experiments.runs.training_files import find_parts
 from fer_experiments.train.run_evaluation import prepare_images
+from fer_experiments.trainer.callbacks.checkpoints import find_checkpoint, read_epoch
 from tests.conftest import source, write_images
 from tests.test_jobs import tags
 from tests.test_predict import PLAIN, PLAIN_OVERRIDES, RUNS
@@ -60,8 +61,7 @@ def evaluate(run, two_classes, tmp_path):
     def finished(training, *overrides, folder=tmp_path / "evaluation"):
         keys = {override.split("=")[0] for override in overrides}
         root = [] if "data.root" in keys else [f"data.root={two_classes}"]
-        checkpoint = training / "checkpoints" / "best.ckpt"
-        run("train=evaluate", f"checkpoint={checkpoint}", "data=folder", *root, *overrides, folder=folder)
+        run("train=evaluate", f"checkpoint={training}", "data=folder", *root, *overrides, folder=folder)
         return folder, EvaluationResult.load(folder)
 
     return finished
@@ -75,7 +75,7 @@ def page_of(folder) -> str:
 
 @pytest.mark.parametrize("overrides", [*RUNS.values(), ["train=joint", "gan.image_size=32"]], ids=[*RUNS, "joint"])
 def test_a_runs_own_data_give_exactly_the_metrics_of_its_result(train, evaluate, overrides):
-    training = train(*overrides, "classifier.checkpoint=best")
+    training = train(*overrides)
     folder, evaluation = evaluate(training)
     result = Result.load(training)
     assert evaluation.test == result.metrics["test"]
@@ -119,7 +119,7 @@ def test_without_the_trainings_files_it_says_what_could_not_be_checked(train, ev
     (tmp_path / "alone" / "checkpoints").mkdir(parents=True)
     shutil.copy(training / "checkpoints" / "best.ckpt", tmp_path / "alone" / "checkpoints")
     (tmp_path / "alone" / "split.csv").write_text("path,label,split,content_hash\n")  # of another training
-    folder, evaluation = evaluate(tmp_path / "alone")
+    folder, evaluation = evaluate(tmp_path / "alone" / "checkpoints" / "best.ckpt")
     assert evaluation.overlap is None
     assert evaluation.internal_test is None
     assert evaluation.test["images"] == 12 + 20
@@ -131,7 +131,32 @@ def test_a_result_of_another_epoch_is_not_compared(train, evaluate):
     training = train()
     result = Result.load(training)
     result.model_copy(update={"selected_epoch": 99}).save(training)
-    assert evaluate(training)[1].internal_test is None
+    assert evaluate(training / "checkpoints" / "best.ckpt")[1].internal_test is None
+
+
+@pytest.mark.parametrize("chosen", ["best", "last"])
+def test_the_folder_of_a_training_stands_for_the_checkpoint_that_its_result_measures(train, chosen):
+    training = train(f"classifier.checkpoint={chosen}")
+    epochs = {name: read_epoch(training / "checkpoints" / f"{name}.ckpt") for name in ("best", "last")}
+    assert read_epoch(find_checkpoint(training)) == epochs[chosen]
+    result = Result.load(training)
+    for name, epoch in epochs.items():  # also where the other one is of another epoch
+        result.model_copy(update={"selected_epoch": epoch}).save(training)
+        assert read_epoch(find_checkpoint(training)) == epoch, name
+    result.model_copy(update={"selected_epoch": 99}).save(training)
+    with pytest.raises(ConfigError, match="has no checkpoint of epoch 99, which its result"):
+        find_checkpoint(training)
+
+
+def test_the_folder_of_a_study_is_refused_with_that_of_an_arm(evaluate, tmp_path):
+    study = tmp_path / "study"
+    (study / "seed_0" / "dcgan" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(
+        ConfigError, match=r"^checkpoint=.*study: has no result\.json .*such as .*study/seed_0/dcgan, or"
+    ):
+        evaluate(study)
+    with pytest.raises(ConfigError, match=r"give the folder of a finished training, or a checkpoint"):
+        evaluate(tmp_path, folder=tmp_path / "second")
 
 
 def test_classes_that_the_classifier_does_not_know_are_refused_with_the_remedies(train, evaluate, tmp_path):

@@ -48,9 +48,10 @@ def test_a_classifier_is_the_same_in_every_format(classifier, capsys):
 
 @pytest.mark.parametrize("gan", ["dcgan", "conditional"])
 def test_a_generator_is_the_same_in_every_format(run, gan, tmp_path, capsys):
-    checkpoint = run("train=dcgan", f"gan={gan}") / "checkpoints" / "last.ckpt"
+    folder = run("train=dcgan", f"gan={gan}")
+    checkpoint = folder / "checkpoints" / "last.ckpt"
     for format in WRITERS:
-        assert main([str(checkpoint), "--format", format, "--out", str(tmp_path / format)]) == 0
+        assert main([str(folder), "--format", format, "--out", str(tmp_path / format)]) == 0
         labels = ", labels (N,)" if gan == "conditional" else ""
         assert f"z (N, 100){labels} -> images of angry" in capsys.readouterr().out
     trained = TrainedGenerator.load(checkpoint)

@@ -326,7 +326,8 @@ def trained(run, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("gan", ["conditional", "dcgan"])
-def test_a_conditional_checkpoint_serves_every_arm(run, trained, gan):
+def test_the_folder_of_a_conditional_gan_serves_every_arm(run, trained, gan):
+    trained = trained.parent.parent
     folder = run("train.arms=[dcgan]", f"gan={gan}", "balance.add={angry: 3, happy: 2}", f"gan.pretrained={trained}")
     assert StudyRecord.load(folder).results[0].generated == {"angry": 3, "happy": 2}
     assert not list(folder.glob("**/gan/**/result.json"))

@@ -92,7 +92,7 @@ def test_kids_interval_holds_the_truth_in_95_percent(shift):
     covered = np.mean([kid.low <= truth <= kid.high for kid in kids])
     assert (
         covered > 0.92
-    )  # 95 %, less three standard errors of 300 draws; for equal distributions it is wider than necessary
+    )  # 95%, less three standard errors of 300 draws; for equal distributions it is wider than necessary
 
 
 def test_kid_refuses_sets_too_small_to_leave_an_image_out():

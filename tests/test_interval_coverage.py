@@ -58,7 +58,7 @@ def test_power_grows_with_seeds_and_images():
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("images", [200, 1400])
 def test_1000_studies_of_each_kind_cover_the_truth_and_rarely_decide_on_equal_arms(images):
-    """The coverage is at least 93 %; at most 5 % of equal arms, and what chance adds, get a verdict."""
+    """The coverage is at least 93%; at most 5% of equal arms, and what chance adds, get a verdict."""
     power = []
     for seeds in (2, 3, 5, 10, 20):
         for effect in (0.0, 0.03):

@@ -253,9 +253,7 @@ def test_one_checkpoint_does_not_serve_two_classes(run, tmp_path):
 
 
 def test_a_checkpoint_that_is_not_there_stops_before_any_work(run, tmp_path):
-    with pytest.raises(
-        ConfigError, match=r"gan\.pretrained=.*none\.ckpt.*: there is no such file; give checkpoints/last"
-    ):
+    with pytest.raises(ConfigError, match=r"gan\.pretrained=.*none\.ckpt.*: does not exist; give the folder of a run"):
         run(f"gan.pretrained={tmp_path}/none.ckpt")
     assert not (tmp_path / "run" / "config.yaml").exists()
 

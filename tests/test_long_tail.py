@@ -24,7 +24,7 @@ SETTINGS = (
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_log_priors_in_the_loss_beat_plain_cross_entropy_on_a_long_tail(compose, tmp_path):
-    """Measured with seed 0: 35.8 % for none and 44.0 % for both others. In every seed, a third of that is required."""
+    """Measured with seed 0: 35.8% for none and 44.0% for both others. In every seed, a third of that is required."""
     run_job(compose(*SETTINGS))
     record = StudyRecord.load(tmp_path / "run")
     scores = {

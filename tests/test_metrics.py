@@ -120,7 +120,7 @@ def test_perfect_predictions_are_perfect_in_everything():
 
 
 def test_a_constant_prediction_ranks_nothing_and_its_ece_is_its_gap():
-    logits = torch.tensor([[math.log(3), 0.0]]).repeat(10, 1)  # 75 % sure of the first class
+    logits = torch.tensor([[math.log(3), 0.0]]).repeat(10, 1)  # 75% sure of the first class
     metrics = classification_metrics(logits, torch.tensor([0] * 6 + [1] * 4), ["a", "b"])
     assert metrics["auroc"] == pytest.approx(0.5)
     assert metrics["ece"] == pytest.approx(0.75 - 0.6)

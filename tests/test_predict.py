@@ -66,7 +66,7 @@ def check_predictions(folder, two_classes, capsys):
     """Each test image, predicted by itself, has the probabilities that the run measured."""
     test = pd.read_csv(folder / "split.csv").query("split == 'test'")
     files = [str(two_classes / path) for path in test["path"]]
-    assert main([str(folder / "checkpoints" / "best.ckpt"), *files, "--format", "json"]) == 0
+    assert main([str(folder), *files, "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     measured = torch.from_numpy(Predictions.load(folder, "test").logits).softmax(1).numpy()
     assert [row["path"] for row in rows] == files
@@ -182,7 +182,7 @@ def test_a_weights_file_that_a_checkpoint_names_is_not_opened(run, two_classes, 
 
 def test_a_gans_checkpoint_and_other_files_are_refused(run, tmp_path):
     gan = run("train=dcgan") / "checkpoints" / "last.ckpt"
-    with pytest.raises(ConfigError, match=r"is not a classifier's checkpoint; give checkpoints/best\.ckpt"):
+    with pytest.raises(ConfigError, match=r"is not a classifier's checkpoint; give the folder of a run"):
         TrainedClassifier.load(gan)
     (tmp_path / "text").write_text("x")
     with pytest.raises(ConfigError, match="is not a checkpoint of weights alone"):

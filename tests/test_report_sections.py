@@ -34,7 +34,7 @@ def test_dots_are_the_study_s_metric_with_its_intervals(tmp_path, metric, monkey
     (values, _, label, intervals), name = calls[0], METRIC_TITLES[metric]
     assert values == {"none": [0.6, 0.6], "dcgan": [0.6]}
     assert (label, set(intervals)) == (f"{name} on test", {"none", "dcgan"})
-    assert picture.alt == f"Mean {name} on test: none 60.0 %, dcgan 60.0 %"
+    assert picture.alt == f"Mean {name} on test: none 60.0%, dcgan 60.0%"
 
 
 def test_confusion_is_summed_over_seeds():

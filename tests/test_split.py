@@ -60,7 +60,7 @@ def test_parts_of_the_source_are_kept():
 
 
 def test_missing_parts_are_carved_out_of_train_by_class():
-    # test: 20 % of each class; valid: 10 % of what is left, but 20 % or 20 images where 10 % are fewer than 20
+    # test: 20% of each class; valid: 10% of what is left, but 20% or 20 images where 10% are fewer than 20
     assert counts(split(CARVED)) == [{"cat": 64, "dog": 140}, {"cat": 16, "dog": 20}, {"cat": 20, "dog": 40}]
 
 

@@ -21,9 +21,9 @@ SCORE_OF_FAULT = {"memorised": "nearest_distance", "off_class": "label_probabili
 
 
 class ImageScorer:
-    """A scorer of the generated images of one class. An image has a fault if 95 % of real images have a higher score.
+    """A scorer of the generated images of one class. An image has a fault if 95% of real images have a higher score.
 
-    The thresholds are the 5 % quantiles of the class's validation images. If the class has fewer than 20,
+    The thresholds are the 5% quantiles of the class's validation images. If the class has fewer than 20,
     they are those of the validation images of all classes, each compared with its class.
 
     Attributes:

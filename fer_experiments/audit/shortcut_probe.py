@@ -20,14 +20,14 @@ from fer_experiments.random_streams import RandomStream
 MIN_IMAGES, MAX_IMAGES = 16, 160  # of each kind
 MIN_SIDE = 22  # pixels, of which three convolutions and poolings leave one
 FOLDS, EPOCHS, BATCH_SIZE = 2, 20, 16
-NORMAL_95 = 1.959964  # half the width of a 95 % interval, in standard errors
+NORMAL_95 = 1.959964  # half the width of a 95% interval, in standard errors
 
 
 @dataclass(frozen=True)
 class ShortcutProbe:
     """How well the kinds of images can be told apart.
 
-    auroc: in [0, 1], 0.5 if not at all; low, high: its 95 % interval; images: how many of each kind were used.
+    auroc: in [0, 1], 0.5 if not at all; low, high: its 95% interval; images: how many of each kind were used.
     """
 
     auroc: float
@@ -67,7 +67,7 @@ def shortcut_probe(real: Tensor, generated: Tensor, seed: int) -> ShortcutProbe:
 
 
 def auroc_interval(auroc: float, positives: int, negatives: int) -> tuple[float, float]:
-    """Return the 95 % score interval of the AUROC of independent images (Newcombe 2006, method 5).
+    """Return the 95% score interval of the AUROC of independent images (Newcombe 2006, method 5).
 
     It has a width at 0 and 1 as well. It does not cover how much another training of the networks would differ.
     """

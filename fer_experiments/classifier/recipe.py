@@ -32,7 +32,7 @@ def build_optimizer(node: Mapping[str, Any], learning_rate: float, parameters: I
 def build_schedule(name: Schedule, optimizer: Optimizer, steps: int) -> LRScheduler:
     """Build the learning rate schedule of a training of `steps` steps; call its step() after each optimizer step.
 
-    one_cycle rises to the optimizer's rate in 30 % of the steps and then falls to almost zero (Smith and Topin 2018);
+    one_cycle rises to the optimizer's rate in 30% of the steps and then falls to almost zero (Smith and Topin 2018);
     betas and momentum stay as configured, although OneCycleLR would vary them. cosine only falls, to zero after the
     last step (Loshchilov and Hutter 2017). multi_step rises linearly to the optimizer's rate in the first WARM_UP of
     the steps, and is multiplied by DECAY at each of the MILESTONES (Cao et al. 2019: of 200 epochs the first 5, and

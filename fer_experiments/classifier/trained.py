@@ -70,8 +70,8 @@ class TrainedClassifier(Predictor):
             epoch = int(checkpoint["epoch"]) + 1  # Lightning counts from 0
         except (KeyError, TypeError, ValueError):
             raise ConfigError(
-                f"{path}: is not a classifier's checkpoint; give checkpoints/best.ckpt or last.ckpt of a run with "
-                "train=cnn, or of an arm of a study"
+                f"{path}: is not a classifier's checkpoint; give the folder of a run with train=cnn, or of an arm of a "
+                "study, or a checkpoint of it"
             ) from None
         network_class = locate_checkpoint_class(path, "network", target, network, option, PACKAGE_NETWORKS)
         try:

@@ -41,7 +41,7 @@ class ImageCache:
 
     index: path, label, part, content_hash, error, white_level and group of each image; error is "" if it could be
     decoded, white_level is "" if it has 8 bits, group (join_groups) is "" without groups. The labels are those of
-    data.rename. Of these and of groups the files know nothing, because they change no pixel.
+    data.rename. Labels and groups are not in the files, because they change no pixel.
     """
 
     folder: Path

@@ -34,7 +34,7 @@ class Comparison:
         fixed: test images on which A is right and B wrong, the mean over the seeds (McNemar's count).
         broken: test images on which B is right and A wrong.
         explanation: the verdict's reason in one sentence.
-        resolvable: the smallest true difference that a study like this one shows with a probability of 80 %.
+        resolvable: the smallest true difference that a study like this one shows with a probability of 80%.
         seeds, images: how many were compared.
         spread: the variance of the difference, by its sources.
     """

@@ -1,4 +1,4 @@
-"""Intervals of a mean over seeds that count the luck of training and the luck of the test images.
+"""Intervals of a mean over seeds that count the randomness of training and of the sample of test images.
 
 A seed's score varies because training is random, and because the test images are a sample. All seeds share the test
 images, so more seeds never make the sample of images larger. In the two-way random effects model for the difference of

@@ -1,4 +1,4 @@
-"""What more images are worth: generated ones, copies, real ones, and real ones as a learning curve foretells them."""
+"""What more images are worth: generated ones, copies, real ones, and real ones as a learning curve predicts them."""
 
 import math
 from collections.abc import Mapping, Sequence

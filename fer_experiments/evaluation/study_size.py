@@ -23,7 +23,8 @@ def describe_settling_study(difference: Estimate, margin: float, level: float, s
     """Return a sentence on how many seeds or test images would settle an undecided comparison.
 
     That is, how many would make an interval that excludes 0 or lies within the margin in four studies of five (POWER),
-    if the true difference is the estimated one. An interval that just reaches 0 would do so only in every second.
+    if the true difference is the estimated one. An interval that just reaches 0 would settle it in only half of such
+    studies.
 
     Args:
         difference: the estimate of the comparison.
@@ -53,7 +54,7 @@ def _first(sizes: list[int], is_enough: Callable[[int], bool]) -> int | None:
 
 
 def _larger_sizes(start: int, stop: float) -> list[int]:
-    """Return whole numbers from start + 1 to stop in steps of about 5 %, of two digits."""
+    """Return whole numbers from start + 1 to stop in steps of about 5%, of two digits."""
     sizes = []
     size = start + 1
     while size <= stop:

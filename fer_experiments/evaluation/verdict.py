@@ -60,9 +60,9 @@ def decide_verdicts(
     compared with the baseline of its augmentation, and no arm must beat them.
 
     In a sweep each setting of the data (data.imbalance=10) is a question of its own and is corrected for alone: a
-    reader has data of one ratio, so that the comparisons at other ratios are no further tries at his question. Every
-    other setting (a dose, a length of the GAN's training) is one more try and is corrected for. No arm is compared
-    with one that has a setting which it lacks.
+    reader has data of one ratio, so that the comparisons at other ratios are not further attempts at that question.
+    Every other setting (a dose, a length of the GAN's training) is one more attempt and is corrected for. No arm is
+    compared with one that has a setting which it lacks.
     """
     variances = pool_seed_variances(arms, labels, question)
     candidates = [arm for arm in arms if arm.name_without_settings != question.baseline]

@@ -1,4 +1,4 @@
-"""Write a trained network for use elsewhere: python -m fer_experiments.export CHECKPOINT --format onnx."""
+"""Write a trained network for use elsewhere: python -m fer_experiments.export multirun/RUN --format onnx."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ EPILOG = (
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit status: 0, or 2 if the checkpoint can't be exported."""
     options = _build_parser().parse_args(arguments)
-    out: Path = options.out or options.checkpoint.with_suffix(SUFFIXES[options.format])
     with show_activity("starting"):  # torch is imported only now, so that --help answers at once
         from fer_experiments.export.formats import WRITERS, load_checkpoint
+        from fer_experiments.trainer.callbacks.checkpoints import find_checkpoint
 
     try:
+        checkpoint = find_checkpoint(options.checkpoint, options.generator)
+        out: Path = options.out or checkpoint.with_suffix(SUFFIXES[options.format])
         with show_activity(f"writing and comparing {out}"):
-            exported = load_checkpoint(options.checkpoint, options.network, options.generator)
+            exported = load_checkpoint(checkpoint, options.network, options.generator)
             difference = _write(exported, WRITERS[options.format], out)
     except (ConfigError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
@@ -43,7 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fer_experiments.export", description=__doc__, epilog=EPILOG)
-    parser.add_argument("checkpoint", type=Path, help="a checkpoint of train=cnn, dcgan or joint, or an arm of a study")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        help="the folder of a run with train=cnn, dcgan or joint, or of an arm of a study; or a checkpoint",
+    )
     parser.add_argument("--format", choices=sorted(SUFFIXES), required=True)
     parser.add_argument("--out", type=Path, help="file to write (default: the checkpoint's name with another suffix)")
     parser.add_argument(

@@ -16,7 +16,7 @@ def compute_decay(batch_size: int, images_seen: int, half_life: float) -> float:
     """Return 0.5^(batch_size / min(half_life, 0.05 images_seen)), the decay of the average in one step.
 
     images_seen includes the images of this step. The ramp (Karras et al. 2020, StyleGAN2-ADA) lets the average
-    forget the initial weights: in a training of 4,000 steps a fixed decay of 0.9999 would keep 68 % of them.
+    forget the initial weights: in a training of 4,000 steps a fixed decay of 0.9999 would keep 68% of them.
     """
     return 0.5 ** (batch_size / min(half_life, RAMP * images_seen))
 

@@ -51,8 +51,8 @@ class GeneratorConfig(StrictConfig):
     @field_validator("pretrained")
     @classmethod
     def _check_pretrained(cls, checkpoint: Path | None) -> Path | None:
-        if checkpoint is not None and not checkpoint.is_file():
-            raise ValueError("there is no such file; give checkpoints/last.ckpt of a run with train=dcgan, or null")
+        if checkpoint is not None and not checkpoint.exists():
+            raise ValueError("does not exist; give the folder of a run with train=dcgan, or a checkpoint, or null")
         return checkpoint
 
     @model_validator(mode="after")

@@ -46,7 +46,7 @@ class StudyRecord(JSONRecord):
         work: seconds of each part (data, gan, audit, classifiers), summed over the seeds.
         finished_seeds: those whose seconds are in `work`. After a restart their results are in `results` only when they
             were read again.
-        overhead: the share by which the study took longer than its parts (0.05: 5 %); below zero if they ran side by
+        overhead: the share by which the study took longer than its parts (0.05: 5%); below zero if they ran side by
             side.
         folders: {training_key: folder} of the trainings that are not in seed_N/ARM of the study.
         problems: sentences on what could not be used.

@@ -73,7 +73,7 @@ class Config(Settings):
         if self.train.takes_checkpoint and self.checkpoint is None:
             raise ConfigError(
                 "checkpoint=null: train=evaluate measures a trained classifier; give "
-                "checkpoint=multirun/RUN/checkpoints/best.ckpt"
+                "checkpoint=multirun/RUN, the folder of its training"
             )
         if self.checkpoint is not None and not self.train.takes_checkpoint:
             raise ConfigError(

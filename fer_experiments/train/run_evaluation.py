@@ -41,6 +41,7 @@ from fer_experiments.runs.training_files import find_groups, find_parts, find_re
 from fer_experiments.train.arms.train_classifier import join_batches, with_content_hashes
 from fer_experiments.train.open_trainer import Training, open_trainer
 from fer_experiments.train.settings import Settings
+from fer_experiments.trainer.callbacks.checkpoints import find_checkpoint
 from fer_experiments.trainer.device_name import describe_device
 from fer_experiments.trainer.loggers.summary import log_test_results
 
@@ -56,7 +57,7 @@ def run_evaluation(settings: Settings, level: float, folder: Path) -> None:
     """
     started = time.monotonic()
     assert settings.checkpoint is not None
-    checkpoint = settings.checkpoint
+    checkpoint = _find_checkpoint(settings.checkpoint)
     trained = load_classifier(settings, checkpoint)
     parts, groups = find_parts(checkpoint, trained.split_hash), find_groups(checkpoint, trained.split_hash)
     if groups and settings.data.group_key is None:
@@ -107,6 +108,13 @@ class PredictionModule(lightning.LightningModule):
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> tuple[Tensor, Tensor]:
         images, labels = batch
         return self.predictor.predict_batch(self.predictor.scale(images)), labels
+
+
+def _find_checkpoint(path: Path) -> Path:
+    try:
+        return find_checkpoint(path)
+    except ConfigError as error:
+        raise ConfigError(f"checkpoint={error}") from None
 
 
 def load_classifier(settings: Settings, checkpoint: Path) -> TrainedClassifier:

@@ -27,8 +27,8 @@ SAMPLE_ATTRIBUTES = ("samples", "_samples")  # of pairs (file, label)
 class TorchvisionDataset(RowSource):
     """A class of torchvision.datasets, whose images have one label each.
 
-    What has the argument `train` has the parts train and test; of what has `split`, the splits that are named like
-    parts are taken; all images of anything else are of train.
+    Classes with the argument `train` give the parts train and test, those with `split` the splits that are named like
+    parts; all images of other classes are of train.
 
     Attributes:
         name: of the class, such as CIFAR10.

@@ -1,4 +1,4 @@
-"""Frechet inception distance of two sets of features (Heusel et al. 2017)."""
+"""Fréchet inception distance of two sets of features (Heusel et al. 2017)."""
 
 import warnings
 from dataclasses import dataclass

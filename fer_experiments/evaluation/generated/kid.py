@@ -13,7 +13,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class KID:
-    """value, low, high: the squared MMD with its 95 % interval; first, second: how many images each set has."""
+    """value, low, high: the squared MMD with its 95% interval; first, second: how many images each set has."""
 
     value: float
     low: float

@@ -20,13 +20,13 @@ def load_audits(record: StudyRecord, folder: Path) -> list[AuditRecord]:
 
 
 def find_audits(record: StudyRecord, folder: Path) -> list[Path]:
-    """Return the audit.json files in the folders of honest arms and in or below those of their GANs.
+    """Return the audit.json files in the folders of clean arms and in or below those of their GANs.
 
     An arm that was refused for what its audit says has no result, but an audit.
     """
     name = AuditRecord.file_name
-    honest = [arm for arm in map(ArmName.parse, record.arms) if not arm.leak]
+    clean = [arm for arm in map(ArmName.parse, record.arms) if not arm.leak]
     places = {record.folder_of(result, folder) for result in record.results if not ArmName.parse(result.arm).leak}
-    places |= {folder / f"seed_{seed}" / arm.folder for seed in record.seeds for arm in honest}
+    places |= {folder / f"seed_{seed}" / arm.folder for seed in record.seeds for arm in clean}
     of_gans = {file for gan in find_gan_folders(record, folder) for file in gan.glob(f"**/{name}")}
     return sorted(of_gans.union(*(find_audits_of_arm(place) for place in places)))

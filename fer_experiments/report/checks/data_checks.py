@@ -7,7 +7,7 @@ from fer_experiments.report.leakage import find_leaks
 from fer_experiments.report.study_record import training_key
 
 NEAR_DUPLICATES_FAIL = 0.05  # of the test images
-MIN_OF_CLASS = 50  # with n images the 95 % interval of a recall is at most +-1.96 sqrt(0.25 / n), 14 points
+MIN_OF_CLASS = 50  # with n images the 95% interval of a recall is at most +-1.96 sqrt(0.25 / n), 14 points
 MIN_GROUPS = 10  # of which a class has images in a part
 PARTS = {"test": "test", "valid": "validation"}
 
@@ -30,8 +30,8 @@ def check_no_leakage(study: StudyFiles) -> Check:
     """Check the files themselves: the images of training against those of validation and test."""
     name, source = "test images unseen in training", "training.csv, split.csv, predictions.npz, manifest.csv"
     leaks, unreadable = [], []
-    honest = [result for result in study.record.results if not ArmName.parse(result.arm).leak]
-    for result in honest:
+    clean = [result for result in study.record.results if not ArmName.parse(result.arm).leak]
+    for result in clean:
         training = training_key(result.seed, result.arm)
         try:
             sentences = find_leaks(result, study.record.folder_of(result, study.folder))
@@ -44,7 +44,7 @@ def check_no_leakage(study: StudyFiles) -> Check:
     if unreadable:
         return Check(name, "unknown", f"Can't be checked: {'; '.join(unreadable)}", source)
     message = (
-        f"In {len(honest)} trainings no real training image, nor a pixel-identical one, lies in validation or test, "
+        f"In {len(clean)} trainings no real training image, nor a pixel-identical one, lies in validation or test, "
         "and all images of GANs come from the same split."
     )
     return Check(name, "pass", message, source)

@@ -32,7 +32,7 @@ def check_seeds(study: StudyFiles) -> Check:
             "training."
         )
     elif count < MIN_SEEDS:
-        message = f"{count} seeds say little about the luck of training; use {MIN_SEEDS} or more."
+        message = f"{count} seeds say little about the randomness of training; use {MIN_SEEDS} or more."
     elif has_one_split:
         message = (
             f"{count} seeds of one split (data.split_seed), each with its own initialisation, order and GAN: the "

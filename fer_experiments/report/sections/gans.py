@@ -36,7 +36,7 @@ MEASURES = {
     "density": "density",
     "coverage": "coverage",
     "vendi": "Vendi score, as a multiple of that of held-out images",
-    "memorised_fraction": "nearer to a training image than 5 % of held-out images are",
+    "memorised_fraction": "nearer to a training image than 5% of held-out images are",
     "ct": "C_T (negative: copies, or blur)",
     "authenticity": "authenticity",
 }

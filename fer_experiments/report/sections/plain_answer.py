@@ -1,4 +1,4 @@
-"""The answer of a study in one sentence for a reader who knows none of its words."""
+"""The answer of a study in one sentence without technical terms."""
 
 from fer_experiments.evaluation.arm_name import ArmName
 from fer_experiments.evaluation.question import Question

@@ -71,7 +71,7 @@ def draw_dots(record: StudyRecord, findings: Findings) -> Picture:
     """Draw the study's metric: a dot for each seed of each arm, the mean, and its interval."""
     metric = METRIC_TITLES[record.question.metric]
     scores = {arm: list(record.scores(arm).values()) for arm in record.arms}
-    means = ", ".join(f"{arm} {100 * fmean(values):.1f} %" for arm, values in scores.items() if values)
+    means = ", ".join(f"{arm} {100 * fmean(values):.1f}%" for arm, values in scores.items() if values)
     intervals = {arm: (estimate.low, estimate.high) for arm, estimate in findings.estimates.items()}
     figure = dot_plot(scores, record.generated_arms(), f"{metric} on test", intervals)
     return draw_picture(figure, "", f"Mean {metric} on test: {means}")

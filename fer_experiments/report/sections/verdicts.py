@@ -7,7 +7,7 @@ from fer_experiments.report.section import ReportContext, Values
 from fer_experiments.report.sections.answer import count_seeds, describe_interval
 from fer_experiments.report.tables import build_comparisons_table, sort_generated_first
 
-PAPER_GAIN = 0.095  # from 81.50 to 91.00 % accuracy, Surono et al. 2023
+PAPER_GAIN = 0.095  # from 81.50 to 91.00% accuracy, Surono et al. 2023
 
 
 def build_values(context: ReportContext) -> Values | None:

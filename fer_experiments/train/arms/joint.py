@@ -23,7 +23,7 @@ from fer_experiments.train.gan.generated_images import SYNTHETIC_FOLDER
 from fer_experiments.train.gan.health import write_health
 from fer_experiments.train.gan.rejection_sampling import draw_images
 from fer_experiments.train.settings import Settings
-from fer_experiments.trainer.callbacks.checkpoints import LAST_CHECKPOINT
+from fer_experiments.trainer.callbacks.checkpoints import LAST_CHECKPOINT, read_epoch
 
 JOINT_ADVICE = Advice(
     longer="Set more classifier.epochs",
@@ -129,6 +129,7 @@ def write_joint_gan(
         "repeated": {},
         "metrics": {},
         "history": history,
+        "selected_epoch": read_epoch(folder.parent / LAST_CHECKPOINT),
     }
     on_rank_zero(result.model_copy(update=changes).save)(folder)
 

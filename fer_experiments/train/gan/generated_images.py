@@ -19,6 +19,7 @@ from fer_experiments.train.gan.rejection_sampling import draw_images
 from fer_experiments.train.gan.selection import classes_to_train, describe_gan
 from fer_experiments.train.gan.sharing import gan_fingerprint, get_or_train_shared
 from fer_experiments.train.settings import Settings
+from fer_experiments.trainer.callbacks.checkpoints import find_checkpoint
 from fer_experiments.trainer.fingerprint import load_finished
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,9 @@ def _load_pretrained(gan: GeneratorConfig, path: Path, data: PreparedData, neede
     """Load a GAN that was trained elsewhere. Raises ConfigError if its classes, channels or split differ."""
     key = f"gan.pretrained={path}"
     try:
-        generator = TrainedGenerator.load(path, gan.module_target, "gan.module._target_=")
+        generator = TrainedGenerator.load(
+            find_checkpoint(path, generator=True), gan.module_target, "gan.module._target_="
+        )
     except ConfigError as error:
         raise ConfigError(f"gan.pretrained={error}") from None
     missing = ", ".join(sorted(set(needed) - set(generator.classes)))

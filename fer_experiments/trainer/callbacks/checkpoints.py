@@ -7,6 +7,9 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from fer_experiments.errors import ConfigError
+from fer_experiments.evaluation.result import Result, Trained
+
 BEST_CHECKPOINT, LAST_CHECKPOINT = Path("checkpoints", "best.ckpt"), Path("checkpoints", "last.ckpt")
 
 
@@ -67,6 +70,30 @@ class LastCheckpoint(ModelCheckpoint):
             trainer.save_checkpoint(self.file)
         else:
             super().on_train_epoch_end(trainer, pl_module)
+
+
+def find_checkpoint(path: Path, generator: bool = False) -> Path:
+    """Return `path`, or if it is the folder of a training, the checkpoint there that result.json measures.
+
+    generator: whether a generator is wanted; that of a joint training is in its last checkpoint. Raises ConfigError for
+    a folder without a result or without that checkpoint.
+    """
+    if not path.is_dir():
+        return path
+    result = Result.load_or_none(path)
+    if result is None:
+        trainings = sorted(file.parent for file in path.glob("seed_*/*/checkpoints") if file.is_dir())
+        example = f"the folder of an arm, such as {trainings[0]}" if trainings else "the folder of a finished training"
+        raise ConfigError(f"{path}: has no {Result.file_name} that names a checkpoint; give {example}, or a checkpoint")
+    if generator and result.job is Trained.CLASSIFIER:
+        return path / LAST_CHECKPOINT
+    for file in (path / BEST_CHECKPOINT, path / LAST_CHECKPOINT):
+        if file.is_file() and read_epoch(file) == result.selected_epoch:
+            return file
+    raise ConfigError(
+        f"{path}: has no checkpoint of epoch {result.selected_epoch}, which its {Result.file_name} measures; give a "
+        "checkpoint"
+    )
 
 
 def read_epoch(checkpoint: Path) -> int:
