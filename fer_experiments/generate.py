@@ -24,8 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "one of these"
             )
         labels = trained.classes if options.label is None else [options.label]
-        for label in labels:
-            trained.write(options.out, range(options.seed, options.seed + options.count), label)
+        trained.write(options.out, dict.fromkeys(labels, range(options.seed, options.seed + options.count)))
     except (ConfigError, OSError) as error:
         print(f"generate: {error}", file=sys.stderr)
         return 2

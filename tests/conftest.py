@@ -29,6 +29,7 @@ from PIL import Image
 
 from fer_experiments.__main__ import CONF_DIR
 from fer_experiments.completed_overrides import complete_overrides, is_other_generator
+from fer_experiments.data import synthetic
 from fer_experiments.strict_config import build_config
 
 TINY_NETWORKS = [
@@ -242,6 +243,11 @@ def write_images(folder: Path, count: int, size: tuple[int, int] = (24, 24), mod
     for number in range(count):
         pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
         Image.fromarray(pixels).convert(mode).save(folder / f"{number:03d}.png")
+
+
+def write_synthetic(folder: Path, *arguments: Any, **options: Any) -> None:
+    """Write generated images of one class, with their manifest. Arguments as those of synthetic.write_images."""
+    synthetic.add_to_manifest(folder, [synthetic.write_images(folder, *arguments, **options)])
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from fer_experiments.audit.measures import NotMeasured
 from fer_experiments.audit.record import FolderAuditRecord
 from fer_experiments.audit.reference_training import compute_fingerprint, get_or_train_reference_classifier
 from fer_experiments.classifier.head import find_last_linear
+from fer_experiments.classifier.trained import PACKAGE_NETWORKS
 from fer_experiments.data.leak import leak_to_gan
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import GeneratedImages
@@ -164,6 +165,19 @@ def test_its_fingerprint_covers_what_changes_the_training_and_nothing_else(prepa
     fingerprints = {fingerprint, *(compute_fingerprint(changed, data) for changed in different)}
     monkeypatch.setattr(torch, "__version__", "0.0.0")
     assert len(fingerprints | {compute_fingerprint(settings, data)}) == 5
+
+
+def test_its_fingerprint_covers_the_source_of_a_users_network(prepared, monkeypatch, tmp_path):
+    settings, data, _ = prepared
+    network = dict(settings.reference_classifier.network)
+    monkeypatch.setattr("fer_experiments.audit.reference_training.PACKAGE_NETWORKS", ())
+    first = compute_fingerprint(settings, data)
+    (tmp_path / "changed.py").write_text("changed")
+    monkeypatch.setattr("inspect.getsourcefile", lambda target: str(tmp_path / "changed.py"))
+    assert compute_fingerprint(settings, data) != first
+    monkeypatch.undo()
+    assert network["_target_"] in PACKAGE_NETWORKS
+    assert compute_fingerprint(settings, data) != first
 
 
 def test_a_broken_file_of_the_reference_classifier_is_named_with_the_remedy(prepared, tmp_path):

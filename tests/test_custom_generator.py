@@ -10,9 +10,10 @@ import torch
 from fer_experiments.errors import ConfigError, NonFiniteError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.export.__main__ import main as export
-from fer_experiments.gan.trained import TrainedGenerator
+from fer_experiments.gan.trained import TrainedGenerator, _hash_weights
 from fer_experiments.generate import main as generate
 from fer_experiments.report.study_record import StudyRecord
+from fer_experiments.trainer.fingerprint import hash_source
 from tests.own_generator import MeanImage, OutOfRange
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -166,13 +167,17 @@ def test_images_that_are_no_images_are_named():
 
 
 def test_a_change_of_its_code_trains_it_again(tmp_path, monkeypatch):
-    from fer_experiments.train.gan import sharing
-
-    first = sharing._hash_source(MEAN_IMAGE)
+    first = hash_source("gan.module._target_", MEAN_IMAGE)
     copy = tmp_path / "own.py"
     copy.write_text("changed")
-    monkeypatch.setattr(sharing.inspect, "getsourcefile", lambda target: str(copy))
-    assert sharing._hash_source(MEAN_IMAGE) != first
+    monkeypatch.setattr("inspect.getsourcefile", lambda target: str(copy))
+    assert hash_source("gan.module._target_", MEAN_IMAGE) != first
+
+
+def test_weights_of_any_type_have_a_hash():
+    weights = {"a": torch.ones(2, 2, dtype=torch.bfloat16), "b": torch.tensor(True), "c": torch.ones(2, 2).t()}
+    assert _hash_weights(weights, None) == _hash_weights(weights, None)
+    assert _hash_weights(weights, None) != _hash_weights(weights | {"b": torch.tensor(False)}, None)
 
 
 def test_an_interrupted_training_continues_as_if_it_had_not_been(run, tmp_path):

@@ -9,9 +9,9 @@ from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.dataset import DeviceImageDataset
 from fer_experiments.data.injection import Injection
 from fer_experiments.data.prepared import PreparedData
-from fer_experiments.data.synthetic import GeneratedImages, read_synthetic, write_synthetic
+from fer_experiments.data.synthetic import GeneratedImages, read_synthetic
 from fer_experiments.errors import ConfigError
-from tests.conftest import source
+from tests.conftest import source, write_synthetic
 from tests.test_dataset import channels_first, same
 
 

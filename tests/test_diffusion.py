@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import lightning
 import numpy as np
@@ -56,6 +57,13 @@ def test_the_network_is_deepest_at_eight_pixels(size, levels):
 def test_arguments_out_of_their_range_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         small(**arguments)
+
+
+def test_no_fused_optimizer_unscales_gradients_after_they_are_clipped():
+    model = small()
+    for precision, is_fused in (("16-mixed", False), ("bf16-mixed", True)):
+        model._trainer = SimpleNamespace(precision=precision)
+        assert model.configure_optimizers().defaults["fused"] is is_fused
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

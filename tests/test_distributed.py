@@ -195,6 +195,21 @@ def test_seeds_side_by_side_on_several_devices_are_refused(read):
     assert choose_workers(config.trainer, seeds=2) == 1
 
 
+def test_the_work_of_one_device_is_done_by_the_first_of_those_named(read, monkeypatch):
+    trainer = read("accelerator=auto").trainer
+    for cuda, devices, first, alone in (
+        (False, 1, "cpu", 1),
+        (True, 1, "cuda", 1),
+        (True, "auto", "cuda", 1),
+        (True, [2, 0], "cuda:2", [2]),
+    ):
+        monkeypatch.setattr("torch.cuda.is_available", lambda cuda=cuda: cuda)
+        trainer = trainer.model_copy(update={"devices": devices, "strategy": "ddp"})
+        assert trainer.first_device == first
+        assert trainer.on_first_device.devices == alone
+        assert not trainer.on_first_device.is_distributed
+
+
 def test_several_devices_without_ddp_are_refused(read):
     with pytest.raises(ConfigError, match=r"trainer: strategy=auto: 2 device\(s\) on 1 node\(s\).*use trainer=ddp"):
         read("trainer.devices=2")

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from fer_experiments.audit import __main__ as audit_command_line
-from fer_experiments.encoder import Inception, Reference, Timm
+from fer_experiments.audit.feature_extractor import build_feature_extractor
+from fer_experiments.encoder import Inception, Reference, Timm, timm_network
 from fer_experiments.errors import ConfigError
 from fer_experiments.train.config import Config, load_config
 from tests.conftest import TINY_FACES, TINY_NETWORKS
@@ -90,6 +91,16 @@ def test_the_size_of_timms_images_can_be_chosen(weights, name):
     assert features[64].shape == features[None].shape
     assert not torch.allclose(features[64], features[None])
     torch.testing.assert_close(features[160], features[None])  # their own
+
+
+def test_building_an_encoder_leaves_the_random_numbers_as_they_are(read, weights):
+    settings = read("encoder=timm", f"encoder.model_name={RESNET}", f"encoder.weights={weights[RESNET]}").audit_settings
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    timm_network._load_network.cache_clear()
+    build_feature_extractor(settings, reference=None)
+    torch.testing.assert_close(torch.rand(3), expected)
 
 
 @pytest.mark.parametrize("encoder", ["inception", "timm"])

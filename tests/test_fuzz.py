@@ -23,14 +23,14 @@ from fer_experiments.audit.findings import make_findings
 from fer_experiments.audit.record import AuditRecord
 from fer_experiments.data.cache import open_cache
 from fer_experiments.data.class_folders import read_class_folders
-from fer_experiments.data.synthetic import COLUMNS, MANIFEST, read_synthetic, write_synthetic
+from fer_experiments.data.synthetic import COLUMNS, MANIFEST, read_synthetic
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.predictions import PREDICTIONS_FILE, Predictions
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.train.arms.compose import compose_arms
 from fer_experiments.train.config import Config
-from tests.conftest import source
+from tests.conftest import source, write_synthetic
 from tests.measures import class_measures
 from tests.results import build_result
 

@@ -348,6 +348,13 @@ def test_sampling_leaves_the_training_mode_as_it_was():
     assert torch.equal(statistics, generator.blocks[0][1].running_mean)
 
 
+def test_samples_that_are_not_finite_are_named_with_the_remedy():
+    generator = Generator(8, 4, 1, 32)
+    generator.to_image.weight.data.fill_(torch.nan)
+    with pytest.raises(NonFiniteError, match=r"^Generator\.sample returned values that are not finite; try a smaller"):
+        sample(generator, range(2), 1)
+
+
 def test_grey_samples_are_the_mean_of_the_channels():
     generator = Generator(8, 4, 3, 32)
     colour, grey = sample(generator, range(4), 3), sample(generator, range(4), 1)

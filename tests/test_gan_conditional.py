@@ -188,7 +188,7 @@ def test_a_checkpoint_makes_images_of_each_of_its_classes(checkpoint, tmp_path):
     trained = TrainedGenerator.load(checkpoint)
     assert trained.classes == ("cat", "dog", "owl")
     for label in ("owl", "cat"):
-        trained.write(tmp_path / "images", range(3), label)
+        trained.write(tmp_path / "images", {label: range(3)})
     rows = list(csv.DictReader((tmp_path / "images" / "manifest.csv").open()))
     assert Counter(row["class"] for row in rows) == {"owl": 3, "cat": 3}
     written = np.asarray(Image.open(tmp_path / "images" / "owl" / "00000001.png"))

@@ -11,13 +11,13 @@ from fer_experiments.gan.health import (
     GAN_ADVICE,
     Advice,
     compute_diversity_ratio,
-    compute_flat_fraction,
     compute_last_scores,
     detect_cutout_leak,
     detect_mode_collapse,
     detect_short_training,
     detect_winning_discriminator,
     examine_gan,
+    has_flat_square,
 )
 
 
@@ -127,15 +127,15 @@ def test_too_few_steps_name_both_keys():
 
 def test_a_flat_square_is_noticed_anywhere_in_the_image():
     for top, left in ((0, 0), (3, 9), (16, 16)):
-        assert compute_flat_fraction(with_square(noise(5), top, left)) == 1
-    assert compute_flat_fraction(noise(5)) == 0
-    assert compute_flat_fraction(torch.cat([with_square(noise(1)), noise(3)])) == 0.25
+        assert has_flat_square(with_square(noise(5), top, left)).all()
+    assert not has_flat_square(noise(5)).any()
+    assert has_flat_square(torch.cat([with_square(noise(1)), noise(3)])).tolist() == [True, False, False, False]
 
 
 def test_a_smaller_square_is_ignored():
     images = noise(5)
     images[:, :, 4:16, 4:16] = 127
-    assert compute_flat_fraction(images) == 0
+    assert not has_flat_square(images).any()
 
 
 def test_cutout_leaks_if_samples_have_more_squares_than_real_images():
@@ -154,7 +154,7 @@ def test_cutout_leaks_if_samples_have_more_squares_than_real_images():
 
 def alarm_names(generated: torch.Tensor, scores: tuple[float, float] = (0.6, 0.4), steps: int = 4000) -> set[str]:
     health = examine_gan(
-        {"a": generated}, {"a": noise(40, 1)}, history(*scores), steps=steps, loss="bce", policy="color,cutout"
+        [("a", generated, noise(40, 1))], history(*scores), steps=steps, loss="bce", policy="color,cutout"
     )
     return {alarm.name for alarm in health.alarms}
 
@@ -169,9 +169,8 @@ def test_each_fault_raises_its_own_alarm_and_a_healthy_gan_none():
 
 
 def test_a_class_that_collapsed_alone_is_named():
-    real = {label: noise(40, seed) for seed, label in enumerate("ab")}
-    generated = {"a": noise(40, 3), "b": noise(1).expand(40, -1, -1, -1)}
-    health = examine_gan(generated, real, history(0.6, 0.4), steps=4000, loss="bce", policy=None)
+    samples = [("a", noise(40, 3), noise(40, 0)), ("b", noise(1).expand(40, -1, -1, -1), noise(40, 1))]
+    health = examine_gan(samples, history(0.6, 0.4), steps=4000, loss="bce", policy=None)
     assert [alarm.name for alarm in health.alarms] == ["mode collapse"]
     assert "is b 0.00;" in health.alarms[0].message
     assert health.values["diversity"] == health.values["diversity/b"] < 0.01 < 0.9 < health.values["diversity/a"]

@@ -449,7 +449,7 @@ def test_seeds_run_side_by_side_where_cores_and_memory_allow(
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     trainer = read("accelerator=auto").trainer
     monkeypatch.setattr("torch.cuda.is_available", lambda: accelerator == "gpu")
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (free_on_gpu * 2**30, 160 * 2**30))
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (free_on_gpu * 2**30, 160 * 2**30))
     assert choose_workers(trainer, seeds) == workers
 
 

@@ -4,6 +4,8 @@ import builtins
 import io
 import pickle
 import struct
+import time
+from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
 
 import numpy as np
@@ -105,6 +107,23 @@ def test_other_layouts_are_known_and_lacking_parts_are_carved_out(tmp_path, name
     assert data.classes == ("cat", "dog")
     assert {part for part in SIZES if len(data.split.rows(part))} == set(SIZES)
     assert data.cache.images.shape[1:] == (SIDE, SIDE, 3)
+
+
+def test_many_threads_read_an_array_once(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", images=pictures(64), labels=labels(64))
+    archive = source("npz", file=tmp_path / "a.npz")
+    paths = archive.items()["path"]
+    reads = []
+
+    def open_slowly(file):
+        reads.append(file)
+        time.sleep(0.05)
+        return np.load(file)
+
+    monkeypatch.setattr("fer_experiments.data.sources.npz._open_archive", open_slowly)
+    with ThreadPool(8) as pool:
+        pool.map(archive.open, paths)
+    assert len(reads) == 1
 
 
 def test_a_changed_archive_is_read_again(tmp_path):
@@ -267,8 +286,12 @@ def test_a_torchvision_set_without_parts_is_of_train(tmp_path):
         (tmp_path / label).mkdir()
         for number in range(5):
             Image.fromarray(pictures(1)[0]).save(tmp_path / label / f"{number}.png")
-    items = source("torchvision", name="ImageFolder", root=tmp_path).items()
+    folder = source("torchvision", name="ImageFolder", root=tmp_path)
+    items = folder.items()
     assert items.groupby(["part", "label"]).size().to_dict() == {("train", "cat"): 5, ("train", "dog"): 5}
+    before = folder.state(items)
+    Image.fromarray(pictures(1, SIDE, SIDE, 3)[0]).save(tmp_path / "cat" / "2.png")
+    assert [place for place, state in enumerate(folder.state(items)) if state != before[place]] == [2]
 
 
 @pytest.mark.parametrize(
@@ -318,6 +341,16 @@ def test_a_saved_data_set_has_its_splits_and_names(beans, tmp_path):
     data = PreparedData.prepare(source("huggingface", name=str(tmp_path / "beans")), 0)
     assert data.classes == ("a-b", "rust")
     check_images(data, {"train": images["train"], "valid": images["validation"], "test": images["test"]})
+
+
+def test_another_column_of_images_is_read_anew(beans, tmp_path):
+    datasets, images = beans
+    sets = datasets.load_from_disk(str(tmp_path / "beans"))
+    masks = [{"bytes": encode(image // 8), "path": None} for image in images["train"]]
+    sets["train"].add_column("mask", masks, feature=datasets.Image()).save_to_disk(str(tmp_path / "both"))
+    for column, is_dark in (("picture", False), ("mask", True)):
+        columns = {"name": str(tmp_path / "both"), "image_column": column}
+        assert (PreparedData.prepare(source("huggingface", **columns), 0).cache.images.max() < 32) == is_dark
 
 
 def test_a_saved_data_set_names_groups_by_a_column(beans, tmp_path):

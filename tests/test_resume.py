@@ -65,6 +65,9 @@ def killed(run, monkeypatch, tmp_path):
     return run_until_call
 
 
+ACCUMULATED = [*PLAIN, "classifier.ema=0.9", "+trainer.accumulate_grad_batches=2"]
+
+
 @pytest.mark.parametrize(
     ("job", "moments"),
     [
@@ -83,6 +86,7 @@ def killed(run, monkeypatch, tmp_path):
         pytest.param(
             PLAIN, [(Classifier, "training_step", 6), (LastCheckpoint, "on_train_epoch_end", 2)], id="plain classifier"
         ),
+        pytest.param(ACCUMULATED, [(Classifier, "training_step", 6)], id="accumulated gradients"),
         pytest.param(
             RECIPE, [(LastCheckpoint, "on_train_epoch_end", 3), (Classifier, "training_step", 3)], id="recipe"
         ),
@@ -130,10 +134,28 @@ def test_the_best_epoch_is_remembered_in_a_folder_that_was_moved(run, killed, tm
     assert callback.best_k_models == {callback.best_model_path: state["best_model_score"]}
 
 
+def test_the_best_checkpoint_of_a_later_epoch_than_that_of_the_resume_is_not_trusted(tmp_path):
+    def build_callback() -> BestCheckpoint:
+        return BestCheckpoint(tmp_path, "valid/loss", "min")
+
+    callback = build_callback()
+    callback.file.parent.mkdir()
+    torch.save({"epoch": 2}, callback.file)  # Lightning counts from 0
+    callback.best_epoch, callback.best_model_score = 3, torch.tensor(0.5)
+    callback.best_k_models = {str(callback.file): callback.best_model_score}
+    saved = callback.state_dict()
+    same, later = build_callback(), build_callback()
+    same.load_state_dict(saved)
+    assert (same.best_epoch, same.best_model_score) == (3, 0.5)
+    torch.save({"epoch": 6}, callback.file)
+    later.load_state_dict(saved)
+    assert (later.best_epoch, later.best_model_score, later.best_k_models) == (None, None, {})
+
+
 def test_a_study_continues_with_its_unfinished_trainings(run, killed, tmp_path):
     killed(STUDY, Classifier, "training_step", 11)  # in the second arm, after eight of the first
     seed = tmp_path / "killed" / "seed_0"
-    done = [seed / name for name in ("gan/result.json", "gan/audit.json", "gan/synthetic/manifest.csv")]
+    done = [seed / name for name in ("gan/result.json", "gan/audit.json", "gan/synthetic/manifest.csv", "data.json")]
     done += [seed / "none" / name for name in ("result.json", "predictions.npz")]
     written = {file: file.stat().st_mtime_ns for file in done}
     folder = run(*STUDY, *SMALL, folder=tmp_path / "killed")

@@ -13,10 +13,10 @@ from fer_experiments.data.synthetic import (
     SCORES,
     GeneratedImages,
     read_synthetic,
-    write_synthetic,
 )
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
+from tests.conftest import write_synthetic
 
 SPLIT = "0123456789abcdef"
 

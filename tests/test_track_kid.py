@@ -78,6 +78,14 @@ def test_the_chosen_epoch_knows_the_classes(run, monkeypatch):
     assert TrainedGenerator.load(folder / "checkpoints" / "best.ckpt").generator.class_influence == 1
 
 
+def test_the_chosen_epoch_has_been_measured(run, monkeypatch):
+    planned = PlannedKID(0.1, 0.2)  # of epochs 3 and 5; the transition ends with epoch 3
+    monkeypatch.setattr("fer_experiments.train.gan.fit.KIDToValidation", lambda *arguments: planned)
+    keys = ["gan=conditional", "gan.transition=[0.2,0.6]", "gan.kid_every=3", "gan.checkpoint=best_kid"]
+    folder = run("train=dcgan", MORE_VALIDATION, *keys, "trainer.max_epochs=5")
+    assert Result.load(folder).selected_epoch == 5
+
+
 def test_real_images_have_a_smaller_kid_than_noise(read, monkeypatch):
     config = read("train=dcgan", *FACES, MORE_VALIDATION, "classifier.image_size=32", "gan.image_size=32")
     data = PreparedData.prepare(config.data, 0)

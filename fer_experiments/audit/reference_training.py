@@ -18,6 +18,7 @@ from fer_experiments.augment import Traditional
 from fer_experiments.balance import TrainingPlan
 from fer_experiments.balance.sampling import repeat_small_classes
 from fer_experiments.classifier.build import build_classifier
+from fer_experiments.classifier.trained import PACKAGE_NETWORKS
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.synthetic import GeneratedImages
@@ -26,7 +27,7 @@ from fer_experiments.evaluation.metrics import classification_metrics
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.callbacks.weight_average import WeightAverage
 from fer_experiments.trainer.checkpoint_io import save_atomically
-from fer_experiments.trainer.fingerprint import training_fingerprint
+from fer_experiments.trainer.fingerprint import hash_source, training_fingerprint
 
 log = logging.getLogger(__name__)
 VERSION = 1  # of the training and of the file; if it changes, every reference classifier is trained again
@@ -56,7 +57,14 @@ def get_or_train_reference_classifier(settings: AuditSettings, data: PreparedDat
 
 
 def compute_fingerprint(settings: AuditSettings, data: PreparedData) -> str:
-    """Return 16 hexadecimal digits of everything on which the trained network depends."""
+    """Return 16 hexadecimal digits of everything on which the trained network depends.
+
+    The source file of a network of the user's is a part of it.
+    """
+    target = settings.reference_classifier.network["_target_"]
+    code: dict[str, Any] = {}
+    if target not in PACKAGE_NETWORKS:
+        code["code"] = hash_source("reference_classifier.network._target_", target)
     return training_fingerprint(
         settings.trainer,
         data,
@@ -64,6 +72,7 @@ def compute_fingerprint(settings: AuditSettings, data: PreparedData) -> str:
         is_shared=True,
         version=VERSION,
         classifier=settings.reference_classifier.fingerprint_values("checkpoint_every"),
+        **code,
     )
 
 
@@ -77,14 +86,13 @@ def train_reference_classifier(
     many steps. Leaves the global random state as it was.
     """
     config = settings.reference_classifier
-    single_device = settings.trainer.model_copy(update={"devices": 1, "num_nodes": 1, "strategy": "auto"})
     name = "reference classifier" if generated is None else "classifier of generated images"
     with tempfile.TemporaryDirectory() as folder:
         lightning.seed_everything(SEED, workers=True, verbose=False)
         images = _training_images(settings, data, generated)
         model = build_classifier(config, data, TrainingPlan(np.arange(0)), SEED)
         average = [] if config.ema is None else [WeightAverage(config.ema)]
-        trainer = build_trainer(single_device, name, config.epochs, Path(folder), average)
+        trainer = build_trainer(settings.trainer.on_first_device, name, config.epochs, Path(folder), average)
         log.info("%s: %d images, %d epochs", name, len(images.train_set), trainer.max_epochs or 0)
         trainer.fit(model, datamodule=images)
     classifier = _wrap_network(settings, data, model.network, {})
@@ -132,7 +140,7 @@ def _wrap_network(
     settings: AuditSettings, data: PreparedData, network: nn.Module, metrics: dict[str, Any]
 ) -> ReferenceClassifier:
     return ReferenceClassifier(
-        network=network.to("cuda" if settings.trainer.uses_cuda else "cpu").eval(),
+        network=network.to(settings.trainer.first_device).eval(),
         classes=data.classes,
         channels=data.source.channels,
         image_size=settings.reference_classifier.image_size,

@@ -41,10 +41,10 @@ class Smote(Strategy):
         """Return `number` new images (M, S, S, C) uint8 of the class whose images `is_member` (N,) marks."""
         from imblearn.over_sampling import SMOTE  # takes over a second, and only this strategy needs it
 
-        members = images[is_member]
-        count = len(members)
+        count = int(is_member.sum())
         # SMOTE refuses data of a single class, so one image of another class goes with them.
-        pixels = np.concatenate([members, images[~is_member][:1]]).reshape(count + 1, -1).astype(np.float32)
+        places = [*np.flatnonzero(is_member), np.flatnonzero(~is_member)[0]]
+        pixels = images[places].reshape(count + 1, -1).astype(np.float32)
         smote = SMOTE(
             sampling_strategy={True: count + number},
             k_neighbors=min(self.k_neighbors, count - 1),

@@ -121,11 +121,15 @@ def find_test_clusters(images: np.ndarray, split: Split) -> pd.DataFrame:
     test = split.table[split.table["split"] == "test"]
     frequencies = lowest_frequencies(images, rows)
     places = np.arange(len(rows))
-    blocks = _close_pairs(frequencies, perceptual_hashes(frequencies), places, places)
-    pairs = np.concatenate([np.empty((0, 3), dtype=np.int64), *blocks])
-    pairs = pairs[pairs[:, 0] < pairs[:, 1]]
-    if len(np.unique(pairs[:, :2])) > MAX_CLUSTERED * len(rows):
-        pairs = pairs[:0]
+    none = np.empty((0, 3), dtype=np.int64)
+    blocks, is_alike = [none], np.zeros(len(rows), dtype=bool)
+    for block in _close_pairs(frequencies, perceptual_hashes(frequencies), places, places):
+        blocks.append(block[block[:, 0] < block[:, 1]])
+        is_alike[blocks[-1][:, :2]] = True
+        if is_alike.sum() > MAX_CLUSTERED * len(rows):
+            blocks = [none]
+            break
+    pairs = np.concatenate(blocks)
     members = test.groupby("group").indices if has_groups(test) else {}
     assert "" not in members
     first = np.concatenate([pairs[:, 0], *(places[:-1] for places in members.values())])

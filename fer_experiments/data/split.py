@@ -6,6 +6,7 @@ data.imbalance.
 """
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -90,8 +91,7 @@ class Split:
 
     def counts(self, part: str) -> dict[str, int]:
         """Return {class: images} of a part, in the order of `classes`."""
-        labels = self.labels(part)
-        return {name: int((labels == name).sum()) for name in self.classes}
+        return _count(self.table[self.table["split"] == part], self.classes)
 
     def save(self, path: Path) -> None:
         """Write the table as CSV; `hash` is the hash of these bytes."""
@@ -284,7 +284,8 @@ def _as_single_images(table: pd.DataFrame, places: list[int], rng: np.random.Gen
 
 
 def _count(table: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, int]:
-    return {name: int((table["label"] == name).sum()) for name in classes}
+    counts = Counter(table["label"])
+    return {name: counts[name] for name in classes}
 
 
 def _fraction_of(fraction: float, count: int) -> int:

@@ -1,5 +1,6 @@
 """What a split needs of the data and of its keys; each check raises ConfigError and names the remedy."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import pandas as pd
@@ -105,9 +106,9 @@ def check_counts(table: pd.DataFrame, count_valid: Callable[[int], int], source:
         count_valid: from a count of training images to that of the validation images to be carved out of train.
         source: the data source with its keys.
     """
+    sizes = Counter(zip(table["label"], table["split"], strict=True))
     for name, count in (source.counts or {}).items():
-        parts = table.loc[table["label"] == name, "split"].value_counts()
-        train, valid, test = (int(parts.get(part, 0)) for part in PARTS)
+        train, valid, test = (sizes[name, part] for part in PARTS)
         if count + count_valid(count) <= train:
             continue
         largest = next((n for n in range(train, 0, -1) if n + count_valid(n) <= train), 0)

@@ -19,13 +19,13 @@ def draw_per_class(table: pd.DataFrame, counts: dict[str, int], units: list[list
 
     Units are tried in order, so that larger counts draw what smaller ones draw and more, wherever units fit.
     """
-    labels = table["label"].to_numpy(dtype=str)
+    labels = table["label"].tolist()
     remaining = Counter(counts)
     drawn: list[int] = []
     for unit in units:
-        unit_counts = Counter(labels[unit].tolist())
-        if unit_counts <= remaining:
-            remaining -= unit_counts
+        unit_counts = Counter(labels[place] for place in unit)
+        if all(remaining[name] >= count for name, count in unit_counts.items()):  # `<=` would look at every class
+            remaining.subtract(unit_counts)
             drawn += unit
     return table.index[sorted(drawn)].to_numpy()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import fer_experiments.pandas_strings  # noqa: F401 - before any table of names
 from fer_experiments.atomic_write import atomic_write, atomic_write_files
 from fer_experiments.data.decode import decode, open_image
 from fer_experiments.data.faults import FAULTS
+from fer_experiments.data.sources.base import file_state
 from fer_experiments.errors import ConfigError
 
 MANIFEST = "manifest.csv"
@@ -42,7 +44,7 @@ class GeneratedImages:
         return {str(name): int(number) for name, number in zip(names, numbers, strict=True)}
 
 
-def write_synthetic(
+def write_images(
     folder: Path,
     label: str,
     images: np.ndarray,
@@ -51,8 +53,8 @@ def write_synthetic(
     split_hash: str,
     scores: pd.DataFrame | None = None,
     dropped: Collection[str] = (),
-) -> None:
-    """Add images of one class to `folder` and its manifest; an image of the same class and seed is replaced.
+) -> pd.DataFrame:
+    """Write images of one class into `folder`, and return their rows for `add_to_manifest`.
 
     Args:
         folder: may exist or not.
@@ -78,14 +80,16 @@ def write_synthetic(
             pixels, file = images[place], f"{seeds[place]:08d}.png"
             Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(temporary(file))
             rows.loc[place, "file"] = f"{label}/{file}"
-    _add_to_manifest(folder / MANIFEST, rows)
+    return rows
 
 
-def _add_to_manifest(file: Path, rows: pd.DataFrame) -> None:
-    """Add rows of one class to a manifest, which may not exist yet; rows of the same class and seed are replaced."""
+def add_to_manifest(folder: Path, parts: Sequence[pd.DataFrame]) -> None:
+    """Add rows to the folder's manifest, which may not exist yet; rows of the same class and seed are replaced."""
+    file, rows = folder / MANIFEST, pd.concat(parts)
     if file.exists():
         old = pd.read_csv(file, dtype=str, keep_default_na=False)
-        is_replaced = old["class"].isin(rows["class"]) & old["seed"].isin(rows["seed"].astype(str))
+        names = ["class", "seed"]
+        is_replaced = pd.MultiIndex.from_frame(old[names]).isin(pd.MultiIndex.from_frame(rows[names].astype(str)))
         rows = pd.concat([old[~is_replaced], rows])
     with atomic_write(file) as temporary:
         rows.to_csv(temporary, index=False)
@@ -133,7 +137,7 @@ def _read_manifest(folder: Path, split_hash: str) -> pd.DataFrame:
     """Read a folder's manifest. Raises ConfigError if it can't be read or names another split."""
     where = f"balance.synthetic={folder}"
     try:
-        manifest = pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)
+        manifest = _load_table(folder / MANIFEST, file_state(folder / MANIFEST))
     except (OSError, ValueError) as error:
         remedy = "images of another generator, without a manifest, are balance=external"
         raise ConfigError(f"{where}: its {MANIFEST} can't be read: {error}; {remedy}") from None
@@ -148,6 +152,12 @@ def _read_manifest(folder: Path, split_hash: str) -> pd.DataFrame:
             "balance.synthetic=null"
         )
     return manifest
+
+
+@lru_cache(maxsize=1)  # every class of a run is read by itself
+def _load_table(file: Path, state: str) -> pd.DataFrame:
+    """Return a manifest. state: of the file, so that a changed one is read again."""
+    return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
 def _select_files(folder: Path, manifest: pd.DataFrame, label: str, count: int, reject: Collection[str]) -> list[str]:

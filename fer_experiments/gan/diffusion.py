@@ -95,7 +95,8 @@ class Diffusion(lightning.LightningModule):
         self.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> Optimizer:
-        return AdamW(self.network.parameters(), self.learning_rate, fused=True)
+        # Under 16-mixed a fused optimizer unscales the gradients itself, after they have been clipped.
+        return AdamW(self.network.parameters(), self.learning_rate, fused=self.trainer.precision != "16-mixed")
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         # Lightning's clip_gradients refuses fused optimizers under bf16-mixed.

@@ -1,7 +1,7 @@
 """Alarms about a GAN's training, which name the configuration keys to change."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,8 +52,7 @@ class Health:
 
 
 def examine_gan(
-    generated: dict[str, Tensor],
-    real: dict[str, Tensor],
+    samples: Iterable[tuple[str, Tensor, Tensor]],
     history: Sequence[dict[str, float]],
     *,
     steps: int,
@@ -64,17 +63,22 @@ def examine_gan(
     """Look for every fault of a training.
 
     Args:
-        generated: {class: samples (N, C, S, S) uint8}.
-        real: {class: training images (M, C, S, S) uint8} with the same S.
+        samples: of each class its name, samples (N, C, S, S) uint8 and training images (M, C, S, S) uint8.
         history: rows with gan/score_real and gan/score_generated, the means over some steps each, if there is a `loss`.
         steps: how many batches the training had.
         loss: gan.loss; None for a generator without a discriminator.
         policy: gan.diffaugment.
         advice: which keys the alarms advise to change.
     """
-    ratios = {label: compute_diversity_ratio(images, real[label]) for label, images in generated.items()}
-    diversities = {label: ratio for label, ratio in ratios.items() if ratio is not None}
-    flat_generated, flat_real = (compute_flat_fraction(torch.cat([*images.values()])) for images in (generated, real))
+    diversities: dict[str, float] = {}
+    is_flat: list[list[Tensor]] = [[], []]
+    for label, *images in samples:  # one class at a time, because there may be a thousand
+        ratio = compute_diversity_ratio(*images)
+        if ratio is not None:
+            diversities[label] = ratio
+        for flags, part in zip(is_flat, images, strict=True):
+            flags.append(has_flat_square(part))
+    flat_generated, flat_real = (torch.cat(flags).float().mean().item() for flags in is_flat)
     alarms = [
         detect_mode_collapse(diversities, advice),
         detect_winning_discriminator(history, loss, advice),
@@ -102,13 +106,13 @@ def compute_diversity_ratio(generated: Tensor, real: Tensor) -> float | None:
     return distances.ratio if distances.real > MIN_REAL_DIVERSITY else None
 
 
-def compute_flat_fraction(images: Tensor) -> float:
-    """Return the fraction of images (N, C, S, S) uint8 that have a nearly uniform square of half the side."""
+def has_flat_square(images: Tensor) -> Tensor:
+    """Return which images (N, C, S, S) uint8 have a nearly uniform square of half the side: (N,) bool."""
     grey = images.float().mean(1, keepdim=True) / 255
     side = images.shape[-1] // 2
     mean, mean_of_squares = (F.avg_pool2d(x, side, 1) for x in (grey, grey.square()))
     variance = (mean_of_squares - mean.square()).flatten(1).min(1).values
-    return (variance < MAX_FLAT_DEVIATION**2).float().mean().item()
+    return variance < MAX_FLAT_DEVIATION**2
 
 
 def compute_last_scores(history: Sequence[dict[str, float]]) -> tuple[float, float]:
@@ -160,7 +164,7 @@ def detect_short_training(steps: int, advice: Advice = GAN_ADVICE) -> Alarm | No
 
 
 def detect_cutout_leak(generated: float, real: float, policy: str | None) -> Alarm | None:
-    """Return an alarm if samples show the squares of cutout. generated, real: compute_flat_fraction of each."""
+    """Return an alarm if samples show the squares of cutout. generated, real: the shares with one."""
     if "cutout" not in (policy or "") or generated <= real + MAX_EXCESS_FLAT:
         return None
     return Alarm(

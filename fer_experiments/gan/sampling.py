@@ -1,11 +1,14 @@
 """Generate images with the module that a training trains, or with a generator by itself."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from fer_experiments.errors import NonFiniteError
 
 
 @torch.inference_mode()
@@ -28,7 +31,8 @@ def sample(
         batch_size: how many images are generated at a time.
 
     Raises:
-        ValueError: `sample` returned something else.
+        NonFiniteError: `sample` returned numbers that are not finite.
+        ValueError: it returned something else.
     """
     model: Any = generator
     device = next(generator.parameters()).device
@@ -54,5 +58,10 @@ def _check_images(name: str, images: Any, count: int) -> None:
         kind = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise ValueError(f"{name}.sample returned {kind} for {count} seeds; it must return images ({count}, C, S, S)")
     low, high = images.min().item(), images.max().item()
-    if not (low >= 0 and high <= 1):  # also if one of them is not a number
+    if not (isfinite(low) and isfinite(high)):
+        raise NonFiniteError(
+            f"{name}.sample returned values that are not finite; try a smaller learning rate or "
+            "trainer.precision=32-true"
+        )
+    if not (low >= 0 and high <= 1):
         raise ValueError(f"{name}.sample returned values from {low:.3g} to {high:.3g}; images are in [0, 1]")

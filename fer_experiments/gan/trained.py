@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_experiments.checkpoint_code import build_argument, check_shapes, locate_checkpoint_class
-from fer_experiments.data.synthetic import write_synthetic
+from fer_experiments.data.synthetic import add_to_manifest, write_images
 from fer_experiments.errors import ConfigError
 from fer_experiments.gan.networks import Generator
 from fer_experiments.gan.sampling import sample
@@ -42,7 +42,9 @@ class TrainedGenerator:
     stored_channels: int
 
     @classmethod
-    def load(cls, path: Path, module: str | None = None, option: str = "--module ") -> "TrainedGenerator":
+    def load(
+        cls, path: Path, module: str | None = None, option: str = "--module ", device: str = "cpu"
+    ) -> "TrainedGenerator":
         """Load a checkpoint of train=dcgan, diffusion or joint, which can hold nothing but tensors and plain values.
 
         Args:
@@ -50,6 +52,7 @@ class TrainedGenerator:
             module: the class of a generator that is a LightningModule, as in gan.module._target_. It must be given for
                 a class that is not of this package, so that a file can't choose the code that is run.
             option: how the user gives it, for messages.
+            device: where images are made; those of another device may differ in their last bits.
 
         Raises:
             ConfigError: the file can't be read, is not such a checkpoint, or holds another generator.
@@ -64,7 +67,7 @@ class TrainedGenerator:
             else:
                 generator, weights = _restore_dcgan(settings, gan, weights)
             return cls(
-                generator.eval(),
+                generator.eval().to(device),
                 (provenance["class"],) if names is None else tuple(names),
                 names is not None,
                 provenance["split_hash"],
@@ -91,11 +94,15 @@ class TrainedGenerator:
         label_index = self.classes.index(label) if self.is_conditional else None
         return sample(self.generator, seeds, self.stored_channels, label_index)
 
-    def write(self, folder: Path, seeds: Sequence[int], label: str) -> None:
-        """Write an image of the class for each latent seed into folder/CLASS, and its row into the manifest."""
-        with show_activity(f"generating {len(seeds)} images of {label}"):
-            images = self.sample(seeds, label)
-            write_synthetic(folder, label, images, list(seeds), self.checkpoint_hash, self.split_hash)
+    def write(self, folder: Path, seeds: Mapping[str, Sequence[int]]) -> None:
+        """Write images into folder/CLASS, and their rows into its manifest. seeds: {class: latent seeds}."""
+        rows = []
+        for label, numbers in seeds.items():
+            with show_activity(f"generating {len(numbers)} images of {label}"):
+                images = self.sample(numbers, label)
+                hashes = self.checkpoint_hash, self.split_hash
+                rows.append(write_images(folder, label, images, list(numbers), *hashes))
+        add_to_manifest(folder, rows)
 
 
 def _restore_dcgan(
@@ -145,5 +152,5 @@ def _hash_weights(weights: dict[str, Tensor], module: dict[str, Any] | None) -> 
     """
     digest = hashlib.sha256(b"" if module is None else json.dumps(module, sort_keys=True).encode())
     for name, value in sorted(weights.items()):
-        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+        digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]

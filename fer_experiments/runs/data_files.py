@@ -12,14 +12,17 @@ from fer_experiments.progress import show_activity
 from fer_experiments.runs.training_files import TEST_CLUSTERS_FILE
 
 log = logging.getLogger(__name__)
+DATA_FILE = "data.json"
 
 
 @on_rank_zero
 def write_data_files(folder: Path, data: PreparedData, generated: dict[str, int]) -> None:
     """Write split.csv, data.json, near_duplicates.csv, test_clusters.csv and, if need be, near_duplicates.png.
 
-    generated: {class: images that the run generates}.
+    generated: {class: images that the run generates}. What an earlier start of the run has written is left as it is.
     """
+    if _is_written(folder, data, generated):
+        return
     folder.mkdir(parents=True, exist_ok=True)
     data.split.save(folder / "split.csv")
     with show_activity("looking for nearly identical images"):
@@ -41,5 +44,17 @@ def write_data_files(folder: Path, data: PreparedData, generated: dict[str, int]
         "cache": str(data.cache.folder),
         "cache_bytes": data.cache.bytes,
     }
-    with atomic_write(folder / "data.json") as temporary:
+    with atomic_write(folder / DATA_FILE) as temporary:  # the last one, after which all are written
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=True))
+
+
+def _is_written(folder: Path, data: PreparedData, generated: dict[str, int]) -> bool:
+    """Whether the files are there, of the same split and numbers."""
+    if not (folder / TEST_CLUSTERS_FILE).is_file():  # runs of version 0.1.0 have none
+        return False
+    try:
+        content = json.loads((folder / DATA_FILE).read_text())
+    except (OSError, ValueError):
+        return False
+    written = [content.get(key) for key in ("split_hash", "cache", "generated")]
+    return written == [data.split.hash, str(data.cache.folder), generated]

@@ -24,7 +24,7 @@ def choose_workers(trainer: TrainerConfig, seeds: int) -> int:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     workers = min(seeds, torch.get_num_threads(), memory // WORKER_BYTES)
     if trainer.device_type == "cuda":
-        free, _ = torch.cuda.mem_get_info()
+        free, _ = torch.cuda.mem_get_info(trainer.first_device)
         workers = min(workers, MAX_GPU_WORKERS, free // WORKER_BYTES)
     return max(1, workers)
 

@@ -125,6 +125,19 @@ class TrainerConfig(StrictConfig):
         return self.accelerator in ("auto", "gpu") and torch.cuda.is_available()
 
     @property
+    def first_device(self) -> str:
+        """The device, as torch names it, of work that one device does: "cuda:1" for devices=[1,2], else cuda or cpu."""
+        if not self.uses_cuda:
+            return "cpu"
+        return f"cuda:{self.devices[0]}" if isinstance(self.devices, list) else "cuda"
+
+    @property
+    def on_first_device(self) -> "TrainerConfig":
+        """The same for work that one device does."""
+        devices = self.devices[:1] if isinstance(self.devices, list) else 1
+        return self.model_copy(update={"devices": devices, "num_nodes": 1, "strategy": "auto"})
+
+    @property
     def chosen_precision(self) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
         """The precision; for auto, bf16-mixed where that is faster than 32-true."""
         if self.precision != "auto":

@@ -1,6 +1,7 @@
 """The fingerprint of a training: what it was trained on and how, so that its files are not taken for another's."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import fer_experiments
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
+from fer_experiments.strict_config import locate_target
 from fer_experiments.trainer.config import TrainerConfig
 
 
@@ -62,6 +64,12 @@ def training_fingerprint(
             "versions": [torch.__version__, fer_experiments.__version__],
         }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def hash_source(key: str, target: str) -> str:
+    """Return a hash of the file that defines the class `target`, which `key` names."""
+    source = inspect.getsourcefile(locate_target(key, target))
+    return "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
 
 
 def _hash_file(path: Path) -> str:

@@ -78,11 +78,12 @@ class HuggingFace(RowSource, GroupColumnSource):
         return image
 
     def state(self, items: "pd.DataFrame") -> list[str]:
-        states = {
-            part: " ".join(f"{file['filename']} {file_state(Path(file['filename']))}" for file in dataset.cache_files)
-            for part, dataset in self._parts().items()
-        }
+        states = {part: self._state_of_part(dataset) for part, dataset in self._parts().items()}
         return [states[part] for part in items["part"]]
+
+    def _state_of_part(self, dataset: "Dataset") -> str:
+        files = [Path(file["filename"]) for file in dataset.cache_files]
+        return " ".join([self._find_image_column(dataset), *(f"{file} {file_state(file)}" for file in files)])
 
     def _parts(self) -> "dict[Part, Dataset]":
         return _load(self.name, self.config, self.revision, self.download)

@@ -3,6 +3,7 @@
 import zlib
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 from zipfile import BadZipFile
 
@@ -93,14 +94,22 @@ def _load_labels(file: Path, state: str) -> dict[Part, tuple[str, list[str]]]:
     return {part: (known[part][0], name_labels(f"{key}: {part}", labels[part].reshape(-1).tolist())) for part in known}
 
 
-@lru_cache(maxsize=1)  # beside the source, which is sent to other processes; one part at a time
 def _load_images(file: Path, state: str, name: str) -> np.ndarray:
     """Return the array of this name. Raises ValueError if it can't be read. state: as for `_load_labels`."""
+    with _reading:  # images are opened by many threads, each of which would read the array
+        return _read_array(file, state, name)
+
+
+@lru_cache(maxsize=2)  # beside the source, which is sent to other processes; a batch of images may be of two parts
+def _read_array(file: Path, state: str, name: str) -> np.ndarray:
     try:
         with _open_archive(file) as archive:
             return np.asarray(archive[name])
     except UNREADABLE as error:
         raise ValueError(f"{name} can't be read: {error}") from None
+
+
+_reading = Lock()
 
 
 def _open_archive(file: Path) -> np.lib.npyio.NpzFile:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from fer_experiments.data.sources.base import Part
+from fer_experiments.data.sources.base import Part, file_state
 from fer_experiments.data.sources.folder import PART_NAMES
-from fer_experiments.data.sources.rows import RowSource
+from fer_experiments.data.sources.rows import RowSource, parse_row_path
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import UserPath
 
@@ -68,11 +68,23 @@ class TorchvisionDataset(RowSource):
         return image
 
     def state(self, items: "pd.DataFrame") -> list[str]:
-        # The files of these sets are published and do not change; which of them a set reads is not known here.
-        return [f"{self.name} {json.dumps(self.arguments, sort_keys=True)} {self.root.resolve()}"] * len(items)
+        # The files of most sets are published and do not change; which of them a set reads is not known here.
+        name = f"{self.name} {json.dumps(self.arguments, sort_keys=True)} {self.root.resolve()}"
+        datasets = self._datasets()
+        return [f"{name}{_file_of_row(datasets[part], row)}" for part, row in map(parse_row_path, items["path"])]
 
     def _datasets(self) -> "dict[Part, VisionDataset]":
         return _open_parts(self.name, self.root, json.dumps(self.arguments), self.download)
+
+
+def _file_of_row(dataset: "VisionDataset", row: int) -> str:
+    """Return the file of a row and its state if the set is a folder of the user's, else ""."""
+    from torchvision.datasets import DatasetFolder
+
+    if not isinstance(dataset, DatasetFolder):
+        return ""
+    file = Path(dataset.samples[row][0])
+    return f" {file} {file_state(file)}"
 
 
 @lru_cache(maxsize=1)  # beside the source, which is sent to other processes

@@ -116,7 +116,7 @@ def write_joint_gan(
         result: the classifier's.
         folder: the GAN's, inside that of the classifier, in which the checkpoint is.
     """
-    generator = TrainedGenerator.load(folder.parent / LAST_CHECKPOINT)
+    generator = TrainedGenerator.load(folder.parent / LAST_CHECKPOINT, device=settings.trainer.first_device)
     history = _gan_history(model.history, result.optimizer_steps)
     write_health(settings.gan, data, generator, history, result.optimizer_steps, folder, JOINT_ADVICE)
     written = _write_images(generator, folder)

@@ -81,7 +81,9 @@ def fit_gan(
         log.info("%s: %d images, %d epochs", training.name, sum(real.values()), trainer.max_epochs or 0)
         resume.fit(trainer, model, images, settings.ckpt_path)
 
-        generator = TrainedGenerator.load(chosen_checkpoint(gan, folder), gan.module_target)
+        generator = TrainedGenerator.load(
+            chosen_checkpoint(gan, folder), gan.module_target, device=settings.trainer.first_device
+        )
         health = write_health(gan, data, generator, model.history, count_steps(trainer), folder)
         result = Result(
             job=Trained.GAN,

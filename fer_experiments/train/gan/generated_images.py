@@ -12,7 +12,6 @@ from fer_experiments.data.synthetic import is_complete
 from fer_experiments.distributed import on_rank_zero
 from fer_experiments.enumeration import enumerate_names
 from fer_experiments.errors import ConfigError
-from fer_experiments.gan import GeneratorConfig
 from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.train.gan.fit import chosen_checkpoint, fit_gan
 from fer_experiments.train.gan.rejection_sampling import draw_images
@@ -51,7 +50,7 @@ def get_or_train_gan(
     """
     clean_data, data = data, leak_to_gan(data) if leak else data
     if settings.gan.pretrained is not None:
-        generator = _load_pretrained(settings.gan, settings.gan.pretrained, data, needed)
+        generator = _load_pretrained(settings, settings.gan.pretrained, data, needed)
         written = _write_images(settings, data, generator, needed, folder, rejection)
         _log_written(f"{settings.gan.pretrained} (not trained here)", written, folder)
         return folder / SYNTHETIC_FOLDER
@@ -67,7 +66,9 @@ def get_or_train_gan(
     if result.generated and is_complete(folder / SYNTHETIC_FOLDER):
         log.info("the GAN in %s is trained and its images are written already", folder)
         return folder / SYNTHETIC_FOLDER
-    generator = TrainedGenerator.load(chosen_checkpoint(settings.gan, folder), settings.gan.module_target)
+    generator = TrainedGenerator.load(
+        chosen_checkpoint(settings.gan, folder), settings.gan.module_target, device=settings.trainer.first_device
+    )
     written = _write_images(settings, data, generator, needed, folder, rejection)
     _log_written(describe_gan(settings.gan, classes), written, folder)
     on_rank_zero(result.model_copy(update={"generated": written}).save)(folder)
@@ -97,12 +98,15 @@ def _write_images(
     )
 
 
-def _load_pretrained(gan: GeneratorConfig, path: Path, data: PreparedData, needed: dict[str, int]) -> TrainedGenerator:
+def _load_pretrained(settings: Settings, path: Path, data: PreparedData, needed: dict[str, int]) -> TrainedGenerator:
     """Load a GAN that was trained elsewhere. Raises ConfigError if its classes, channels or split differ."""
     key = f"gan.pretrained={path}"
     try:
         generator = TrainedGenerator.load(
-            find_checkpoint(path, generator=True), gan.module_target, "gan.module._target_="
+            find_checkpoint(path, generator=True),
+            settings.gan.module_target,
+            "gan.module._target_=",
+            settings.trainer.first_device,
         )
     except ConfigError as error:
         raise ConfigError(f"gan.pretrained={error}") from None

@@ -44,9 +44,16 @@ def write_health(
         folder: where health.json is written.
         advice: which keys an alarm advises to change.
     """
+    samples = (
+        (
+            label,
+            _to_tensor(generator.sample(range(EXAMINED_IMAGES), label)),
+            load_training_images(data, label, gan.image_size),
+        )
+        for label in generator.classes
+    )
     health = examine_gan(
-        {label: _to_tensor(generator.sample(range(EXAMINED_IMAGES), label)) for label in generator.classes},
-        {label: load_training_images(data, label, gan.image_size) for label in generator.classes},
+        samples,
         history,
         steps=steps,
         loss=gan.loss if isinstance(gan, GANConfig) else None,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fer_experiments.audit.rejection import Rejection
-from fer_experiments.data.synthetic import write_synthetic
+from fer_experiments.data.synthetic import add_to_manifest, write_images
 from fer_experiments.gan.trained import TrainedGenerator
 from fer_experiments.progress import show_activity
 
@@ -38,8 +38,7 @@ def draw_images(
             drawn. None: all images are accepted.
     """
     if build_scorer is None:
-        for label, count in needed.items():
-            generator.write(folder, range(count), label)
+        generator.write(folder, {label: range(count) for label, count in needed.items()})
         return needed
     return {
         label: _draw_class(generator, label, count, folder, rejection, build_scorer(label))
@@ -57,8 +56,8 @@ def _draw_class(
         with show_activity(f"generating images of {label}: {accepted} of {count} accepted"):
             images = generator.sample(seeds, label)
             scores = score(images)
-            split_hash, checkpoint_hash = generator.split_hash, generator.checkpoint_hash
-            write_synthetic(folder, label, images, seeds, checkpoint_hash, split_hash, scores, rejection.by_all)
+            hashes = generator.checkpoint_hash, generator.split_hash
+            add_to_manifest(folder, [write_images(folder, label, images, seeds, *hashes, scores, rejection.by_all)])
         drawn += len(seeds)
         accepted += int((~scores[list(rejection.by_any)].any(axis=1)).sum())
         faults.update({fault: int(scores[fault].sum()) for fault in rejection.by_any})

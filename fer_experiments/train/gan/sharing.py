@@ -1,7 +1,5 @@
 """A GAN is trained once: all jobs and arms that need the same one share it, also those that run at the same time."""
 
-import hashlib
-import inspect
 import logging
 import os
 import shutil
@@ -20,9 +18,8 @@ from fer_experiments.errors import ConfigError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.gan_files import HEALTH_FILE
 from fer_experiments.runs.status import hold_lock
-from fer_experiments.strict_config import locate_target
 from fer_experiments.train.settings import Settings
-from fer_experiments.trainer.fingerprint import training_fingerprint
+from fer_experiments.trainer.fingerprint import hash_source, training_fingerprint
 
 log = logging.getLogger(__name__)
 VERSION = 1  # of the training and of the kept files; a new version trains anew
@@ -54,15 +51,9 @@ def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) 
         gan=gan.model_dump(exclude=NOT_HASHED if gan.kid_every else NOT_HASHED | NOT_HASHED_WITHOUT_KID),
         reference_classifier=features,
         classes=classes,
-        **({} if gan.module_target is None else {"code": _hash_source(gan.module_target)}),
+        **({} if gan.module_target is None else {"code": hash_source("gan.module._target_", gan.module_target)}),
         clean_split=data.split.clean_hash,
     )
-
-
-def _hash_source(target: str) -> str:
-    """Return a hash of the file that defines a class."""
-    source = inspect.getsourcefile(locate_target("gan.module._target_", target))
-    return "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
 
 
 def get_or_train_shared(

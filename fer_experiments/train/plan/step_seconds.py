@@ -74,5 +74,5 @@ def _describe_machine(config: TrainerConfig) -> tuple[Any, ...]:
     import torch
 
     is_gpu = config.device_type == "cuda"
-    name = torch.cuda.get_device_name() if is_gpu else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(config.first_device) if is_gpu else platform.processor() or platform.machine()
     return (name, platform.node(), torch.get_num_threads(), torch.__version__, config.chosen_precision, config.tf32)

@@ -26,6 +26,7 @@ class BestCheckpoint(ModelCheckpoint):
             first_epoch: earlier ones, counted from 1, are not chosen.
         """
         self.file, self.first_epoch = folder / BEST_CHECKPOINT, first_epoch
+        self.best_epoch: int | None = None
         super().__init__(
             self.file.parent,
             filename=self.file.stem,
@@ -35,18 +36,33 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
 
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"best_epoch": self.best_epoch}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best score, also if the folder has been moved, for which Lightning forgets it."""
-        path = str(Path(str(self.dirpath), self.file.name))
+        """Restore the best score, also if the folder has been moved, for which Lightning forgets it.
+
+        If the file is of a later epoch, written before the training was killed, the search for the best begins anew.
+        """
+        best_epoch = state_dict.get("best_epoch")  # checkpoints of version 0.1.0 have none
         if state_dict["best_k_models"] and self.file.is_file():
+            if best_epoch not in (None, read_epoch(self.file)):
+                return
+            path = str(Path(str(self.dirpath), self.file.name))
             changes = {"best_model_path": path, "kth_best_model_path": path, "dirpath": self.dirpath}
             state_dict = state_dict | changes | {"best_k_models": {path: state_dict["best_model_score"]}}
         super().load_state_dict(state_dict)
+        self.best_epoch = best_epoch
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        is_measured = self.monitor in trainer.callback_metrics  # KID is not, in the first epochs
-        if is_measured and trainer.current_epoch + 1 >= self.first_epoch:
+        module: Any = pl_module
+        epoch, row = trainer.current_epoch + 1, module.history[-1]
+        is_measured = row["epoch"] == epoch and self.monitor in row  # KID is not, in every epoch
+        if is_measured and epoch >= self.first_epoch:
+            score = self.best_model_score
             super().on_train_epoch_end(trainer, pl_module)
+            if self.best_model_score is not score:
+                self.best_epoch = epoch
 
 
 class LastCheckpoint(ModelCheckpoint):

@@ -42,6 +42,7 @@ class WeightAverage(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.average = AveragedModel(_network(pl_module), multi_avg_fn=self._update, use_buffers=True)
+        self._last_step = trainer.global_step
         if self._loaded_state is not None:
             self.average.load_state_dict(self._loaded_state["average"])
             self._training_weights, self._loaded_state = self._loaded_state["trained"], None
