@@ -59,4 +59,5 @@ def _row_sums(rows: Tensor, columns: Tensor | None = None) -> Tensor:
 
 
 def _kernel(products: Tensor, features: int) -> Tensor:
-    return (products / features + 1) ** 3
+    """Return the kernel in the memory of the products, because there may be CHUNK rows of many of them."""
+    return products.div_(features).add_(1).pow_(3)
