@@ -32,7 +32,7 @@ def complete_overrides(arguments: Sequence[str]) -> Iterator[str]:
     for argument in arguments:
         yield argument
         key, value = override_key(argument), argument.partition("=")[2]
-        if argument.startswith("~"):
+        if argument.startswith("~") or "=" not in argument:  # such as the value of --config-dir
             continue
         if key == "data" and "faces" not in value.split(",") and not (is_experiment_chosen or has_other_root):
             yield "experiment=images"

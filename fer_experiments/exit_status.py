@@ -1,5 +1,6 @@
 """How every command ends: with an exit status, after Ctrl-C as well."""
 
+import logging
 import os
 import select
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 INTERRUPTED_STATUS = 130  # what shells report for a process that Ctrl-C stopped
+TERMINATED_STATUS = 143  # for one that SIGTERM ended
 CLOSED_PIPE_STATUS = 141  # and for one whose reader went away
 
 
@@ -28,6 +30,14 @@ def run_command_line(command: Callable[[], int | None]) -> NoReturn:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(INTERRUPTED_STATUS)
+
+
+class ConsoleHandler(logging.StreamHandler):
+    """Write log lines to a stream; once its reader has gone they are lost, without a traceback for each."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], BrokenPipeError):
+            super().handleError(record)
 
 
 def _has_lost_its_reader() -> bool:

@@ -14,6 +14,8 @@ from fer_experiments.validation_errors import MAPPINGS, explain_unknown_key
 PACKAGE = "fer_experiments."
 EXPERIMENT_PACKAGE = "the file of an experiment begins with the line # @package _global_, since it sets keys of the run"
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
+EXISTING_GROUP = re.compile(r"To override a value use 'override (\S+): \S+'")
+REMOVED_KEY = re.compile(r"Could not delete from config\. '(\S+)' does not exist")
 EXISTING_KEY = re.compile(r"An item is already at '(.*)'")
 
 
@@ -29,6 +31,10 @@ def describe_hydra_error(error: HydraException) -> str:
         )
     if match := EXISTING_KEY.search(message):
         return f"+{match[1]}: the key exists already; leave out the +"
+    if match := REMOVED_KEY.search(message):
+        return f"~{match[1]}: there is no such key, or it is null already; leave it out"
+    if match := EXISTING_GROUP.search(message):
+        return f"+{match[1]}: every run has one; leave out the +"
     if "@experiment." in message:
         return f"{message.partition(':')[0]}: {EXPERIMENT_PACKAGE}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:

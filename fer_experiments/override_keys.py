@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
 
 from fer_experiments.conf_files import (
     default_choices,
@@ -112,6 +112,8 @@ def _explain_choice(override: str, has_foreign_files: bool) -> Iterator[str]:
     """Refuse what is no name of a file, or of several: logger=[csv,wandb], and names of files that don't exist."""
     key = override_key(override)
     value = OverridesParser.create().parse_override(override).value()
+    if isinstance(value, Glob):  # Hydra takes the files that there are
+        return
     values = value.list if isinstance(value, ChoiceSweep) else value if isinstance(value, list) else [value]
     names = [each.text if isinstance(each, QuotedString) else each for each in values]
     if not all(isinstance(name, str) for name in names):

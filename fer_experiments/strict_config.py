@@ -157,8 +157,10 @@ def check_signature(key: str, node: Mapping[str, Any], *supplied: str) -> None:
     parameters = inspect.signature(target).parameters
     if all(parameter.kind != parameter.VAR_KEYWORD for parameter in parameters.values()):
         known = set(parameters) - set(supplied)
-        if lines := [f"{key}.{name}: {explain_unknown_key(f'{key}.{name}', known)}" for name in {*arguments} - known]:
-            raise ConfigError("\n".join(sorted(lines)))
+        unknown = [f"{key}.{name}" for name in sorted({*arguments} - known)]
+        if unknown:
+            lines = [f"{name}: {explain_unknown_key(name, known)}; ~{name} leaves it out" for name in unknown]
+            raise ConfigError("\n".join(lines))
     try:
         inspect.signature(target).bind(**arguments, **dict.fromkeys(supplied))
     except TypeError as error:

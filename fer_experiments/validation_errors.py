@@ -129,8 +129,9 @@ def _join_key(group: str, parts: Iterable[str | int]) -> str:
 def _message(item: ErrorDetails) -> str:
     if item["type"] == "too_short":
         return f"needs at least {item['ctx']['min_length']} item(s)"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]}"
+    if item["msg"].startswith("Value error, "):
+        return item["msg"].removeprefix("Value error, ")
+    return f"{item['msg'][0].lower()}{item['msg'][1:]}"
 
 
 def _suggest(key: str, item: ErrorDetails, is_only_type: bool) -> str | None:

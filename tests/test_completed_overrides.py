@@ -33,6 +33,8 @@ from tests.processes import run_module
         (["gan.images_seen=null"], ["gan.images_seen=null"]),
         (["++gan.epochs=3"], ["++gan.epochs=3", "gan.images_seen=null"]),
         (["~gan.epochs"], ["~gan.epochs"]),
+        (["--config-dir", "gan"], ["--config-dir", "gan"]),
+        (["--config-dir", "data", "-p", "gan"], ["--config-dir", "data", "-p", "gan"]),
     ],
 )
 def test_overrides_follow_from_what_is_typed(arguments, expected):

@@ -145,10 +145,10 @@ def test_a_function_for_rank_zero_stays_as_it_is_without_other_ranks():
         on_rank_zero(lambda: 1 / 0)()
 
 
-@pytest.mark.slow
 def test_a_study_on_two_devices_leaves_every_file_once(tmp_path):
     settings = [
         "train.arms=[none,dcgan]",
+        "train.seeds=1",
         "gan.batch_size=8",
         "classifier.batch_size=8",
         "reference_classifier.epochs=1",

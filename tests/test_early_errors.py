@@ -75,6 +75,8 @@ CASES = {
     "gan.pretrained for a trained one",
     "reference_classifier.checkpoint=best": "reference_classifier.checkpoint=best: the reference classifier is always "
     "that of the last epoch; use last",
+    "+balance=oversample": "+balance: every run has one; leave out the +",
+    "~trainer.limit_batches": "~trainer.limit_batches: there is no such key, or it is null already; leave it out",
     "--resolve": "The --resolve flag can only be used in conjunction with --cfg or --help",
     "--run --cfg job": "Only one of --run, --multirun, --cfg, --info and --shell_completion can be specified",
     "-sc install=csh": "-sc takes install=SHELL or uninstall=SHELL, where SHELL is bash, zsh or fish",

@@ -281,7 +281,7 @@ MISTAKES = [
     ("data=folder data.root=~/imgs", ["/home/imgs: does not exist (looked in "], ""),
     (
         "data=folder data.root=~nobody_here/imgs",
-        ["data.root='~nobody_here/imgs': could not determine home directory"],
+        ["data.root='~nobody_here/imgs': Could not determine home directory"],
         "",
     ),
     ("data=folder data.root=nowhere", ["data.root=nowhere: does not exist (looked in "], ""),

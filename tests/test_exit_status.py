@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from fer_experiments.exit_status import run_command_line
+from tests.conftest import TINY_FACES
 
 
 def stopped() -> int:
@@ -30,11 +31,14 @@ def test_another_broken_pipe_is_an_error():
         run_command_line(broken)
 
 
-@pytest.mark.parametrize("option", ["--help", "--hydra-help"])
-def test_a_reader_that_went_away_ends_the_command_in_silence(tmp_path, option):
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [(["--help"], 141), (["--hydra-help"], 141), (["train=cnn", "plan_only=true", *TINY_FACES], 0)],
+)
+def test_a_reader_that_went_away_ends_the_command_in_silence(tmp_path, options, status):
     read_end, write_end = os.pipe()
     os.close(read_end)  # as `| head` does once it has its lines
-    line = [sys.executable, "-m", "fer_experiments", option]
-    done = subprocess.run(line, cwd=tmp_path, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60)
+    line = [sys.executable, "-m", "fer_experiments", *options]
+    done = subprocess.run(line, cwd=tmp_path, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=120)
     os.close(write_end)
-    assert (done.returncode, done.stderr) == (141, "")
+    assert (done.returncode, done.stderr) == (status, "")

@@ -31,6 +31,21 @@ def test_a_failed_job_costs_no_other_and_the_sweep_tells_of_it(tmp_path):
     assert list(tmp_path.glob("multirun/cnn-faces/*")) == [report.parent]
 
 
+def test_a_sweep_whose_jobs_end_before_they_begin_has_failed(tmp_path):
+    devices = ["accelerator=cpu", "trainer=ddp"]
+    done = command("-m", "train=cnn", "seed=0,1", *devices, *TINY_NETWORKS, *TINY_FACES, where=tmp_path)
+    assert done.returncode == 1
+    assert "0 of 2 jobs done, 2 waiting" in done.stdout
+    assert "in a multirun each process of DDP would run the whole sweep" in done.stdout
+
+
+def test_a_sweep_takes_the_files_of_a_group_that_a_pattern_matches(tmp_path):
+    keys = ("train=cnn", "balance=glob(o*)", "plan_only=true", *TINY_NETWORKS, *TINY_FACES)
+    done = command("-m", *keys, where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("to train: classifier of oversample") == 1
+
+
 def test_a_sweep_that_only_plans_counts_and_reports_no_jobs(tmp_path):
     done = command("-m", "train=cnn", "seed=0,1", "plan_only=true", *TINY_NETWORKS, *TINY_FACES, where=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -2,8 +2,10 @@
 
 from types import SimpleNamespace
 
+import lightning
 import pytest
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from PIL import Image
 
 from fer_experiments.classifier.module import Classifier
@@ -112,6 +114,29 @@ def test_a_killed_job_ends_as_if_it_had_not_been_killed(run, killed, tmp_path, j
     uninterrupted = run(*job, *SMALL, folder=tmp_path / "uninterrupted")
     assert curves(uninterrupted)
     assert_same(uninterrupted, continued)
+
+
+def test_sigterm_ends_a_job_with_the_status_that_shells_know(run, monkeypatch):
+    def receive_sigterm(*_, **__):
+        raise SIGTERMException
+
+    monkeypatch.setattr(lightning.Trainer, "fit", receive_sigterm)
+    with pytest.raises(SystemExit) as raised:
+        run(*PLAIN, *SMALL)
+    assert raised.value.code == 143
+
+
+def test_the_checkpoints_of_a_users_callback_are_beside_those_of_the_run(run, killed, tmp_path):
+    target = "lightning.pytorch.callbacks.ModelCheckpoint"
+    job = [*PLAIN, f"+callbacks.mine._target_={target}", "+callbacks.mine.save_last=true",
+           "+callbacks.mine.every_n_train_steps=1"]  # fmt: skip
+    killed(job, Classifier, "training_step", 6)
+    saved = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 4  # at the end of an epoch
+    assert (tmp_path / "killed" / "checkpoints" / "mine" / "last.ckpt").is_file()
+    continued = run(*job, *SMALL, folder=tmp_path / "killed")
+    uninterrupted = run(*job, *SMALL, folder=tmp_path / "uninterrupted")
+    assert Result.load(continued).metrics == Result.load(uninterrupted).metrics
 
 
 def test_a_training_that_had_stopped_early_does_not_go_on(run, killed, tmp_path):

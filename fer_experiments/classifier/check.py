@@ -29,8 +29,7 @@ def explain_wrong_parts(group: str, config: ClassifierConfig, channels: int) -> 
         except ConfigError as error:
             yield str(error)
         except Exception as error:  # torch, and a user's network or optimizer, raise anything
-            message = str(error)
-            yield f"{group}.{key}={getattr(config, key)}: {message[:1].lower()}{message[1:]}"
+            yield f"{group}.{key}={getattr(config, key)}: {error}"
 
 
 def build_without_memory(config: ClassifierConfig, channels: int) -> nn.Module:

@@ -154,10 +154,13 @@ class ImageDataModule(lightning.LightningDataModule):
         dataset = self.part("valid")
         return self._loader(dataset, SequentialBatches(len(dataset), EVALUATION_BATCH))
 
+    def test_dataloader(self) -> DataLoader:
+        dataset = self.part("test")
+        return self._loader(dataset, SequentialBatches(len(dataset), EVALUATION_BATCH))
+
     def predict_dataloader(self) -> list[DataLoader]:
         """Return the loaders of the validation and the test images."""
-        test = self.part("test")
-        return [self.val_dataloader(), self._loader(test, SequentialBatches(len(test), EVALUATION_BATCH))]
+        return [self.val_dataloader(), self.test_dataloader()]
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         images, *targets = batch

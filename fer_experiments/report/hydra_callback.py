@@ -56,7 +56,11 @@ class SweepReport(Callback):
         log.info("sweep: %s", read_sweep_progress(Path(config.hydra.sweep.dir)).describe(is_running=True))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        if not config.plan_only and read_sweep_progress(Path(config.hydra.sweep.dir)).failed:
+        if config.plan_only:
+            return
+        progress = read_sweep_progress(Path(config.hydra.sweep.dir))
+        has_skipped = config.hydra.sweeper._target_ == BASIC_SWEEPER and progress.waiting
+        if progress.failed or has_skipped:  # a job may have failed before it had a status
             sys.exit(1)
 
 

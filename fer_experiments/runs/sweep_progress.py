@@ -146,7 +146,10 @@ def read_sweep_progress(folder: Path) -> SweepProgress:
         for place, status in statuses.items()
         if overrides[place] in planned
     ]
-    waiting = None if plan.total is None else max(plan.total - len(jobs), 0)
+    if plan.jobs is None:
+        waiting = None if plan.total is None else max(plan.total - len(jobs), 0)
+    else:
+        waiting = len(planned.difference(overrides.values()))
     return SweepProgress(folder=str(folder), jobs=jobs, waiting=waiting, started=plan.started)
 
 

@@ -88,7 +88,10 @@ def _check_search(config: DictConfig) -> None:
 
 def _explain(sweep: DictConfig, overrides: list[str]) -> str | None:
     """Return what is wrong with the job of these overrides."""
-    composed = GlobalHydra.instance().config_loader().load_sweep_config(sweep, overrides)
+    try:
+        composed = GlobalHydra.instance().config_loader().load_sweep_config(sweep, overrides)
+    except HydraException as error:
+        return f"{' '.join(overrides)}: {describe_hydra_error(error)}"
     task = composed.copy()
     with open_dict(task):
         del task["hydra"]

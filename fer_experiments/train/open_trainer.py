@@ -56,12 +56,13 @@ def open_trainer(
     """
     labels = describe_training(settings, training)
     loggers = build_loggers(settings.logger, labels)
+    of_user = build_callbacks(settings.callbacks, training.metrics, training.folder)
     trainer = build_trainer(
         settings.trainer,
         training.name,
         training.epochs,
         training.folder,
-        [*callbacks, *build_callbacks(settings.callbacks, training.metrics), *([] if resume is None else [resume])],
+        [*callbacks, *of_user, *([] if resume is None else [resume])],
         loggers,
         training.validates,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fer_experiments.runs.status import format_duration
 
@@ -43,6 +44,9 @@ class PlannedTraining:
     generated: int = 0
     caution: str = ""
     measure: Callable[[bool], float | None] | None = field(default=None, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"measure": None}  # other ranks get the plan, and time no steps
 
     def __str__(self) -> str:
         images = f", to make {self.generated:,} images" if self.generated else ""
@@ -94,6 +98,9 @@ class Plan:
     group_description: str = ""
     count_threads: Callable[[], int] | None = field(default=None, compare=False)
     complete: "Callable[[Plan], Plan]" = field(default=lambda plan: plan, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"count_threads": None, "complete": None}  # other ranks get the plan, and time no steps
 
     def timed(self, can_measure: bool = True) -> "Plan":
         """Return the plan with the seconds of its trainings.
