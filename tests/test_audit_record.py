@@ -123,3 +123,7 @@ def test_the_checks_are_described_by_those_that_do_not_pass():
         update={"checks": audit.checks | {"labels": replace(audit.checks["labels"], status="fail")}}
     )
     assert failed.describe_checks() == "labels: fail; all else pass"
+    missing = audit.model_copy(
+        update={"checks": audit.checks | {"labels": replace(audit.checks["labels"], is_measured=False)}}
+    )
+    assert missing.describe_checks() == "labels: not measured; all else pass"

@@ -215,6 +215,20 @@ def test_near_duplicates_are_counted(good, tmp_path, images, status):
     assert run_all(good, tmp_path, DataFacts())["parts share no near-duplicates"].status == "unknown"
 
 
+def test_pairs_of_two_classes_say_that_the_hash_does_not_tell_the_images_apart(good, tmp_path):
+    def check(unlike: int, groups: dict[str, dict[str, int]]):
+        near = {"pairs": 20, "test_images": 9, "cross_label_pairs": unlike}
+        facts = FACTS.model_copy(update={"near_duplicates": near, "groups": groups})
+        return run_all(good, tmp_path, facts)["parts share no near-duplicates"]
+
+    groups = {"test": {"angry": 30}, "train": {"angry": 30}, "valid": {"angry": 30}}
+    assert check(2, {}).status == "warn"
+    assert "2 of the pairs are of two classes" in check(2, {}).message
+    assert check(1, {}).status == "fail"
+    assert "data.group_pattern keeps these in one part" in check(1, {}).message
+    assert "data.group_pattern" not in check(1, groups).message
+
+
 @pytest.mark.parametrize(
     ("check", "name"),
     [
@@ -237,7 +251,15 @@ def test_findings_that_were_not_measured_are_unknown(good, tmp_path):
     nothing = {"status": "warn", "message": "Not measured: too few.", "is_measured": False}
     write_audit(tmp_path, labels=nothing)
     check = run_all(good, tmp_path)["generated images show their class"]
-    assert (check.status, check.message) == ("unknown", "Not measured: too few.")
+    assert (check.status, check.message) == ("unknown", "angry: Not measured: too few.")
+
+
+def test_a_class_that_was_not_measured_is_named_beside_those_that_pass(good, tmp_path):
+    nothing = {"status": "warn", "message": "Not measured: too few.", "is_measured": False}
+    write_audit(tmp_path, 1, leakage=nothing)
+    check = run_all(good, tmp_path)["held-out images are not copied"]
+    assert check.status == "warn"
+    assert check.message.endswith("angry: Not measured: too few.")
 
 
 def test_an_audit_that_broke_is_unknown_with_its_reason(good, tmp_path):

@@ -112,7 +112,8 @@ def test_too_few_images_are_named_by_the_plan(read, keys, generated):
     arms = f'train.arms=[none,"external [balance.synthetic={generated}, balance.add=900]"]'
     config = read(*keys, "trainer=smoke", arms)
     with pytest.raises(
-        ConfigError, match=r"generated: has 40 images of flat, 900 are needed; add some, or ask for few"
+        ConfigError,
+        match=r"generated: has 40 images of flat, 900 are needed; add some, or ask for fewer: balance\.add=\{flat: 40\}",
     ):
         config.train.plan(config)
 

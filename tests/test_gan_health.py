@@ -176,6 +176,15 @@ def test_a_class_that_collapsed_alone_is_named():
     assert health.values["diversity"] == health.values["diversity/b"] < 0.01 < 0.9 < health.values["diversity/a"]
 
 
+def test_a_training_that_is_too_short_is_not_advised_to_be_shorter():
+    samples = [("a", noise(1).expand(40, -1, -1, -1), noise(40, 1))]
+    for steps, is_advised in ((10, False), (4000, True)):
+        alarms = examine_gan(samples, history(0.99, 0.01), steps=steps, loss="bce", policy=None).alarms
+        texts = [alarm.message for alarm in alarms if alarm.name != "too few steps"]
+        assert len(texts) == 2
+        assert all((GAN_ADVICE.shorter in text) == is_advised for text in texts)
+
+
 def test_alarms_advise_the_keys_of_their_training():
     advice = Advice("longer keys", "shorter keys", "slower keys")
     assert detect_short_training(1, advice).message.endswith("longer keys")

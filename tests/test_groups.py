@@ -182,6 +182,7 @@ def test_classes_of_few_persons_are_named(caplog):
     forget_warnings()
     split(people(persons=12))
     assert "data: classes with under 5 groups in a part (" in caplog.text
+    assert "with one test group of healthy, ill no number of seeds leads to a verdict; add groups" in caplog.text
 
 
 def test_split_csv_has_the_groups_and_the_report_counts_them(tmp_path):

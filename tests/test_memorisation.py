@@ -1,11 +1,19 @@
 """Copies of real images are noticed, and fresh samples of the same distribution are not."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy.stats import mannwhitneyu, norm
 
-from fer_experiments.evaluation.generated.memorisation import copying_z, held_out_copies, memorisation
+from fer_experiments.evaluation.generated.memorisation import (
+    copying_z,
+    expected_share,
+    held_out_copies,
+    low_quantile,
+    memorisation,
+    probability_of_share,
+)
 from fer_experiments.evaluation.generated.nearest import (
     PixelFeatures,
     find_nearest,
@@ -80,8 +88,25 @@ def test_copies_of_held_out_images_are_noticed_and_fresh_or_training_images_are_
     assert (copied.share, copied.images) == (1, 80)
     for honest in (fresh, train):
         assert held_out_copies(honest, train, held_out).share <= 0.05
-    with pytest.raises(ValueError, match="19 training images of the class; 20 are needed"):
-        held_out_copies(fresh, train[:19], held_out)
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 19])
+def test_copies_of_held_out_images_are_noticed_beside_few_training_images(count):
+    train, held_out = gaussians(count, 0), gaussians(9, 1)
+    copied = held_out_copies(held_out, train, held_out)
+    assert (copied.share, copied.expected) == (1, max(0.05, 1 / (count + 1)))
+    fresh = [
+        held_out_copies(gaussians(50, seed), gaussians(count, seed + 1), gaussians(9, seed + 2)).share
+        for seed in range(2, 300, 3)
+    ]
+    assert np.mean(fresh) <= copied.expected
+
+
+def test_the_lowest_of_few_draws_is_below_one_more_as_often_as_is_said():
+    draws = torch.rand(2000, 7, generator=torch.Generator().manual_seed(0)).double()
+    is_below = torch.tensor([float(draw[0]) < low_quantile(draw[1:]) for draw in draws])
+    assert is_below.double().mean() == pytest.approx(expected_share(6), abs=0.03)
+    assert probability_of_share(torch.ones(1, dtype=torch.bool), 6) == pytest.approx(1 / 7)
 
 
 def test_identical_images_are_counted_however_few_they_are():
@@ -90,7 +115,7 @@ def test_identical_images_are_counted_however_few_they_are():
         *(torch.cat([a, b[:2]]) for a, b in zip(vars(fresh).values(), vars(held_out).values(), strict=True))
     )
     assert held_out_copies(few, train, held_out).identical == 2
-    assert held_out_copies(few, train[:5], held_out).identical == 2  # too few for a threshold of nearness
+    assert held_out_copies(few, train[:5], held_out).identical == 2
     assert held_out_copies(fresh, train, held_out).identical == 0
     both = PixelFeatures(
         *(torch.cat([a, b]) for a, b in zip(vars(train).values(), vars(held_out).values(), strict=True))

@@ -188,6 +188,13 @@ def test_an_arm_for_which_real_images_are_missing_is_named_before_any_training(r
         assert [caution.startswith(text) for caution in config.train.plan(config).warnings()] == [True] * is_named
 
 
+@pytest.mark.parametrize(("add", "is_named"), [("0", False), ("{angry: 0}", True), ("{angry: 1}", False)])
+def test_an_arm_that_adds_no_images_although_it_is_to_is_named(read, add, is_named):
+    config = read(*TINY_FACES, *TINY_NETWORKS, f"train.arms=[none,'dcgan [balance.add={add}]']")
+    names = [caution.split(" [")[0] for caution in config.train.plan(config).warnings() if "adds no images" in caution]
+    assert names == ["dcgan"] * is_named
+
+
 def test_a_conditional_gan_is_advised_where_it_is_faster(read, timed, tmp_path):
     faces = [text for text in TINY_FACES if not text.startswith("data.counts")]
     keys = ("data.classes=[angry,happy,sad,fear]", "data.counts={angry: 12, sad: 12, fear: 12, happy: 20}")

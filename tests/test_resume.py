@@ -17,7 +17,7 @@ from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.trainer.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from fer_experiments.trainer.callbacks.exact_resume import ExactResume
 from fer_experiments.trainer.fingerprint import load_finished
-from tests.conftest import TINY_FACES, TINY_NETWORKS, forget_gans
+from tests.conftest import TINY_FACES, TINY_NETWORKS, forget_gans, write_images
 from tests.processes import run_module
 from tests.results import build_result as result_of
 from tests.same_run import assert_same, curves
@@ -175,6 +175,15 @@ def test_the_best_checkpoint_of_a_later_epoch_than_that_of_the_resume_is_not_tru
     torch.save({"epoch": 6}, callback.file)
     later.load_state_dict(saved)
     assert (later.best_epoch, later.best_model_score, later.best_k_models) == (None, None, {})
+
+
+def test_a_study_of_images_that_have_changed_is_refused_before_any_training(run, killed, two_classes, tmp_path):
+    job = ["train.arms=[none,oversample]", "train.seeds=2", "data=folder", f"data.root={two_classes}"]
+    killed(job, Classifier, "training_step", 11)  # in the second arm of the first seed
+    write_images(two_classes / "cat", 15, seed=7)
+    with pytest.raises(ConfigError, match=r"seed_0: has trainings of other images: their split was .* rerun=true"):
+        run(*job, *SMALL, folder=tmp_path / "killed")
+    assert not (tmp_path / "killed" / "seed_1").exists()
 
 
 def test_a_study_continues_with_its_unfinished_trainings(run, killed, tmp_path):

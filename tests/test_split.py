@@ -396,9 +396,10 @@ def test_classes_with_few_images_are_named_with_their_numbers(caplog, images):
     for _ in range(2):
         split(flat(cat=images, dog=200, owl=100))
     numbers = {3: "train 1, valid 1, test 1", 24: "train 15, valid 4, test 5"}.get(images)
+    hopeless = ", and with one test image of cat no number of seeds leads to a verdict" if images == 3 else ""
     assert [record.message for record in caplog.records] == ([] if numbers is None else [
         f"data: classes with under 5 images in a part (cat: {numbers}): their recall is measured on so few images that "
-        "it says little; add images, or choose other classes with data.classes"
+        f"it says little{hopeless}; add images, or choose other classes with data.classes"
     ])  # fmt: skip
 
 

@@ -15,6 +15,13 @@ def test_undecided_says_what_would_settle_it():
     assert re.search(r": about [\d,]+ seeds together with [\d,]+ test images would settle it", comparison.explanation)
 
 
+def test_where_images_are_of_groups_the_advice_asks_for_groups():
+    a, b, labels = simulate(np.random.default_rng(2), 5, 200, effect=0.02)
+    for size, noun in ((1, "test images would"), (5, "test images, with as many times more groups, would")):
+        comparison = compare(a, b, labels, clusters=np.arange(200) // size)
+        assert f"{noun} settle it" in comparison.explanation
+
+
 def test_the_advice_settles_it_if_the_difference_stays():
     """With as many seeds as advised, the interval of a like study leaves out 0 in about four cases of five."""
     rng = np.random.default_rng(4)

@@ -76,7 +76,12 @@ def test_a_column_of_parts_names_them(tmp_path):
     ("rows", "header", "keys", "message"),
     [
         ([], "path,label", {}, r"data\.table=.*list\.csv: has no rows"),
-        (["x/000.png;a"], "path;label", {}, r"data\.path_column=path: .*list\.csv has no such column; it has path;lab"),
+        (
+            ["x/000.png;a"],
+            "path;label",
+            {},
+            r"has no such column; it has path;label; save it with commas",
+        ),
         (["x/000.png,a"], "path,class", {}, r"data\.label_column=label: .* has no such column; it has path, class"),
         (
             ["x/000.png,a"],

@@ -6,7 +6,7 @@ from typing import TypeVar
 from fer_experiments.audit.finding import SEVERITY, Finding, Status
 from fer_experiments.audit.measures import ClassMeasures, DiversityRatios, LabelAgreement, NotMeasured
 from fer_experiments.audit.shortcut_probe import NORMAL_95, ShortcutProbe
-from fer_experiments.evaluation.generated.memorisation import HeldOutCopies, Memorisation
+from fer_experiments.evaluation.generated.memorisation import EXPECTED_SHARE, HeldOutCopies, Memorisation
 from fer_experiments.evaluation.generated.prdc import PRDC
 
 T = TypeVar("T")
@@ -54,7 +54,11 @@ def _check_leakage(measure: HeldOutCopies) -> Finding:
     )
     if measure.identical:
         return Finding("fail", f"{message} The pixels of {measure.identical} of them are those of such an image.")
-    return Finding(_grade_share(measure, LEAKED_WARN, LEAKED_FAIL), message)
+    status = _grade_share(measure, LEAKED_WARN, LEAKED_FAIL)
+    if measure.expected > EXPECTED_SHARE:  # of few training images even the nearest may lie far
+        status = min(status, "warn", key=SEVERITY.index)
+        message += " With so few training images this is a rough measure: look at the pictures."
+    return Finding(status, message)
 
 
 def _grade_share(measure: HeldOutCopies | Memorisation, warn: float, fail: float) -> Status:

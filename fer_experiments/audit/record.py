@@ -61,8 +61,9 @@ class AuditRecord(JSONRecord):
         return HeldOutCount(measures["held_out"], measures.get("held_out_source", "validation"))
 
     def describe_checks(self) -> str:
-        """Return "shortcut: fail, labels: warn; all else pass", or that all checks pass."""
-        bad = [f"{name}: {finding.status}" for name, finding in self.checks.items() if finding.status != "pass"]
+        """Return "shortcut: fail, labels: warn, memorisation: not measured; all else pass", or that all checks pass."""
+        outcomes = {name: each.status if each.is_measured else "not measured" for name, each in self.checks.items()}
+        bad = [f"{name}: {outcome}" for name, outcome in outcomes.items() if outcome != "pass"]
         return f"{', '.join(bad)}; all else pass" if bad else "all checks pass"
 
 

@@ -158,9 +158,13 @@ def warn_about_few(things: str, counts: dict[str, dict[str, int]], classes: tupl
         few = sorted(few, key=lambda name: counts["train"][name])
         texts = [f"{name}: {', '.join(f'{part} {counts[part][name]}' for part in PARTS)}" for name in few]
         numbers = enumerate_names(texts, separator="; ")
+        alone = enumerate_names([name for name in few if counts["test"][name] == 1])
+        hopeless = (
+            f", and with one test {things[:-1]} of {alone} no number of seeds leads to a verdict" if alone else ""
+        )
         warn_once(  # with the first split; those of other seeds have other numbers of groups
             f"data: classes with under {FEW} {things} in a part ({numbers}): their recall is measured on so few "
-            f"{things} that it says little; add {things}, or choose other classes with data.classes",
+            f"{things} that it says little{hopeless}; add {things}, or choose other classes with data.classes",
             key="few groups" if things == "groups" else None,
         )
 

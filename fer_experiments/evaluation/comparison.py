@@ -19,6 +19,7 @@ from fer_experiments.evaluation.scores import (
 from fer_experiments.evaluation.study_size import describe_settling_study, resolvable_difference
 
 Verdict = Literal["helps", "hurts", "equivalent", "undecided"]
+MOSTLY = 0.9  # of the test images, if these tell about as much as they are
 MIN_SEEDS_TO_EQUATE = 5
 
 
@@ -109,7 +110,8 @@ def compare(
     if seeds == 1:
         explanation = _explain_single_seed(points, int(fixed[0]), int(broken[0]), images)
     else:
-        reason = _explain(verdict, difference, margin, level, (seeds, images), doubt)
+        are_clustered = clusters is not None and len(np.unique(clusters)) < MOSTLY * images
+        reason = _explain(verdict, difference, margin, level, (seeds, images, are_clustered), doubt)
         explanation = f"{points} over {seeds} seeds and {images:,} test images: {reason}"
     return Comparison(
         difference=difference.mean,
@@ -182,13 +184,14 @@ def _explain(
     difference: Estimate,
     margin: float,
     level: float,
-    seeds_and_images: tuple[int, int],
+    size: tuple[int, int, bool],
     doubt: str | None,
 ) -> str:
+    """Return the reason of a verdict. size: as the last arguments of `describe_settling_study`."""
     if doubt is not None and _lies_within(difference, margin):
         return f"within {100 * margin:g} points either way, but {doubt}."
     if verdict == "undecided":
-        return describe_settling_study(difference, margin, level, *seeds_and_images)
+        return describe_settling_study(difference, margin, level, *size)
     if verdict == "equivalent":
         return f"within {100 * margin:g} points either way."
     return f"{'better' if verdict == 'helps' else 'worse'} by more than chance."

@@ -19,7 +19,9 @@ def _resolvable(spread: Spread, level: float) -> float:
     return spread.distance_to_quantile((1 + level) / 2) + spread.distance_to_quantile(POWER)
 
 
-def describe_settling_study(difference: Estimate, margin: float, level: float, seeds: int, images: int) -> str:
+def describe_settling_study(
+    difference: Estimate, margin: float, level: float, seeds: int, images: int, are_clustered: bool = False
+) -> str:
     """Return a sentence on how many seeds or test images would settle an undecided comparison.
 
     That is, how many would make an interval that excludes 0 or lies within the margin in four studies of five (POWER),
@@ -31,6 +33,7 @@ def describe_settling_study(difference: Estimate, margin: float, level: float, s
         margin: differences within +-margin count as none.
         level: of the interval.
         seeds, images: of the present study.
+        are_clustered: whether several of the images tell no more than one, as those of one person.
     """
     distance = max(abs(difference.mean), margin - abs(difference.mean))
 
@@ -40,12 +43,13 @@ def describe_settling_study(difference: Estimate, margin: float, level: float, s
     enough_seeds = _first(_larger_sizes(seeds, MAX_SEEDS), lambda n: is_enough(n / seeds, 1.0))
     enough_images = _first(_larger_sizes(images, MAX_FACTOR * images), lambda n: is_enough(1.0, n / images))
     sizes = [] if enough_seeds is None else [f"about {enough_seeds:,} seeds"]
-    sizes += [] if enough_images is None else [f"about {enough_images:,} test images"]
+    noun = "test images, with as many times more groups," if are_clustered else "test images"
+    sizes += [] if enough_images is None else [f"about {enough_images:,} {noun}"]
     if not sizes:  # neither is enough alone, because the variance of the other source stays
         both = _first(_larger_sizes(seeds, MAX_FACTOR * seeds), lambda n: is_enough(n / seeds, n / seeds))
         if both is None:
             return "no study of a reasonable size would settle it."
-        sizes = [f"about {both:,} seeds together with {_two_digits(images * both / seeds):,} test images"]
+        sizes = [f"about {both:,} seeds together with {_two_digits(images * both / seeds):,} {noun}"]
     return f"{' or '.join(sizes)} would settle it if the difference stays as it is."
 
 

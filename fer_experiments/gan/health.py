@@ -79,6 +79,8 @@ def examine_gan(
         for flags, part in zip(is_flat, images, strict=True):
             flags.append(has_flat_square(part))
     flat_generated, flat_real = (torch.cat(flags).float().mean().item() for flags in is_flat)
+    if steps < MIN_STEPS:
+        advice = advice._replace(shorter="")  # no remedy of a training that is too short already
     alarms = [
         detect_mode_collapse(diversities, advice),
         detect_winning_discriminator(history, loss, advice),
@@ -133,7 +135,7 @@ def detect_mode_collapse(diversities: dict[str, float], advice: Advice = GAN_ADV
         "mode collapse",
         f"samples are alike: their mean distance as a fraction of that of real images is {listed}; under "
         f"{MIN_DIVERSITY} they vary less than two real images repeated. Try {AUGMENTED}, "
-        f"gan.ema=5000, or {advice.shorter}",
+        f"gan.ema=5000{_or(advice.shorter)}",
     )
 
 
@@ -149,8 +151,13 @@ def detect_winning_discriminator(
     return Alarm(
         "discriminator has won",
         f"its score is {real:.2f} on real and {generated:.2f} on generated images in the last tenth of training, so "
-        f"that the generator learns nothing more. Try {AUGMENTED}, {advice.slower}, or {advice.shorter}",
+        f"that the generator learns nothing more. Try {AUGMENTED}, {advice.slower}{_or(advice.shorter)}",
     )
+
+
+def _or(remedy: str) -> str:
+    """Return ", or REMEDY", and nothing for none."""
+    return f", or {remedy}" if remedy else ""
 
 
 def detect_short_training(steps: int, advice: Advice = GAN_ADVICE) -> Alarm | None:

@@ -40,7 +40,12 @@ def start_job(
     if previous is not None and not rerun:
         start_time = time.strftime("%Y-%m-%d %H:%M", time.localtime(previous.started))
         if previous.state == "done" and not can_continue():
-            log.info("already finished (%s, %.0f s; rerun=true starts over): %s", start_time, previous.seconds, folder)
+            log.info(
+                "already finished (%s, %.0f s; rerun=true starts over, which changed images need): %s",
+                start_time,
+                previous.seconds,
+                folder,
+            )
             return None
         endings = {"done": "stopped at its limits", "failed": f"failed ({previous.error})"}
         ending = endings.get(previous.state, "was interrupted")

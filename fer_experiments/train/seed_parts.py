@@ -14,7 +14,7 @@ from fer_experiments.data.prepared import PreparedData
 from fer_experiments.errors import ConfigError, StorageError
 from fer_experiments.evaluation.result import Result
 from fer_experiments.report.study_record import training_key
-from fer_experiments.runs.data_files import write_data_files
+from fer_experiments.runs.data_files import check_same_images, write_data_files
 from fer_experiments.train.arms.arm import Arm, group_by_generator
 from fer_experiments.train.arms.audit_arms import audit_arms
 from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
@@ -97,6 +97,7 @@ def run_seeds(seeds: Sequence[Settings], arms: Sequence[Arm], folder: Path, work
     if not seeds:
         return
     data = PreparedData.prepare(seeds[0].data, seeds[0].seed)
+    check_same_images(folder / f"seed_{seeds[0].seed}", data)
     splits = chain([data], (data.with_seed(settings.seed) for settings in seeds[1:]))
     steps = (list_steps(settings, arms, split, folder) for settings, split in zip(seeds, splits, strict=True))
     if workers == 1:

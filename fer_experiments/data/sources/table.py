@@ -80,12 +80,17 @@ class Table(GroupColumnSource):
         try:  # utf-8-sig leaves out the mark that Excel writes first
             table = pd.read_csv(self.table, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
         except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-            raise ConfigError(f"data.table={self.table}: can't be read as CSV: {error}") from None
+            raise ConfigError(
+                f"data.table={self.table}: can't be read as CSV: {error}; save it with commas between the cells, in "
+                "UTF-8"
+            ) from None
         for key in ("path_column", "label_column", "part_column", "group_column"):
             column = getattr(self, key)
             if column is not None and column not in table.columns:
+                remedy = "; save it with commas between the cells" if len(table.columns) == 1 else ""
                 raise ConfigError(
-                    f"data.{key}={column}: {self.table} has no such column; it has {', '.join(map(str, table.columns))}"
+                    f"data.{key}={column}: {self.table} has no such column; it has "
+                    f"{', '.join(map(str, table.columns))}{remedy}"
                 )
         if table.empty:
             raise ConfigError(f"data.table={self.table}: has no rows")

@@ -17,8 +17,8 @@ from fer_experiments.evaluation.generated.nearest import (
     neighbour_distances,
 )
 
-EXPECTED_SHARE = 0.05  # of real images that are nearer than the threshold
-MIN_REAL_IMAGES = 20  # fewer images have no 5 % quantile
+EXPECTED_SHARE = 0.05  # of real images that are nearer than the threshold; `expected_share` for few images
+MIN_REAL_IMAGES = 20  # fewer images have no 5% quantile
 IDENTICAL = 1e-6  # two images have the same pixels if their distance is less; this is above rounding
 
 
@@ -58,7 +58,7 @@ class HeldOutCopies:
         share: of the generated images that are nearer to a held-out image than `expected` of the training images are,
             and nearer to it than to any training image. It is at most `expected` for a GAN that has not seen the
             held-out images.
-        expected: EXPECTED_SHARE.
+        expected: EXPECTED_SHARE, or more if there are few training images.
         threshold: the distance that counts as near.
         chance: the probability of such a share or a larger one if the GAN draws from the real distribution.
         images: how many held-out images there are.
@@ -96,23 +96,15 @@ def memorisation(generated: PixelFeatures, train: References, held_out: PixelFea
 
 
 def held_out_copies(generated: PixelFeatures, train: References, held_out: PixelFeatures) -> HeldOutCopies:
-    """Compare the distances of generated and training images to the held-out images, all of one class.
-
-    Raises ValueError if there are fewer than MIN_REAL_IMAGES training images and no generated one is identical to a
-    held-out one.
-    """
+    """Compare the distances of generated and training images to the held-out images, all of one class."""
     distances = find_nearest(generated.plain, held_out)[0]
     is_nearer = distances < find_nearest(generated.plain, train)[0]
     is_identical = is_nearer & (distances < IDENTICAL) & generated.plain.any(1)  # an image without contrast is no copy
-    threshold = IDENTICAL
-    if len(train) >= MIN_REAL_IMAGES:
-        threshold = low_quantile(torch.cat([find_nearest(block.plain, held_out)[0] for block in train.blocks()]))
-    elif not is_identical.any():
-        raise ValueError(f"{len(train)} training images of the class; {MIN_REAL_IMAGES} are needed")
+    threshold = low_quantile(torch.cat([find_nearest(block.plain, held_out)[0] for block in train.blocks()]))
     is_near = is_nearer & (distances < threshold)
     return HeldOutCopies(
         share=_share(is_near),
-        expected=EXPECTED_SHARE,
+        expected=expected_share(len(train)),
         threshold=threshold,
         chance=probability_of_share(is_near, len(train)),
         images=len(held_out),
@@ -120,15 +112,20 @@ def held_out_copies(generated: PixelFeatures, train: References, held_out: Pixel
     )
 
 
-def low_quantile(values: Tensor) -> float:
-    """Return the number below which one more draw of values (N,) lies with probability EXPECTED_SHARE.
+def expected_share(count: int) -> float:
+    """Return the probability with which one more draw lies below the `low_quantile` of `count` draws.
 
-    N must be MIN_REAL_IMAGES or more.
+    That is EXPECTED_SHARE, or for fewer than MIN_REAL_IMAGES draws the probability that it is the lowest of all.
     """
+    return max(EXPECTED_SHARE, 1 / (count + 1))
+
+
+def low_quantile(values: Tensor) -> float:
+    """Return the number below which one more draw of values (N,) lies with probability expected_share(N)."""
     ordered = values.sort().values
-    place = EXPECTED_SHARE * (len(ordered) + 1) - 1
+    place = max(0.0, expected_share(len(ordered)) * (len(ordered) + 1) - 1)
     low = int(place)
-    return float(torch.lerp(ordered[low], ordered[low + 1], place - low))
+    return float(torch.lerp(ordered[low], ordered[min(low + 1, len(ordered) - 1)], place - low))
 
 
 def probability_of_share(is_near: Tensor, real_count: int) -> float:
@@ -137,7 +134,7 @@ def probability_of_share(is_near: Tensor, real_count: int) -> float:
     is_near (N,) bool says which of N draws lie below the `low_quantile` of `real_count` other draws of the same
     distribution. The share of the distribution below an order statistic has a beta distribution.
     """
-    below = EXPECTED_SHARE * (real_count + 1)
+    below = expected_share(real_count) * (real_count + 1)
     return float(betabinom.sf(int(is_near.sum()) - 1, len(is_near), below, real_count + 1 - below))
 
 

@@ -7,6 +7,7 @@ from fer_experiments.report.leakage import find_leaks
 from fer_experiments.report.study_record import training_key
 
 NEAR_DUPLICATES_FAIL = 0.05  # of the test images
+UNLIKE_PAIRS = 0.1  # of the pairs: copies have the class of their original
 MIN_OF_CLASS = 50  # with n images the 95% interval of a recall is at most +-1.96 sqrt(0.25 / n), 14 points
 MIN_GROUPS = 10  # of which a class has images in a part
 PARTS = {"test": "test", "valid": "validation"}
@@ -58,12 +59,20 @@ def check_near_duplicates(study: StudyFiles) -> Check:
     pairs, images = near_duplicates["pairs"], near_duplicates["test_images"]
     if not pairs:
         return Check(name, "pass", "None found (perceptual hash).", source)
-    total = max(1, study.facts.test_images)
+    total, unlike = max(1, study.facts.test_images), near_duplicates.get("cross_label_pairs", 0)
     message = (
         f"Pairs of alike images in different parts (shown below): {pairs:,}; test images in them: {images:,} of "
-        f"{total:,}. Such images make the test scores of all arms too good. If they are of one person or film, "
-        "data.group_pattern keeps these in one part."
+        f"{total:,}."
     )
+    if unlike >= UNLIKE_PAIRS * pairs:
+        message += (
+            f" {unlike:,} of the pairs are of two classes, so the perceptual hash may not tell these images apart: "
+            "look at the pictures."
+        )
+        return Check(name, "warn", message, source)
+    message += " Such images make the test scores of all arms too good."
+    if not study.facts.groups:
+        message += " If they are of one person or film, data.group_pattern keeps these in one part."
     return Check(name, "fail" if images / total >= NEAR_DUPLICATES_FAIL else "warn", message, source)
 
 

@@ -6,18 +6,21 @@ from fer_experiments.report.gan_files import HEALTH_FILE, find_gan_folders, read
 
 
 def check_audits(study: StudyFiles, key: str, name: str) -> Check:
-    """Return the worst finding of the audits under `key`, and how many audits have one as bad."""
+    """Return the worst finding of the audits under `key`, how many audits have one as bad, and which have none."""
     source = "audit.json beside each GAN's images"
     findings = [(audit.label, audit.checks[key]) for audit in study.audits if key in audit.checks]
     measured = [(label, finding) for label, finding in findings if finding.is_measured]
     if not measured:
         problems = {audit.problem or "not measured" for audit in study.audits}
-        reasons = sorted({finding.message for _, finding in findings} or problems)
+        reasons = sorted({f"{label}: {finding.message}" for label, finding in findings} or problems)
         return Check(name, "unknown", " ".join(reasons) or "No generated images were audited.", source)
     label, worst = max(measured, key=lambda pair: SEVERITY.index(pair[1].status))
     as_bad = sum(finding.status == worst.status for _, finding in measured)
     count = f" ({as_bad} of {len(measured)} audits: {worst.status})" if len(measured) > 1 else ""
-    return Check(name, worst.status, f"{label}: {worst.message}{count}", source)
+    missing = {label: finding.message for label, finding in findings if not finding.is_measured}
+    status = max(worst.status, "warn", key=SEVERITY.index) if missing else worst.status
+    message = " ".join([f"{label}: {worst.message}{count}", *(f"{name}: {text}" for name, text in missing.items())])
+    return Check(name, status, message, source)
 
 
 def check_gan_training(study: StudyFiles) -> Check:

@@ -38,11 +38,14 @@ def list_external_images(data: "PreparedData", balance: External, needed: dict[s
     from fer_experiments.data.class_folders import list_class_folders  # imports pandas
 
     files = list_class_folders(balance.synthetic, data.classes)
+    available = {label: len(files.get(label, [])) for label in needed}
     for label, count in needed.items():
-        available = len(files.get(label, []))
-        if available < count:
+        if available[label] < count:
+            fewer = {name: min(number, available[name]) for name, number in needed.items()}
+            listed = ", ".join(f"{name}: {number}" for name, number in fewer.items() if number)
+            remedy = f", or ask for fewer: balance.add={{{listed}}}" if listed else ""
             raise ConfigError(
-                f"balance.synthetic={balance.synthetic}: has {available} images of {label}, {count} are needed; add "
-                f"some, or ask for fewer (balance.add={{{label}: {available}}})"
+                f"balance.synthetic={balance.synthetic}: has {available[label]} images of {label}, {count} are needed; "
+                f"add some{remedy}"
             )
     return files

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from fer_experiments.balance import External, TrainingPlan
+from fer_experiments.balance import External, InjectGenerated, TrainingPlan
 from fer_experiments.data.groups import describe_groups
 from fer_experiments.data.injection import ADDED_REAL
 from fer_experiments.data.prepared import PreparedData
@@ -65,7 +65,9 @@ def plan_arms(settings: Settings, arms: Sequence[Arm]) -> Plan:
 
 
 def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[Arm]) -> Iterator[str]:
-    """Name the arms that add real images of which the split leaves too few unused. The other arms can be trained.
+    """Name the arms that add no generated images, and those that add real ones of which the split leaves too few.
+
+    The other arms can be trained.
 
     Raises ConfigError if a folder of external images has too few.
     """
@@ -73,6 +75,8 @@ def _check_added_images(settings: Settings, data: PreparedData, arms: Sequence[A
         plan = arm.balance.plan(data.split.labels("train"), settings.seed)
         if isinstance(arm.balance, External):
             list_external_images(data, arm.balance, plan.added)
+        if isinstance(arm.balance, InjectGenerated) and arm.balance.add != 0 and not sum(plan.added.values()):
+            yield f"{arm.name} adds no images, as no class needs any: balance.add says how many are added"
         try:
             if added := plan.added_from(ADDED_REAL):
                 find_unused_rows(data, added)
