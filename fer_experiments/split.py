@@ -40,10 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(f"split: {line}" for line in wrong), file=sys.stderr)
         return 2
     with show_activity("starting"):  # torch is imported only now, so that --help answers at once
-        from fer_experiments.train.compose_config import compose_config
+        from fer_experiments.train.compose_config import compose_nodes
+        from fer_experiments.train.config import Config, save_config
     try:
-        config = compose_config(*overrides)
-        print(_export(config, options.out, shlex.join(options.settings)))
+        composed = compose_nodes(*overrides)
+        print(_export(Config.read(composed), options.out, shlex.join(options.settings)))
+        save_config(composed, options.out)  # by which the audit finds the data
     except HydraException as error:
         print(f"split: {describe_hydra_error(error)}", file=sys.stderr)
         return 2

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from fer_experiments import split as command_line
+from fer_experiments.audit.__main__ import main as audit
 from fer_experiments.audit.class_audit import ClassAudit
+from fer_experiments.audit.record import FolderAuditRecord
 from fer_experiments.data.class_folders import SPLIT_HASH_FILE, find_foreign_splits
 from fer_experiments.data.prepared import PreparedData
 from fer_experiments.data.split import hash_split
@@ -113,7 +115,7 @@ def test_too_few_images_are_named_by_the_plan(read, keys, generated):
     config = read(*keys, "trainer=smoke", arms)
     with pytest.raises(
         ConfigError,
-        match=r"generated: has 40 images of flat, 900 are needed; add some, or ask for fewer: balance\.add=\{flat: 40\}",
+        match=r"40 images of flat, 900 are needed; add some, or ask for fewer: balance\.add=\{flat: 40\}",
     ):
         config.train.plan(config)
 
@@ -231,6 +233,14 @@ def test_the_training_images_alone_are_written_at_their_own_size(keys, patterns,
     assert sizes == {(32, 32), (50, 40)}
     assert read_hashes(out) == [hash_split((out / "split.csv").read_bytes())]
     assert "balance=external" in (out / "README.txt").read_text()
+
+
+def test_images_are_audited_against_an_export_before_there_is_a_run(keys, generated, tmp_path, capsys):
+    assert export(tmp_path / "export", keys, "data.split_seed=0") == 0
+    split = tmp_path / "export" / "split.csv"
+    assert audit([str(generated), "--split", str(split), "--out", str(tmp_path / "audit"), "--no-usefulness"]) in (0, 1)
+    assert "leakage" in capsys.readouterr().out
+    assert FolderAuditRecord.load(tmp_path / "audit").split_hash == hash_split(split.read_bytes())
 
 
 def read_hashes(folder: Path) -> list[str]:

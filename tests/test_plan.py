@@ -252,7 +252,7 @@ def test_a_training_that_is_shortened_by_a_decimal_share_has_as_many_epochs(read
 
 @pytest.mark.parametrize("length", ["1", "auto"])
 def test_a_gan_that_is_shortened_below_the_steps_that_it_needs_is_warned_of(read, timed, length):
-    config = read(*TINY[1:], *LONG, "gan.images_seen=20000", "train.budget=20min", f"train.length={length}")
+    config = read(*TINY[1:], *LONG, "gan.images_seen=20000", "train.budget=24min", f"train.length={length}")
     plan = config.train.plan(config).timed()
     assert next(line for line in plan.estimates() if "train.length=" in line).endswith(
         "train.length=0.5 fits, but a GAN of 625 steps makes poor images (it needs 1,000 or more): smaller sizes or "
@@ -265,8 +265,8 @@ def test_a_budget_that_no_length_fits_is_said_to_be_too_small(read, timed):
     plan = config.train.plan(config).timed()
     assert plan.length == 1
     assert plan.advice == (
-        "3 seeds take longer than train.budget=2 min, also with train.length=0.12; give a larger one, fewer arms, or "
-        "smaller gan.image_size and classifier.image_size",
+        "3 seeds take longer than train.budget=2 min, also with train.length=0.12, and fewer seeds decide little; give "
+        "a larger one, fewer arms, or smaller gan.image_size and classifier.image_size",
     )
 
 

@@ -189,3 +189,18 @@ def test_a_gans_checkpoint_and_other_files_are_refused(run, tmp_path):
         TrainedClassifier.load(tmp_path / "text")
     with pytest.raises(ConfigError, match="can't be read: No such file"):
         TrainedClassifier.load(tmp_path / "none")
+
+
+def test_the_page_shows_how_trained_networks_are_used_from_python(run, two_classes, tmp_path):
+    page = (Path(__file__).parents[1] / ".github" / "docs" / "hydra.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    gan = run("train=dcgan", folder=tmp_path / "gan")
+    image = next((two_classes / "cat").glob("*.png"))
+    paths = {"multirun/RUN": train(run, two_classes), "multirun/GAN": gan, "face.png": image}
+    for name, path in paths.items():
+        assert name in code
+        code = code.replace(name, str(path))
+    values: dict = {}
+    exec(code, values)
+    assert values["probabilities"].shape == (1, 2)
+    assert values["faces"].shape[0] == 8

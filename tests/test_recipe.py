@@ -117,7 +117,7 @@ def test_the_plain_recipe_is_adam_at_a_thousandth(read):
             ["classifier.optimizer._target_=torch.optim.Adm"],
             r"optimizer\._target_=torch\.optim\.Adm: can't be imported",
         ),
-        (["classifier.optimizer.weight_decay=-1"], r"classifier\.optimizer=.*invalid weight_decay value: -1"),
+        (["classifier.optimizer.weight_decay=-1"], r"classifier\.optimizer=.*Invalid weight_decay value: -1"),
         ([*NO_KEYS, "classifier.optimizer._target_=torch.optim.LBFGS"], r"classifier\.optimizer=.*doesn't support per"),
         (
             ["classifier.optimizer._target_=collections.UserDict"],

@@ -48,7 +48,7 @@ def test_the_same_command_again_does_nothing_and_names_the_folder(run, work, cap
         run(JOB, "trainer.progress=true")
     assert (count_runs(folder), Status.load(folder)) == (1, before)
     assert "already finished (" in caplog.text
-    assert f"rerun=true starts over): {folder}" in caplog.text
+    assert f"rerun=true starts over, which changed images need): {folder}" in caplog.text
 
 
 def test_a_failed_job_is_tried_again(run, work, tmp_path, caplog):

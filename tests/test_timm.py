@@ -150,7 +150,7 @@ def test_weights_that_dont_fit_stop_before_any_work(read, tmp_path, content, mes
     ("settings", "message"),
     [
         (["classifier.network.model_name=resnet81"], "timm has no such model; did you mean resnet18"),
-        (["classifier.network.model_name=resnet18.nosuchtag"], r"invalid pretrained tag \(nosuchtag\)"),
+        (["classifier.network.model_name=resnet18.nosuchtag"], r"Invalid pretrained tag \(nosuchtag\)"),
         (["classifier.network.model_name='hf-hub:a/b'"], "hf-hub:a/b: timm has no such model"),
         (["classifier.network.model_name=deit_tiny_distilled_patch16_224"], "has several last layers"),
         (["classifier.network.weights=a.pth", "classifier.network.pretrained=true"], "give one of the two"),

@@ -12,6 +12,7 @@ from fer_experiments.train.settings import Settings
 
 # How much faster several seeds are side by side, on CPUs for each process (.github/docs/speed.md, size.md).
 CPU_GAIN, MAX_GPU_GAIN = 0.8, 3.0
+RESERVED = 0.85  # of the budget, for which trainings are shortened: the time is estimated from a few steps
 UNKNOWN_TIME = "train.length=auto shortens nothing, because the time of so few steps is not known"
 
 
@@ -47,9 +48,11 @@ def plan_study(
         too_long = f"{looks[0]} seeds take longer than train.budget={format_rough_duration(budget or 0)}"
         shorter = _fit_budget(plan, settings, arms)
         if shorter is None:
+            several = sum(training.is_gan for training in plan.trainings) > 1
+            one_gan = "gan=conditional (one GAN for all classes), " if several else ""
             advice = (
-                f"{too_long}, also with train.length={SHARES[-1]:g}; give a larger one, fewer arms, or smaller "
-                "gan.image_size and classifier.image_size"
+                f"{too_long}, also with train.length={SHARES[-1]:g}, and fewer seeds decide little; give a larger one, "
+                f"{one_gan}fewer arms, or smaller gan.image_size and classifier.image_size"
             )
             return replace(plan, advice=(*plan.advice, advice))
         fits = f"{too_long}; train.length={shorter.length:g} fits{_warn_of_short_gans(plan, shorter)}"
@@ -68,7 +71,9 @@ def plan_study(
 
 
 def _fit_budget(plan: Plan, settings: Settings, arms: Sequence[Arm]) -> Plan | None:
-    """Return the longest of the shorter plans whose first look fits the budget; None: there is none."""
+    """Return the longest of the shorter plans whose first look fits the budget with a reserve; None: there is none."""
+    assert plan.budget is not None
+    kept, plan = plan.budget, replace(plan, budget=RESERVED * plan.budget)
     for share in SHARES:
         least = [training.scaled(share / plan.length) for training in plan.trainings]  # as epochs are rounded up
         if share < plan.length and not replace(plan, trainings=least).exceeds_budget:
@@ -76,7 +81,7 @@ def _fit_budget(plan: Plan, settings: Settings, arms: Sequence[Arm]) -> Plan | N
             timed = [each.with_seconds_of(longer) for each, longer in zip(trainings, plan.trainings, strict=True)]
             shorter = replace(plan, trainings=timed, length=share)
             if not shorter.exceeds_budget:
-                return shorter
+                return replace(shorter, budget=kept)
     return None
 
 
