@@ -158,7 +158,10 @@ def measure_class(
         reference_classifier=reference.metrics,
         probe=measure_if_possible(
             lambda: shortcut_probe(
-                images.first(TRAIN, size, MAX_PROBED), images.first(GENERATED, size, MAX_PROBED), settings.seed
+                images.first(TRAIN, size, MAX_PROBED),
+                images.first(GENERATED, size, MAX_PROBED),
+                settings.seed,
+                settings.trainer.first_device,
             )
         ),
         memorisation=measure_if_possible(lambda: memorisation(pixels[GENERATED], train, pixels[HELD_OUT])),

@@ -36,13 +36,13 @@ class ShortcutProbe:
     images: int
 
 
-def shortcut_probe(real: Tensor, generated: Tensor, seed: int) -> ShortcutProbe:
+def shortcut_probe(real: Tensor, generated: Tensor, seed: int, device: str = "cpu") -> ShortcutProbe:
     """Measure the AUROC of "is generated" for real (N, C, S, S) and generated (M, C, S, S) uint8 images.
 
     The images are those that the classifier sees. Equally many of each kind are used, at most MAX_IMAGES, drawn with
     the seed. The probe is cross-validated: every image is scored by a network that was not trained on it, and the AUROC
     is the mean over the folds (scores of different networks can't be compared). Leaves the global random state as it
-    was.
+    was. device: where the networks are trained.
 
     Raises ValueError for fewer than MIN_IMAGES of a kind, or a side under MIN_SIDE pixels.
     """
@@ -54,13 +54,13 @@ def shortcut_probe(real: Tensor, generated: Tensor, seed: int) -> ShortcutProbe:
     rng = np.random.default_rng([seed, RandomStream.SHORTCUT_PROBE])
     drawn = [kind[torch.from_numpy(np.sort(rng.permutation(len(kind))[:count]))] for kind in (real, generated)]
     images = torch.cat(drawn).float().div(255).contiguous(memory_format=torch.channels_last)
-    labels = torch.arange(2).repeat_interleave(count)
+    images, labels = images.to(device), torch.arange(2).repeat_interleave(count)
     aurocs = []
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(np.zeros(len(labels)), labels)
     with isolate_rng():
         for fold, (train, test) in enumerate(folds):
             torch.manual_seed(seed * FOLDS + fold)
-            scores = _train_and_score(images[train], labels[train], images[test])
+            scores = _train_and_score(images[train], labels[train].to(device), images[test])
             aurocs.append(roc_auc_score(labels[test], scores))
     auroc = float(np.mean(aurocs))
     return ShortcutProbe(auroc, *auroc_interval(auroc, count, count), count)
@@ -90,7 +90,7 @@ def _build_network(channels: int) -> nn.Sequential:
 
 def _train_and_score(images: Tensor, labels: Tensor, test_images: Tensor) -> np.ndarray:
     """Train a network on images (N, C, S, S) and labels (N,); return its logits (M,) for the test images."""
-    network = _build_network(images.shape[1])
+    network = _build_network(images.shape[1]).to(images.device)
     optimizer = Adam(network.parameters(), 3e-3, fused=True)
     for _ in range(EPOCHS):
         for places in torch.randperm(len(images)).split(BATCH_SIZE):
@@ -102,4 +102,4 @@ def _train_and_score(images: Tensor, labels: Tensor, test_images: Tensor) -> np.
             optimizer.step()
     network.eval()
     with torch.inference_mode():
-        return network(test_images).numpy()
+        return network(test_images).cpu().numpy()

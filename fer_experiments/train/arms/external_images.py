@@ -88,7 +88,7 @@ def check_external_images(
         audit = audit_images(settings.audit_settings, data, audit, of_class, place, foreign)
         leakage = audit.checks.get("leakage", Finding("fail", f"The audit failed: {audit.problem}.", is_measured=False))
         if leakage.status == "warn":
-            log.warning("%s: whether these images are copies of real ones: %s", label, leakage.message)
+            log.warning("the images of %s may be copies of real ones. %s", label, leakage.message)
         if leakage.status != "fail":
             continue
         if not balance.trust:
