@@ -161,3 +161,11 @@ def test_a_process_that_has_grown_is_not_replaced():
     (pids,) = run_side_by_side([0], iter([_list_memory_steps()]), 2)
     assert len(set(pids)) <= 2
     run_parts.get_reusable_executor(2).shutdown(kill_workers=True)
+
+
+@pytest.mark.parametrize(
+    ("message", "line"), [("none: 60 angry", "seed 3: none: 60 angry"), ("--- seed 3, arm 1 of 4: none", None)]
+)
+def test_each_line_names_its_seed_once(message, line):
+    record = logging.LogRecord("name", logging.INFO, "file.py", 1, message, (), None)
+    assert run_parts.SeedFormatter(3).format(record) == (line or message)

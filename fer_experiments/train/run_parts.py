@@ -14,12 +14,14 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from joblib.externals.loky import get_reusable_executor, process_executor
 
+from fer_experiments.exit_status import ConsoleHandler
 from fer_experiments.progress import erase_bar
 from fer_experiments.train.workers import count_threads
 from fer_experiments.trainer.expected_warnings import ignore_expected_warnings
 from fer_experiments.trainer.memory import keep_freed_memory
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+HEADING = "--- "  # how the log line begins that names an arm and its seed
 IDLE_SECONDS = 300  # after which a process ends; a new one takes seconds to import torch
 AHEAD = 2  # parts for each process, of which one runs
 
@@ -144,10 +146,22 @@ def _call(part: Part) -> TimedValue:
 
 def _call_in_process(seed: int, part: Part) -> TimedValue:
     """Call a part of this seed; log lines name the seed."""
-    console = logging.StreamHandler(sys.stdout)
-    console.setFormatter(logging.Formatter(f"{erase_bar()}seed {seed}: %(message)s"))
+    console = ConsoleHandler(sys.stdout)
+    console.setFormatter(SeedFormatter(seed))
     logging.root.handlers = [console]
     return _call(part)
+
+
+class SeedFormatter(logging.Formatter):
+    """Begins each line with the seed, but for the heading of an arm (HEADING), which names it."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.seed = seed
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"{erase_bar()}{text if text.startswith(HEADING) else f'seed {self.seed}: {text}'}"
 
 
 def _end_with(parent: int) -> None:

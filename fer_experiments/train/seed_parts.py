@@ -20,7 +20,7 @@ from fer_experiments.train.arms.audit_arms import audit_arms
 from fer_experiments.train.arms.train_classifier import describe_result, train_classifier
 from fer_experiments.train.arms.training_images import generate_images, list_gans
 from fer_experiments.train.gan.selection import count_generated_images
-from fer_experiments.train.run_parts import Part, Steps, TimedValue, run_side_by_side, run_steps
+from fer_experiments.train.run_parts import HEADING, Part, Steps, TimedValue, run_side_by_side, run_steps
 from fer_experiments.train.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ def _train_arm(
     Raises StorageError: the next arm would find the disk full as well. On several devices any error is raised: it may
     have occurred on one rank alone, and the others would wait for that.
     """
-    log.info("--- %s", title)
+    log.info("%s%s", HEADING, title)
     needs_images = arm.balance.needs_generated_images
     needed = count_generated_images(settings, data, [arm]) if needs_images else {}
     for error in (images.get(label) for label in sorted(needed)):
