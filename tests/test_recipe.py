@@ -123,6 +123,14 @@ def test_the_plain_recipe_is_adam_at_a_thousandth(read):
             ["classifier.optimizer._target_=collections.UserDict"],
             r"classifier\.optimizer=.*_target_ builds a UserDict; give a torch\.optim\.Optimizer",
         ),
+        (
+            ["classifier.schedule={_target_: torch.optim.lr_scheduler.StepLR}"],
+            r"classifier\.schedule: torch\.optim\.lr_scheduler\.StepLR: missing a required argument: 'step_size'",
+        ),
+        (
+            ["classifier.schedule={_target_: torch.optim.lr_scheduler.ReduceLROnPlateau}"],
+            r"classifier\.schedule=.*builds a ReduceLROnPlateau; give a schedule .* needs no metric",
+        ),
         (["classifier.schedule=step"], r"classifier\.schedule='step': .*'one_cycle', 'cosine' or 'multi_step'"),
         (["classifier.ema=1.0"], r"classifier\.ema=1\.0: .*less than 1"),
         (["classifier.ema=0"], r"classifier\.ema=0: .*greater than 0"),
@@ -198,7 +206,10 @@ def test_arguments_of_a_network_with_a_target_are_built_at_any_depth():
 
 
 @pytest.mark.parametrize("settings", [{}, {"limit_train_batches": 3}, {"limit_train_batches": 1}])
-@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "multi_step"])
+@pytest.mark.parametrize(
+    "schedule",
+    ["one_cycle", "cosine", "multi_step", {"_target_": "torch.optim.lr_scheduler.ExponentialLR", "gamma": 0.9}],
+)
 def test_a_schedule_takes_exactly_the_steps_of_the_training(schedule, settings):
     recorder = Recorder()
     trainer = fit(build(schedule=schedule), [recorder], epochs=4, **settings)

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from fer_experiments.classifier.config import ClassifierConfig
-from fer_experiments.classifier.recipe import build_optimizer
+from fer_experiments.classifier.recipe import build_optimizer, build_schedule
 from fer_experiments.errors import ConfigError
 from fer_experiments.strict_config import check_signature
 
@@ -22,6 +23,7 @@ def explain_wrong_parts(group: str, config: ClassifierConfig, channels: int) -> 
     checks = {
         "network": partial(_check_network, f"{group}.network", config, channels),
         "optimizer": partial(_check_optimizer, f"{group}.optimizer", config.optimizer),
+        "schedule": partial(_check_schedule, f"{group}.schedule", config.schedule),
     }
     for key, check in checks.items():
         try:
@@ -53,3 +55,16 @@ def _check_optimizer(key: str, node: Mapping[str, Any]) -> None:
         raise ValueError(f"{error}; conf/classifier/ has optimizers that work") from None
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"_target_ builds a {type(optimizer).__name__}; give a torch.optim.Optimizer")
+
+
+def _check_schedule(key: str, schedule: str | Mapping[str, Any] | None) -> None:
+    """Build a schedule that has a `_target_`. Raises ValueError if that fails or builds something else."""
+    if not isinstance(schedule, Mapping):
+        return
+    check_signature(key, schedule, "optimizer")
+    built = build_schedule(schedule, torch.optim.SGD([nn.Parameter(torch.zeros(1))], 1e-3), 100)
+    if not isinstance(built, LRScheduler) or isinstance(built, ReduceLROnPlateau):
+        raise ValueError(
+            f"_target_ builds a {type(built).__name__}; give a schedule of torch.optim.lr_scheduler that takes a step "
+            "after each batch and needs no metric"
+        )

@@ -31,7 +31,7 @@ class ClassifierConfig(StrictConfig):
     batch_size: Annotated[int, Field(ge=1)]
     optimizer: dict[str, Any]
     learning_rate: Annotated[float, Field(gt=0.0)]
-    schedule: Schedule | None
+    schedule: Schedule | dict[str, Any] | None
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
     mixup: Annotated[float, Field(gt=0.0)] | None

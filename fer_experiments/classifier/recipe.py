@@ -29,18 +29,22 @@ def build_optimizer(node: Mapping[str, Any], learning_rate: float, parameters: I
     return build(params=[group for group in groups if group["params"]], lr=learning_rate)
 
 
-def build_schedule(name: Schedule, optimizer: Optimizer, steps: int) -> LRScheduler:
+def build_schedule(schedule: Schedule | Mapping[str, Any], optimizer: Optimizer, steps: int) -> LRScheduler:
     """Build the learning rate schedule of a training of `steps` steps; call its step() after each optimizer step.
 
+    A mapping has the `_target_` of any class of schedules, and its arguments but for the optimizer.
     one_cycle rises to the optimizer's rate in 30% of the steps and then falls to almost zero (Smith and Topin 2018);
     betas and momentum stay as configured, although OneCycleLR would vary them. cosine only falls, to zero after the
     last step (Loshchilov and Hutter 2017). multi_step rises linearly to the optimizer's rate in the first WARM_UP of
     the steps, and is multiplied by DECAY at each of the MILESTONES (Cao et al. 2019: of 200 epochs the first 5, and
     epochs 160 and 180).
     """
-    if name == "multi_step":
+    if isinstance(schedule, Mapping):
+        build = instantiate(dict(schedule), _partial_=True, _convert_="all")
+        return build(optimizer)
+    if schedule == "multi_step":
         return LambdaLR(optimizer, partial(_multi_step_factor, steps=steps))
-    if name == "cosine":
+    if schedule == "cosine":
         return CosineAnnealingLR(optimizer, steps)
     return OneCycleLR(optimizer, optimizer.defaults["lr"], steps, cycle_momentum=False)
 
