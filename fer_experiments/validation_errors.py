@@ -25,6 +25,7 @@ SYNONYMS = {
     "32": "32-true",
 }
 MAPPINGS = {
+    "classifier.schedule": "{_target_: torch.optim.lr_scheduler.StepLR, step_size: 300}",
     "data.counts": "{angry: 60, happy: 600}",
     "data.parts": "{test: valid}",
     "data.rename": "{anger: angry}",

@@ -75,6 +75,8 @@ CASES = {
     "gan.pretrained for a trained one",
     "reference_classifier.checkpoint=best": "reference_classifier.checkpoint=best: the reference classifier is always "
     "that of the last epoch; use last",
+    "classifier.schedule._target_=my.Schedule": "classifier.schedule._target_: can't be set by itself; write all of "
+    "classifier.schedule, such as 'classifier.schedule={_target_: torch.optim.lr_scheduler.StepLR, step_size: 300}'",
     "+balance=oversample": "+balance: every run has one; leave out the +",
     "~trainer.limit_batches": "~trainer.limit_batches: there is no such key, or it is null already; leave it out",
     "--resolve": "The --resolve flag can only be used in conjunction with --cfg or --help",
