@@ -43,6 +43,13 @@ def test_one_identical_image_is_a_leak():
     assert leakage.message.endswith(" The pixels of 1 of them are those of such an image.")
 
 
+@pytest.mark.parametrize(("expected", "share", "status"), [(0.05, 1, "fail"), (0.14, 1, "warn"), (0.14, 0.2, "pass")])
+def test_few_training_images_make_of_a_leak_a_warning(expected, share, status):
+    leakage = finding("leakage", expected=expected, share=share, chance=0.001)
+    assert leakage.status == status
+    assert leakage.message.endswith("this is a rough measure: look at the pictures.") == (status == "warn")
+
+
 @pytest.mark.parametrize(("share", "status"), [(0.09, "pass"), (0.1, "warn"), (0.49, "warn"), (0.5, "fail")])
 def test_more_near_images_than_chance_brings_are_memorised(share, status):
     assert finding("memorisation", share=share, chance=0.001).status == status
