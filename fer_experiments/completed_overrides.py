@@ -16,6 +16,11 @@ def is_other_generator(argument: str) -> bool:
     return argument == "train=diffusion" or (key == "gan" and DCGANS.isdisjoint(value.split(",")))
 
 
+def _names(value: str, name: str) -> bool:
+    """Whether a value is the name, a list of values with it, or a pattern, which may match it."""
+    return name in value.split(",") or value.startswith("glob(")
+
+
 def complete_overrides(arguments: Sequence[str]) -> Iterator[str]:
     """Give the arguments of a command, each with the override that follows from it.
 
@@ -34,7 +39,7 @@ def complete_overrides(arguments: Sequence[str]) -> Iterator[str]:
         key, value = override_key(argument), argument.partition("=")[2]
         if argument.startswith("~") or "=" not in argument:  # such as the value of --config-dir
             continue
-        if key == "data" and "faces" not in value.split(",") and not (is_experiment_chosen or has_other_root):
+        if key == "data" and not _names(value, "faces") and not (is_experiment_chosen or has_other_root):
             yield "experiment=images"
         elif is_other_generator(argument) and has_faces and not (is_experiment_chosen or has_other_root):
             yield "experiment=quick_classifier"

@@ -112,7 +112,9 @@ def _explain_choice(override: str, has_foreign_files: bool) -> Iterator[str]:
     """Refuse what is no name of a file, or of several: logger=[csv,wandb], and names of files that don't exist."""
     key = override_key(override)
     value = OverridesParser.create().parse_override(override).value()
-    if isinstance(value, Glob):  # Hydra takes the files that there are
+    if isinstance(value, Glob):
+        if not (has_foreign_files or value.filter(list_options(key))):
+            yield f"{override}: matches no file; {key} has {', '.join(list_options(key))}"
         return
     values = value.list if isinstance(value, ChoiceSweep) else value if isinstance(value, list) else [value]
     names = [each.text if isinstance(each, QuotedString) else each for each in values]

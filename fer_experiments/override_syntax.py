@@ -47,11 +47,13 @@ def explain_syntax(override: str) -> str | None:
         return f"{override}: needs quotes: {form}"
     if _depth(override):
         reason = "its brackets don't match"
-    elif "{" in override and not override.isascii():
+    elif names := [name for name in re.findall(r"[{,]\s*([^:,{}]+):", override) if not name.isascii()]:
         reason = (
-            "Hydra takes only the letters a to z, digits and _ in the names of a {NAME: VALUE}; rename the class's "
-            "folder, or write the mapping into a file, as .github/docs/troubleshooting.md shows"
+            f"Hydra takes no letters beyond ASCII in the names of a {{NAME: VALUE}}, as {names[0]} has; rename the "
+            "class's folder, or write the mapping into a file, as .github/docs/troubleshooting.md shows"
         )
+    elif "{" in override and not override.isascii():
+        reason = f'{reason}; put values with letters beyond ASCII in double quotes: {{NAME: "VALUE"}}'
     elif "{" in override:
         reason = f"{reason}; names and values are written as {{NAME: VALUE, NAME: VALUE}}"
     return f"{override}: can't be read: {reason}"

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -155,10 +155,11 @@ def _describe_seeds(config: DictConfig) -> str:
 
 def _describe_checkpoint(checkpoint: str) -> str:
     """Return the name of the training's folder, "seed_1,dcgan" in a study; of a file elsewhere, its name."""
-    path = PurePath(checkpoint)
-    training = (
-        path.parent.parent if path.parent.name == "checkpoints" else path.with_name(path.name.removesuffix(".ckpt"))
-    )
+    path = Path(checkpoint).expanduser().resolve()
+    if path.parent.name == "checkpoints":
+        training = path.parent.parent
+    else:
+        training = path.parent / path.name.removesuffix(".ckpt")
     run, parent = training.name, training.parent.name
     return f"{parent},{run}" if re.fullmatch(r"seed_\d+", parent) else run
 

@@ -159,7 +159,10 @@ def check_signature(key: str, node: Mapping[str, Any], *supplied: str) -> None:
         known = set(parameters) - set(supplied)
         unknown = [f"{key}.{name}" for name in sorted({*arguments} - known)]
         if unknown:
-            lines = [f"{name}: {explain_unknown_key(name, known)}; ~{name} leaves it out" for name in unknown]
+            lines = [
+                f"{name}: {explain_unknown_key(name, known)}; leave it out (~{name}, if a file sets it)"
+                for name in unknown
+            ]
             raise ConfigError("\n".join(lines))
     try:
         inspect.signature(target).bind(**arguments, **dict.fromkeys(supplied))

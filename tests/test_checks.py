@@ -218,15 +218,17 @@ def test_near_duplicates_are_counted(good, tmp_path, images, status):
 def test_pairs_of_two_classes_say_that_the_hash_does_not_tell_the_images_apart(good, tmp_path):
     def check(unlike: int, groups: dict[str, dict[str, int]]):
         near = {"pairs": 20, "test_images": 9, "cross_label_pairs": unlike}
-        facts = FACTS.model_copy(update={"near_duplicates": near, "groups": groups})
+        images = {"test": {"angry": 50, "happy": 50}}  # half of all pairs are of two classes
+        facts = FACTS.model_copy(update={"near_duplicates": near, "groups": groups, "images": images})
         return run_all(good, tmp_path, facts)["parts share no near-duplicates"]
 
     groups = {"test": {"angry": 30}, "train": {"angry": 30}, "valid": {"angry": 30}}
-    assert check(2, {}).status == "warn"
-    assert "2 of the pairs are of two classes" in check(2, {}).message
-    assert check(1, {}).status == "fail"
-    assert "data.group_pattern keeps these in one part" in check(1, {}).message
-    assert "data.group_pattern" not in check(1, groups).message
+    assert check(8, {}).status == "warn"
+    assert "the perceptual hash does not tell these images apart" in check(8, {}).message
+    assert check(7, {}).status == "fail"
+    assert "7 of the pairs are of two classes. Such images make the test scores" in check(7, {}).message
+    assert "data.group_pattern keeps these in one part" in check(7, {}).message
+    assert "data.group_pattern" not in check(7, groups).message
 
 
 @pytest.mark.parametrize(

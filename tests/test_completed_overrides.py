@@ -33,6 +33,7 @@ from tests.processes import run_module
         (["gan.images_seen=null"], ["gan.images_seen=null"]),
         (["++gan.epochs=3"], ["++gan.epochs=3", "gan.images_seen=null"]),
         (["~gan.epochs"], ["~gan.epochs"]),
+        (["data=glob(f*)"], ["data=glob(f*)"]),
         (["--config-dir", "gan"], ["--config-dir", "gan"]),
         (["--config-dir", "data", "-p", "gan"], ["--config-dir", "data", "-p", "gan"]),
     ],

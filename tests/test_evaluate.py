@@ -143,6 +143,9 @@ def test_the_folder_of_a_training_stands_for_the_checkpoint_that_its_result_meas
     for name, epoch in epochs.items():  # also where the other one is of another epoch
         result.model_copy(update={"selected_epoch": epoch}).save(training)
         assert read_epoch(find_checkpoint(training)) == epoch, name
+    (training / "checkpoints" / f"{'best' if chosen == 'last' else 'last'}.ckpt").write_bytes(b"damaged")
+    result.model_copy(update={"selected_epoch": epochs[chosen]}).save(training)
+    assert find_checkpoint(training).stem == chosen
     result.model_copy(update={"selected_epoch": 99}).save(training)
     with pytest.raises(ConfigError, match="has no checkpoint of epoch 99, which its result"):
         find_checkpoint(training)
@@ -150,13 +153,16 @@ def test_the_folder_of_a_training_stands_for_the_checkpoint_that_its_result_meas
 
 def test_the_folder_of_a_study_is_refused_with_that_of_an_arm(evaluate, tmp_path):
     study = tmp_path / "study"
-    (study / "seed_0" / "dcgan" / "checkpoints").mkdir(parents=True)
+    for name in ("gan", "none"):
+        (study / "seed_0" / name / "checkpoints").mkdir(parents=True)
     with pytest.raises(
-        ConfigError, match=r"^checkpoint=.*study: has no result\.json .*such as .*study/seed_0/dcgan, or"
+        ConfigError, match=r"^checkpoint=.*study: has no result\.json .*such as .*study/seed_0/none, or"
     ):
         evaluate(study)
     with pytest.raises(ConfigError, match=r"give the folder of a finished training, or a checkpoint"):
         evaluate(tmp_path, folder=tmp_path / "second")
+    with pytest.raises(ConfigError, match=r"study: has no result\.json .*such as .*study/seed_0/gan, or"):
+        find_checkpoint(study, generator=True)
 
 
 def test_classes_that_the_classifier_does_not_know_are_refused_with_the_remedies(train, evaluate, tmp_path):

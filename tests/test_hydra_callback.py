@@ -39,6 +39,19 @@ def test_a_sweep_whose_jobs_end_before_they_begin_has_failed(tmp_path):
     assert "in a multirun each process of DDP would run the whole sweep" in done.stdout
 
 
+def test_a_sweep_with_an_interpolation_is_done_when_its_jobs_are(tmp_path):
+    keys = ("train=cnn", "seed=0,1", "data.split_seed=${seed}", "trainer=smoke", *TINY_NETWORKS, *TINY_FACES)
+    done = command("-m", *keys, where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 jobs done" in done.stdout
+
+
+def test_a_pattern_that_matches_no_file_is_refused(tmp_path):
+    done = command("-m", "train=cnn", "balance=glob(zzz*)", where=tmp_path)
+    assert done.returncode == 2
+    assert "balance=glob(zzz*): matches no file; balance has balanced_softmax" in done.stderr
+
+
 def test_a_sweep_takes_the_files_of_a_group_that_a_pattern_matches(tmp_path):
     keys = ("train=cnn", "balance=glob(o*)", "plan_only=true", *TINY_NETWORKS, *TINY_FACES)
     done = command("-m", *keys, where=tmp_path)

@@ -90,7 +90,16 @@ def test_copies_of_held_out_images_are_noticed_and_fresh_or_training_images_are_
         assert held_out_copies(honest, train, held_out).share <= 0.05
 
 
-@pytest.mark.parametrize("count", [1, 3, 6, 19])
+@pytest.mark.parametrize(("train", "generated"), [(1, 400), (2, 10), (3, 5)])
+def test_so_few_images_that_copies_would_not_stand_out_are_refused(train, generated):
+    message = f"{train} training and {generated} generated images of the class are too few"
+    with pytest.raises(ValueError, match=message):
+        held_out_copies(gaussians(generated, 2), gaussians(train, 0), gaussians(9, 1))
+    held_out = gaussians(generated, 1)
+    assert held_out_copies(held_out, gaussians(train, 0), held_out).identical == generated
+
+
+@pytest.mark.parametrize("count", [3, 6, 19])
 def test_copies_of_held_out_images_are_noticed_beside_few_training_images(count):
     train, held_out = gaussians(count, 0), gaussians(9, 1)
     copied = held_out_copies(held_out, train, held_out)

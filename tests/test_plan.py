@@ -260,6 +260,16 @@ def test_a_gan_that_is_shortened_below_the_steps_that_it_needs_is_warned_of(read
     )
 
 
+def test_the_shortest_length_may_take_the_whole_budget(read, timed):
+    keys = (*TINY[1:], *LONG, "train.length=auto")
+    shortest = read(*TINY[1:], *LONG, "train.budget=10h", "train.length=0.12")
+    seconds = shortest.train.plan(shortest).timed().seconds_for(3)
+    config = read(*keys, f"train.budget={seconds * 1.02:.0f}s")
+    assert config.train.plan(config).timed().length == 0.12
+    config = read(*keys, f"train.budget={seconds * 0.9:.0f}s")
+    assert config.train.plan(config).timed().length == 1
+
+
 def test_a_budget_that_no_length_fits_is_said_to_be_too_small(read, timed):
     config = read(*TINY[1:], *LONG, "train.budget=90s", "train.length=auto")
     plan = config.train.plan(config).timed()

@@ -17,6 +17,7 @@ from fer_experiments.report.study_record import StudyRecord
 from fer_experiments.trainer.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from fer_experiments.trainer.callbacks.exact_resume import ExactResume
 from fer_experiments.trainer.fingerprint import load_finished
+from fer_experiments.trainer.sigterm import ending_by_sigterm
 from tests.conftest import TINY_FACES, TINY_NETWORKS, forget_gans, write_images
 from tests.processes import run_module
 from tests.results import build_result as result_of
@@ -259,3 +260,11 @@ def test_random_kills_change_nothing(job, tmp_path):
     print(f"{job}: {kill_at_random(tmp_path, '--kills=8', *overrides)}")
     for continued in tmp_path.glob("killed_*/"):
         assert_same(tmp_path / "uninterrupted", continued)
+
+
+def test_sigterm_that_arrives_in_a_prediction_ends_the_command_after_it():
+    with pytest.raises(SystemExit) as raised, ending_by_sigterm(SimpleNamespace(received_sigterm=True)):
+        pass
+    assert raised.value.code == 143
+    with ending_by_sigterm(SimpleNamespace(received_sigterm=False)):
+        pass

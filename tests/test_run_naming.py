@@ -58,6 +58,7 @@ def job_folder(sweep, *overrides: str):
             "evaluate-faces/angry-happy_60-600_seed_1,dcgan_",
         ),
         (["train=evaluate", "checkpoint=/models/fer.ckpt"], "evaluate-faces/angry-happy_60-600_fer_"),
+        (["train=evaluate", "checkpoint=/"], "evaluate-faces/angry-happy_60-600_"),
         (["train=evaluate", "checkpoint=multirun/v1.2"], "evaluate-faces/angry-happy_60-600_v1.2_"),
         (["train=evaluate", "checkpoint=study/seed_1/dcgan"], "evaluate-faces/angry-happy_60-600_seed_1,dcgan_"),
         (["data=folder"], "study-folder/seed0-auto_"),  # data.root is missing, which the job reports

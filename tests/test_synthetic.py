@@ -133,7 +133,7 @@ def test_one_image_from_another_split_is_enough_to_refuse_all(folder):
 
 @pytest.mark.parametrize(("label", "count"), [("cat", 5), ("cow", 0)])
 def test_too_few_images_are_refused_with_both_numbers(folder, label, count):
-    message = rf"has {count} images of {label}, 6 are needed; make more with .*generate CHECKPOINT --count 6"
+    message = rf"has {count} images of {label}, 6 are needed; make more with .*generate multirun/RUN --count 6"
     with pytest.raises(ConfigError, match=message):
         read_synthetic(folder, {label: 6}, SPLIT, 3)
 

@@ -80,7 +80,7 @@ def test_a_column_of_parts_names_them(tmp_path):
             ["x/000.png;a"],
             "path;label",
             {},
-            r"has no such column; it has path;label; save it with commas",
+            r"data\.path_column=path: .*list\.csv has no such column; it has path;label; save",
         ),
         (["x/000.png,a"], "path,class", {}, r"data\.label_column=label: .* has no such column; it has path, class"),
         (

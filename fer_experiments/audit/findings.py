@@ -6,14 +6,13 @@ from typing import TypeVar
 from fer_experiments.audit.finding import SEVERITY, Finding, Status
 from fer_experiments.audit.measures import ClassMeasures, DiversityRatios, LabelAgreement, NotMeasured
 from fer_experiments.audit.shortcut_probe import NORMAL_95, ShortcutProbe
-from fer_experiments.evaluation.generated.memorisation import EXPECTED_SHARE, HeldOutCopies, Memorisation
+from fer_experiments.evaluation.generated.memorisation import EXPECTED_SHARE, UNLIKELY, HeldOutCopies, Memorisation
 from fer_experiments.evaluation.generated.prdc import PRDC
 
 T = TypeVar("T")
 
 AUROC_WARN, AUROC_FAIL = 0.6, 0.9
 MEMORISED_WARN, MEMORISED_FAIL = 2.0, 10.0  # times the share of held-out images that lie as near
-UNLIKELY = 0.01  # a share passes if chance gives one as large with at least this probability
 CT_WARN = -3.0  # probability 1 in 700 if the generator draws from the real distribution; blurred images lie near too
 LEAKED_WARN, LEAKED_FAIL = 2.0, 5.0  # times the share of training images that lie as near to held-out ones
 DIVERSITY_WARN, DIVERSITY_FAIL = 0.75, 0.5  # the mean distance of two images, as a multiple of real images'
@@ -57,7 +56,7 @@ def _check_leakage(measure: HeldOutCopies) -> Finding:
     status = _grade_share(measure, LEAKED_WARN, LEAKED_FAIL)
     if measure.expected > EXPECTED_SHARE and status != "pass":  # of few training images even the nearest may lie far
         status = "warn"
-        message += " With so few training images this is a rough measure: look at the pictures."
+        message += " With so few training images this is a rough measure."
     return Finding(status, message)
 
 

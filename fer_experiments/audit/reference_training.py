@@ -28,6 +28,7 @@ from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.callbacks.weight_average import WeightAverage
 from fer_experiments.trainer.checkpoint_io import save_atomically
 from fer_experiments.trainer.fingerprint import hash_source, training_fingerprint
+from fer_experiments.trainer.sigterm import ending_by_sigterm
 
 log = logging.getLogger(__name__)
 VERSION = 1  # of the training and of the file; if it changes, every reference classifier is trained again
@@ -94,7 +95,8 @@ def train_reference_classifier(
         average = [] if config.ema is None else [WeightAverage(config.ema)]
         trainer = build_trainer(settings.trainer.on_first_device, name, config.epochs, Path(folder), average)
         log.info("%s: %d images, %d epochs", name, len(images.train_set), trainer.max_epochs or 0)
-        trainer.fit(model, datamodule=images)
+        with ending_by_sigterm(trainer):
+            trainer.fit(model, datamodule=images)
     classifier = _wrap_network(settings, data, model.network, {})
     metrics = measure_on_validation(classifier, images, data)
     log.info("%s: balanced accuracy %.1f%% on validation", name, 100 * metrics["balanced_accuracy"])

@@ -144,7 +144,7 @@ def find_test_clusters(images: np.ndarray, split: Split) -> pd.DataFrame:
 def is_near_duplicate(images: np.ndarray, rows: np.ndarray, training_rows: np.ndarray) -> np.ndarray:
     """Return which of images[rows] are near-duplicates of one of images[training_rows]: (N,) bool.
 
-    None is, if more than MAX_CLUSTERED would be, as in `find_test_clusters`. images (N, S, S, C) uint8: the
+    No image is, if more than MAX_CLUSTERED would be, as in `find_test_clusters`. images (N, S, S, C) uint8: the
     cache's.
     """
     frequencies = lowest_frequencies(images, np.concatenate([rows, training_rows]))

@@ -85,6 +85,8 @@ def write_images(
 
 def add_to_manifest(folder: Path, parts: Sequence[pd.DataFrame]) -> None:
     """Add rows to the folder's manifest, which may not exist yet; rows of the same class and seed are replaced."""
+    if not parts:
+        return
     file, rows = folder / MANIFEST, pd.concat(parts)
     if file.exists():
         old = pd.read_csv(file, dtype=str, keep_default_na=False)
@@ -168,7 +170,7 @@ def _select_files(folder: Path, manifest: pd.DataFrame, label: str, count: int, 
     drawn = manifest[manifest["class"] == label]
     files = _accepted_files(folder, drawn, reject)
     if len(files) < count:
-        remedy = f"make more with python -m fer_experiments.generate CHECKPOINT --count {count}"
+        remedy = f"make more with python -m fer_experiments.generate multirun/RUN --count {count}"
         if reject:
             remedy = (
                 f"balance.reject={list(reject)} lets through no more of the {len(drawn)} that were drawn; train a "

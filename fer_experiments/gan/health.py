@@ -135,7 +135,7 @@ def detect_mode_collapse(diversities: dict[str, float], advice: Advice = GAN_ADV
         "mode collapse",
         f"samples are alike: their mean distance as a fraction of that of real images is {listed}; under "
         f"{MIN_DIVERSITY} they vary less than two real images repeated. Try {AUGMENTED}, "
-        f"gan.ema=5000{_or(advice.shorter)}",
+        f"{_join('gan.ema=5000', advice.shorter)}",
     )
 
 
@@ -151,13 +151,13 @@ def detect_winning_discriminator(
     return Alarm(
         "discriminator has won",
         f"its score is {real:.2f} on real and {generated:.2f} on generated images in the last tenth of training, so "
-        f"that the generator learns nothing more. Try {AUGMENTED}, {advice.slower}{_or(advice.shorter)}",
+        f"that the generator learns nothing more. Try {AUGMENTED}, {_join(advice.slower, advice.shorter)}",
     )
 
 
-def _or(remedy: str) -> str:
-    """Return ", or REMEDY", and nothing for none."""
-    return f", or {remedy}" if remedy else ""
+def _join(first: str, second: str) -> str:
+    """Return the end of a list of remedies: "first, or second", and "or first" if the second is ""."""
+    return f"{first}, or {second}" if second else f"or {first}"
 
 
 def detect_short_training(steps: int, advice: Advice = GAN_ADVICE) -> Alarm | None:

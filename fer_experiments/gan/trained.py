@@ -66,8 +66,8 @@ class TrainedGenerator:
                 generator = _restore_module(path, settings, weights, module, option)
             else:
                 generator, weights = _restore_dcgan(settings, gan, weights)
-            return cls(
-                generator.eval().to(device),
+            trained = cls(
+                generator.eval(),
                 (provenance["class"],) if names is None else tuple(names),
                 names is not None,
                 provenance["split_hash"],
@@ -82,6 +82,8 @@ class TrainedGenerator:
             raise ConfigError(
                 f"{path}: is not a checkpoint of train=dcgan or another generator ({type(error).__name__})"
             ) from None
+        trained.generator.to(device)
+        return trained
 
     @property
     def label(self) -> str:

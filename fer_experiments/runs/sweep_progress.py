@@ -1,6 +1,7 @@
 """The progress of a sweep: its planned jobs, as sweep.json in its folder lists them, and the status of each."""
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,14 +11,15 @@ from typing import ClassVar
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel
 
 from fer_experiments.json_record import JSONRecord
-from fer_experiments.run_naming import is_hashed, list_overrides
+from fer_experiments.run_naming import is_hashed
 from fer_experiments.runs.status import Status, format_duration, job_state
 
 BASIC_SWEEPER = f"{BasicSweeper.__module__}.{BasicSweeper.__name__}"
+INTERPOLATION = re.compile(r"\$\\{(.*?)\\}")
 SKIPPED_FOLDERS = ("synthetic", "samples", "checkpoints")  # they hold many files, and no job's status
 
 
@@ -48,7 +50,9 @@ class SweepPlan(JSONRecord):
 def list_sweep_jobs(config: DictConfig) -> list[list[str]]:
     """Return the overrides of each job of the composed sweep, for which Hydra is set up now, with its own sweeper."""
     overrides = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    overrides += list_overrides(config)
+    typed = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)  # each job resolves interpolations
+    assert isinstance(typed, list)
+    overrides += typed
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(overrides), None)
     return jobs
@@ -174,7 +178,8 @@ def _job_progress(place: Path, status: Status, folder: Path, overrides: list[str
 
 
 def _hashed_overrides(overrides: Sequence[str]) -> list[str]:
-    return sorted(filter(is_hashed, overrides))
+    """Return those that change what a job does, with interpolations as they are typed; Hydra gives them escaped."""
+    return sorted(INTERPOLATION.sub(r"${\1}", override) for override in filter(is_hashed, overrides))
 
 
 def _folders_with(name: str, folder: Path) -> list[Path]:

@@ -44,6 +44,7 @@ from fer_experiments.train.settings import Settings
 from fer_experiments.trainer.callbacks.checkpoints import find_checkpoint
 from fer_experiments.trainer.device_name import describe_device
 from fer_experiments.trainer.loggers.summary import log_test_results
+from fer_experiments.trainer.sigterm import ending_by_sigterm
 
 log = logging.getLogger(__name__)
 CONFUSION_FILE = "confusion_matrix.png"
@@ -162,7 +163,7 @@ def predict(trainer: lightning.Trainer, trained: TrainedClassifier, data: Prepar
     batches = SequentialBatches(len(images), EVALUATION_BATCH)
     loader = DataLoader(images, sampler=batches, batch_size=None, num_workers=data.source.workers)
     log.info("classifying %d images of %s", len(images), ", ".join(sorted(set(data.split.labels("test")))))
-    with show_activity("classifying"):
+    with show_activity("classifying"), ending_by_sigterm(trainer):
         outputs: Any = trainer.predict(PredictionModule(trained), dataloaders=loader)
     return join_batches(outputs)
 

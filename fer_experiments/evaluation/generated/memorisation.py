@@ -19,6 +19,7 @@ from fer_experiments.evaluation.generated.nearest import (
 
 EXPECTED_SHARE = 0.05  # of real images that are nearer than the threshold; `expected_share` for few images
 MIN_REAL_IMAGES = 20  # fewer images have no 5% quantile
+UNLIKELY = 0.01  # a share passes if chance gives one as large with at least this probability
 IDENTICAL = 1e-6  # two images have the same pixels if their distance is less; this is above rounding
 
 
@@ -96,12 +97,18 @@ def memorisation(generated: PixelFeatures, train: References, held_out: PixelFea
 
 
 def held_out_copies(generated: PixelFeatures, train: References, held_out: PixelFeatures) -> HeldOutCopies:
-    """Compare the distances of generated and training images to the held-out images, all of one class."""
+    """Compare the distances of generated and training images to the held-out images, all of one class.
+
+    Raises ValueError if so few images could not show that all generated ones are copies, unless some are identical.
+    """
     distances = find_nearest(generated.plain, held_out)[0]
     is_nearer = distances < find_nearest(generated.plain, train)[0]
     is_identical = is_nearer & (distances < IDENTICAL) & generated.plain.any(1)  # an image without contrast is no copy
     threshold = low_quantile(torch.cat([find_nearest(block.plain, held_out)[0] for block in train.blocks()]))
     is_near = is_nearer & (distances < threshold)
+    shows_copies = len(train) > 1 and probability_of_share(torch.ones_like(is_near), len(train)) < UNLIKELY
+    if not shows_copies and not is_identical.any():
+        raise ValueError(f"{len(train)} training and {len(generated)} generated images of the class are too few")
     return HeldOutCopies(
         share=_share(is_near),
         expected=expected_share(len(train)),

@@ -71,7 +71,7 @@ def check_external_images(
     """Audit the images of each class, into `folder` or, of several classes, into a folder for each.
 
     Raises ConfigError if they are copies of held-out, validation or test images, or if that could not be found out
-    because the audit failed, unless balance.trust is set. Too few training images to measure it are a warning.
+    because the audit failed, unless balance.trust is set. If there are too few images to measure it, that is a warning.
     """
     foreign = find_foreign_splits(balance.synthetic, data.split.hash)
     counts = images.counts()

@@ -43,6 +43,7 @@ from fer_experiments.trainer.callbacks.weight_average import WeightAverage
 from fer_experiments.trainer.device_name import describe_device
 from fer_experiments.trainer.fingerprint import load_finished, training_fingerprint
 from fer_experiments.trainer.loggers.summary import log_outcome, log_test_results
+from fer_experiments.trainer.sigterm import ending_by_sigterm
 
 log = logging.getLogger(__name__)
 Outputs = dict[str, tuple[Tensor, Tensor]]
@@ -157,7 +158,8 @@ def _predict(trainer: lightning.Trainer, model: Classifier, images: ImageDataMod
     With classifier.threshold those of test are shifted, and those of validation, on which the shift was chosen, are
     cross-fitted. Raises NonFiniteError for logits that are not finite: the loss does not show the last update.
     """
-    predictions = trainer.predict(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
+    with ending_by_sigterm(trainer):
+        predictions = trainer.predict(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
     assert predictions is not None
     outputs = {part: join_batches(batches) for part, batches in zip(("valid", "test"), predictions, strict=True)}
     if not all(logits.isfinite().all() for logits, _ in outputs.values()):

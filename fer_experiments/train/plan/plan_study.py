@@ -71,17 +71,16 @@ def plan_study(
 
 
 def _fit_budget(plan: Plan, settings: Settings, arms: Sequence[Arm]) -> Plan | None:
-    """Return the longest of the shorter plans whose first look fits the budget with a reserve; None: there is none."""
+    """Return the longest of the plans whose first look fits the budget, if possible with a reserve; None: none does."""
     assert plan.budget is not None
-    kept, plan = plan.budget, replace(plan, budget=RESERVED * plan.budget)
-    for share in SHARES:
+    for share, part in (*((share, RESERVED) for share in SHARES), (SHARES[-1], 1.0)):
+        limited = replace(plan, budget=part * plan.budget)
         least = [training.scaled(share / plan.length) for training in plan.trainings]  # as epochs are rounded up
-        if share < plan.length and not replace(plan, trainings=least).exceeds_budget:
+        if share < plan.length and not replace(limited, trainings=least).exceeds_budget:
             trainings = plan_arms(*shorten(settings, arms, share)).trainings
             timed = [each.with_seconds_of(longer) for each, longer in zip(trainings, plan.trainings, strict=True)]
-            shorter = replace(plan, trainings=timed, length=share)
-            if not shorter.exceeds_budget:
-                return replace(shorter, budget=kept)
+            if not replace(limited, trainings=timed, length=share).exceeds_budget:
+                return replace(plan, trainings=timed, length=share)
     return None
 
 

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.trainer.build import build_trainer
 from fer_experiments.trainer.config import TrainerConfig
+from fer_experiments.trainer.sigterm import ending_by_sigterm
 
 MAX_STEPS, MAX_SECONDS = 20, 3.0  # that are timed, after the first step, which is left out
 
@@ -43,5 +44,6 @@ def time_steps(config: TrainerConfig, module: lightning.LightningModule, images:
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [timer, ModelCheckpoint(save_top_k=0)]  # without the latter Lightning would write checkpoints
         trainer = build_trainer(brief, "timed steps", MAX_STEPS + 1, Path(folder), callbacks, validate=False)
-        trainer.fit(module, datamodule=images)
+        with ending_by_sigterm(trainer):
+            trainer.fit(module, datamodule=images)
     return timer.seconds

@@ -98,18 +98,28 @@ def find_checkpoint(path: Path, generator: bool = False) -> Path:
         return path
     result = Result.load_or_none(path)
     if result is None:
-        trainings = sorted(file.parent for file in path.glob("seed_*/*/checkpoints") if file.is_dir())
-        example = f"the folder of an arm, such as {trainings[0]}" if trainings else "the folder of a finished training"
+        folders = (file.parent for file in sorted(path.glob("seed_*/*/checkpoints")) if file.is_dir())
+        trainings = [each for each in folders if each.name.startswith("gan") == generator]
+        example = (
+            f"the folder of one training, such as {trainings[0]}" if trainings else "the folder of a finished training"
+        )
         raise ConfigError(f"{path}: has no {Result.file_name} that names a checkpoint; give {example}, or a checkpoint")
     if generator and result.job is Trained.CLASSIFIER:
         return path / LAST_CHECKPOINT
     for file in (path / BEST_CHECKPOINT, path / LAST_CHECKPOINT):
-        if file.is_file() and read_epoch(file) == result.selected_epoch:
+        if file.is_file() and _is_of_epoch(file, result.selected_epoch):
             return file
     raise ConfigError(
         f"{path}: has no checkpoint of epoch {result.selected_epoch}, which its {Result.file_name} measures; give a "
         "checkpoint"
     )
+
+
+def _is_of_epoch(checkpoint: Path, epoch: int | None) -> bool:
+    try:
+        return read_epoch(checkpoint) == epoch
+    except Exception:  # torch.load raises anything for files that it did not write
+        return False
 
 
 def read_epoch(checkpoint: Path) -> int:

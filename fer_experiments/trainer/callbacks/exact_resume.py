@@ -8,18 +8,17 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from fer_experiments.data.datamodule import ImageDataModule
 from fer_experiments.distributed import gather_from_ranks
 from fer_experiments.errors import ConfigError
-from fer_experiments.exit_status import TERMINATED_STATUS
 from fer_experiments.trainer.callbacks.checkpoints import LAST_CHECKPOINT
 from fer_experiments.trainer.callbacks.weight_average import WeightAverage
 from fer_experiments.trainer.fingerprint import check_fingerprint
 from fer_experiments.trainer.loggers.event_files import sync_event_files, truncate_event_files
 from fer_experiments.trainer.loggers.tensorboard import write_charts
 from fer_experiments.trainer.random_state import get_random_state, set_random_state
+from fer_experiments.trainer.sigterm import ending_by_sigterm
 
 log = logging.getLogger(__name__)
 KEY = "resume"  # of what this callback adds to a checkpoint
@@ -187,16 +186,11 @@ def _explain_differences(
 def _fit(
     trainer: lightning.Trainer, model: lightning.LightningModule, images: ImageDataModule, checkpoint: Path | None
 ) -> None:
-    """Call trainer.fit; raise KeyboardInterrupt after Ctrl-C, and SystemExit with TERMINATED_STATUS after SIGTERM.
-
-    Lightning raises SystemExit for both, after SIGTERM with the exit status of success.
-    """
+    """Call trainer.fit; raise KeyboardInterrupt after Ctrl-C, where Lightning raises SystemExit."""
     try:
-        trainer.fit(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
+        with ending_by_sigterm(trainer):
+            trainer.fit(model, datamodule=images, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as exit_request:
         if isinstance(exit_request.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
-        if isinstance(exit_request, SIGTERMException):
-            log.info("stopped by SIGTERM; the same command continues from the last checkpoint")
-            exit_request.code = TERMINATED_STATUS
         raise
