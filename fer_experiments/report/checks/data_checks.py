@@ -66,8 +66,8 @@ def check_near_duplicates(study: StudyFiles) -> Check:
     )
     if unlike:
         message += f" {unlike:,} of the pairs are of two classes."
-    if unlike >= UNLIKE_PAIRS * _share_of_unlike_pairs(study) * pairs:
-        message += " That is as many as by chance, so the perceptual hash does not tell these images apart."
+    if unlike and unlike >= UNLIKE_PAIRS * _share_of_unlike_pairs(study) * pairs:
+        message += " That is nearly as many as by chance, so the perceptual hash does not tell these images apart."
         return Check(name, "warn", message, source)
     message += " Such images make the test scores of all arms too good."
     if not study.facts.groups:
