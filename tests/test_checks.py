@@ -1,10 +1,13 @@
 """The checks pass if all is well, and each finds what it is for."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from fer_experiments.audit.finding import Finding
+from fer_experiments.report.checks.generated_checks import _describe_by_reason
 from fer_experiments.report.checks.run_checks import run_checks
 from fer_experiments.report.data_facts import DataFacts
 from fer_experiments.report.findings import compute_findings
@@ -262,6 +265,12 @@ def test_a_class_that_was_not_measured_is_named_beside_those_that_pass(good, tmp
     check = run_all(good, tmp_path)["held-out images are not copied"]
     assert check.status == "warn"
     assert check.message.endswith("angry: Not measured: too few.")
+
+
+def test_classes_that_were_not_measured_for_one_reason_are_named_together():
+    too_few = Finding("warn", "Not measured: too few.", is_measured=False)
+    findings = [("b", too_few), ("a", too_few), ("a", too_few), ("c", replace(too_few, message="Not measured: none."))]
+    assert _describe_by_reason(findings) == ["a, b: Not measured: too few.", "c: Not measured: none."]
 
 
 def test_an_audit_that_broke_is_unknown_with_its_reason(good, tmp_path):

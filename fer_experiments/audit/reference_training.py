@@ -63,9 +63,7 @@ def compute_fingerprint(settings: AuditSettings, data: PreparedData) -> str:
     The source file of a network of the user's is a part of it.
     """
     target = settings.reference_classifier.network["_target_"]
-    code: dict[str, Any] = {}
-    if target not in PACKAGE_NETWORKS:
-        code["code"] = hash_source("reference_classifier.network._target_", target)
+    is_ours = target in PACKAGE_NETWORKS
     return training_fingerprint(
         settings.trainer,
         data,
@@ -73,7 +71,7 @@ def compute_fingerprint(settings: AuditSettings, data: PreparedData) -> str:
         is_shared=True,
         version=VERSION,
         classifier=settings.reference_classifier.fingerprint_values("checkpoint_every"),
-        **code,
+        code=None if is_ours else hash_source("reference_classifier.network._target_", target),
     )
 
 

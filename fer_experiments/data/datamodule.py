@@ -151,11 +151,13 @@ class ImageDataModule(lightning.LightningDataModule):
         return InjectedBatches(real, generated, size, steps, seed, self.injection, total=epochs * steps)
 
     def val_dataloader(self) -> DataLoader:
-        dataset = self.part("valid")
-        return self._loader(dataset, SequentialBatches(len(dataset), EVALUATION_BATCH))
+        return self._part_loader("valid")
 
     def test_dataloader(self) -> DataLoader:
-        dataset = self.part("test")
+        return self._part_loader("test")
+
+    def _part_loader(self, name: str) -> DataLoader:
+        dataset = self.part(name)
         return self._loader(dataset, SequentialBatches(len(dataset), EVALUATION_BATCH))
 
     def predict_dataloader(self) -> list[DataLoader]:

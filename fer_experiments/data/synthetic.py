@@ -89,7 +89,7 @@ def add_to_manifest(folder: Path, parts: Sequence[pd.DataFrame]) -> None:
         return
     file, rows = folder / MANIFEST, pd.concat(parts)
     if file.exists():
-        old = pd.read_csv(file, dtype=str, keep_default_na=False)
+        old = _load_table(folder)
         names = ["class", "seed"]
         is_replaced = pd.MultiIndex.from_frame(old[names]).isin(pd.MultiIndex.from_frame(rows[names].astype(str)))
         rows = pd.concat([old[~is_replaced], rows])
@@ -100,7 +100,7 @@ def add_to_manifest(folder: Path, parts: Sequence[pd.DataFrame]) -> None:
 def is_complete(folder: Path) -> bool:
     """Whether all images that the manifest names exist."""
     try:
-        files = pd.read_csv(folder / MANIFEST, dtype=str, keep_default_na=False)["file"]
+        files = _load_table(folder)["file"]
     except (OSError, ValueError):
         return False
     return all((folder / file).is_file() for file in files if file)
@@ -139,7 +139,7 @@ def _read_manifest(folder: Path, split_hash: str) -> pd.DataFrame:
     """Read a folder's manifest. Raises ConfigError if it can't be read or names another split."""
     where = f"balance.synthetic={folder}"
     try:
-        manifest = _load_table(folder / MANIFEST, file_state(folder / MANIFEST))
+        manifest = _load_table(folder)
     except (OSError, ValueError) as error:
         remedy = "images of another generator, without a manifest, are balance=external"
         raise ConfigError(f"{where}: its {MANIFEST} can't be read: {error}; {remedy}") from None
@@ -156,9 +156,15 @@ def _read_manifest(folder: Path, split_hash: str) -> pd.DataFrame:
     return manifest
 
 
+def _load_table(folder: Path) -> pd.DataFrame:
+    """Return the cells of a folder's manifest, as text. Raises OSError or ValueError if it can't be read."""
+    file = folder / MANIFEST
+    return _read_table(file, file_state(file))
+
+
 @lru_cache(maxsize=1)  # every class of a run is read by itself
-def _load_table(file: Path, state: str) -> pd.DataFrame:
-    """Return a manifest. state: of the file, so that a changed one is read again."""
+def _read_table(file: Path, state: str) -> pd.DataFrame:
+    """Return the table of a file. state: of the file, so that a changed one is read again."""
     return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 

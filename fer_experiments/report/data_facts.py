@@ -19,7 +19,8 @@ class DataFacts(BaseModel):
         dropped_as_duplicates_of_a_more_protected_part: {part: images}.
         dropped_as_of_a_group_in_another_part: {part: images}.
         groups: {part: {class: groups of images that belong together}}; {} without groups.
-        near_duplicates: {"pairs", "test_images"}: pairs of alike images in different parts, and test images in them.
+        near_duplicates: {"pairs", "test_images"}: pairs of alike images in different parts, and test images in them;
+            "cross_label_pairs" of them are of two classes (earlier runs do not say).
     """
 
     classes: list[str] = []

@@ -58,8 +58,7 @@ def run_evaluation(settings: Settings, level: float, folder: Path) -> None:
     """
     started = time.monotonic()
     assert settings.checkpoint is not None
-    checkpoint = _find_checkpoint(settings.checkpoint)
-    trained = load_classifier(settings, checkpoint)
+    checkpoint, trained = load_classifier(settings, settings.checkpoint)
     parts, groups = find_parts(checkpoint, trained.split_hash), find_groups(checkpoint, trained.split_hash)
     if groups and settings.data.group_key is None:
         log.warning(
@@ -111,19 +110,16 @@ class PredictionModule(lightning.LightningModule):
         return self.predictor.predict_batch(self.predictor.scale(images)), labels
 
 
-def _find_checkpoint(path: Path) -> Path:
-    try:
-        return find_checkpoint(path)
-    except ConfigError as error:
-        raise ConfigError(f"checkpoint={error}") from None
+def load_classifier(settings: Settings, path: Path) -> tuple[Path, TrainedClassifier]:
+    """Load a checkpoint, or that of a training's folder, and return it with its path.
 
-
-def load_classifier(settings: Settings, checkpoint: Path) -> TrainedClassifier:
-    """Load a checkpoint; a network that is not of this package must be that of the configured classifier."""
+    A network that is not of this package must be that of the configured classifier.
+    """
     network = settings.classifier.network["_target_"]
     network = None if network in PACKAGE_NETWORKS else network
     try:
-        return TrainedClassifier.load(checkpoint, network, "classifier.network._target_=")
+        checkpoint = find_checkpoint(path)
+        return checkpoint, TrainedClassifier.load(checkpoint, network, "classifier.network._target_=")
     except ConfigError as error:
         raise ConfigError(f"checkpoint={error}") from None
 

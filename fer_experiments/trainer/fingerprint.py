@@ -25,6 +25,7 @@ def training_fingerprint(
     is_shared: bool = False,
     callbacks: Mapping[str, Any] | None = None,
     ckpt_path: Path | None = None,
+    code: str | None = None,
     **settings: Any,
 ) -> str:
     """Return 16 hexadecimal digits of everything on which the result of a training depends.
@@ -37,6 +38,7 @@ def training_fingerprint(
             constant in one run: how the images were decoded, the device, and the version of torch.
         callbacks: the user's, which may change anything.
         ckpt_path: the checkpoint from which the training begins; None: it begins with random weights.
+        code: hash_source of the user's class that is trained; None: it is of this package.
         settings: the configuration of the network and of its training.
     """
     content = settings | {
@@ -57,6 +59,8 @@ def training_fingerprint(
         content["callbacks"] = callbacks
     if ckpt_path is not None:
         content["ckpt_path"] = _hash_file(ckpt_path)
+    if code is not None:
+        content["code"] = code
     if is_shared:
         content |= {
             "cache": data.cache.folder.name,

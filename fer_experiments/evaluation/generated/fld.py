@@ -1,4 +1,4 @@
-"""Feature likelihood divergence (Jiralerspong et al. 2023): fidelity, diversity and novelty of generated images
+"""Feature likelihood divergence (Jiralerspong et al. 2023): fidelity, diversity and novelty of generated images.
 
 Generated images are the centres of a mixture of Gaussians whose widths are fitted to the training images; the measure
 is how unlikely held-out images then are. An image that copies a training image gets a width near 0 and explains nothing

@@ -51,7 +51,7 @@ def gan_fingerprint(settings: Settings, data: PreparedData, classes: list[str]) 
         gan=gan.model_dump(exclude=NOT_HASHED if gan.kid_every else NOT_HASHED | NOT_HASHED_WITHOUT_KID),
         reference_classifier=features,
         classes=classes,
-        **({} if gan.module_target is None else {"code": hash_source("gan.module._target_", gan.module_target)}),
+        code=None if gan.module_target is None else hash_source("gan.module._target_", gan.module_target),
         clean_split=data.split.clean_hash,
     )
 
